@@ -1,0 +1,241 @@
+"""What every operation answers: the same facts over MCP, the CLI's ``--json`` and Python.
+
+A view is plain data made from the record. ``to_dict`` gives its JSON form; a surface may leave members out of its
+*text*, never out of its structured form.
+"""
+
+import msgspec
+
+__all__ = [
+    "Candidate",
+    "EntryView",
+    "FindingView",
+    "Next",
+    "PlanTask",
+    "ReplayView",
+    "RouteView",
+    "RunLine",
+    "RunView",
+    "RunsView",
+    "ShowView",
+    "Spent",
+    "TaskView",
+    "TraceLine",
+    "TraceView",
+    "VerifyView",
+    "View",
+    "WorkItem",
+    "WorkView",
+]
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of every view."""
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the JSON form: objects, arrays, strings, numbers, booleans and null."""
+        return msgspec.to_builtins(self)  # type: ignore[no-any-return]
+
+
+class Next(View):
+    """The call to make now: a tool's name and its arguments."""
+
+    tool: str
+    arguments: dict[str, object]
+
+
+class Candidate(View):
+    """One lane the router weighed. ``score``: 0..1; ``terms``: what of the request spoke for it, strongest first."""
+
+    lane: str
+    score: float
+    terms: list[str]
+
+
+class RouteView(View):
+    """Where a request goes. ``lane`` is None when the router abstains; ``chosen`` then is the fallback lane."""
+
+    lane: str | None
+    chosen: str
+    category: str
+    tier: str
+    confidence: float
+    margin: float
+    candidates: list[Candidate]
+
+
+class Spent(View):
+    """What a run has used. ``cost_usd`` is None while the price of some call is unknown."""
+
+    calls: int
+    seconds: float
+    tokens: int | None
+    cost_usd: float | None
+
+
+class TaskView(View):
+    """One task of a run.
+
+    ``state``: pending, running, waiting, succeeded, failed, skipped, cancelled. ``verdict``: passed, failed, undecided
+    or None. ``served``: model the provider says ran, else the one requested, else None.
+    """
+
+    id: str
+    lane: str
+    state: str
+    instruction: str
+    depends_on: list[str]
+    wave: int
+    attempts: int
+    verdict: str | None = None
+    error: str | None = None
+    executor: str | None = None
+    served: str | None = None
+    reason: str | None = None
+
+
+class RunView(View):
+    """One run, as its record tells it.
+
+    ``state``: pending, running, waiting, succeeded, failed, cancelled, interrupted. ``answer`` is None until there is
+    one. ``unvalidated`` names tasks whose verdict is undecided. ``entries``: seqs [first, newest]. ``checkpoint`` is
+    the newest signed note (text): keep it and hand it to ``ledger_verify`` later.
+    """
+
+    run_id: str
+    state: str
+    mode: str
+    lane: str | None
+    plan_by: str | None
+    tasks: list[TaskView]
+    waves: list[list[str]]
+    answer: str | None
+    unvalidated: list[str]
+    failed: list[str]
+    skipped: list[str]
+    spent: Spent
+    error: str | None
+    entries: list[int]
+    next: Next | None
+    checkpoint: str | None
+    request: str | None = None
+
+
+class RunLine(View):
+    """One run in a list. ``started_us``: wall clock, microseconds since the epoch."""
+
+    run_id: str
+    state: str
+    started_us: int
+    entries: list[int]
+    request: str
+
+
+class RunsView(View):
+    """Runs, newest first; ``before`` is the cursor of the next page or None."""
+
+    runs: list[RunLine]
+    before: int | None
+
+
+class WorkItem(View):
+    """One piece of work for the calling assistant. ``prompt`` holds instructions and fenced inputs, complete.
+
+    ``item`` is the id to hand back; ``schema`` is the JSON Schema of the result or None for text.
+    """
+
+    item: int
+    run_id: str
+    purpose: str
+    task: str | None
+    lane: str | None
+    instructions: str
+    prompt: str
+    schema: dict[str, object] | None
+    lease_seconds: int
+
+
+class WorkView(View):
+    """Work handed out, or taken back; ``runs`` maps each run concerned to its state."""
+
+    items: list[WorkItem]
+    runs: dict[str, str]
+    next: Next | None
+    checkpoint: str | None
+
+
+class FindingView(View):
+    """One fault. ``seq`` or ``body`` (commitment) says where; ``code`` is one of docs/ledger-format.md."""
+
+    code: str
+    seq: int | None
+    body: str | None
+    expected: str
+    found: str
+
+
+class VerifyView(View):
+    """What verification found, what holds and what does not."""
+
+    clean: bool
+    level: int
+    ledger: str
+    size: int
+    root: str
+    findings: list[FindingView]
+    findings_total: int
+    counts: dict[str, int]
+    holds: list[str]
+    not_protected: list[str]
+    checkpoint: str | None
+
+
+class EntryView(View):
+    """One entry as people read it: the decoded members, its leaf hash (hex) and short texts of its bodies on request."""
+
+    seq: int
+    at: int
+    kind: str
+    actor: str
+    run: str | None
+    parents: list[int]
+    data: dict[str, object]
+    bodies: dict[str, dict[str, object]]
+    leaf: str
+
+
+class ShowView(View):
+    """Entries, newest last; ``before`` is the cursor of the next older page or None."""
+
+    entries: list[EntryView]
+    size: int
+    before: int | None
+    checkpoint: str | None
+
+
+class TraceLine(View):
+    """One ancestor: how far it is (0 is the entry asked for) and what it says."""
+
+    seq: int
+    depth: int
+    kind: str
+    actor: str
+    parents: list[int]
+    summary: str
+
+
+class TraceView(View):
+    """The causal chain of an entry, newest first; ``reaches_request`` tells whether it ends at its run's start."""
+
+    seq: int
+    lines: list[TraceLine]
+    reaches_request: bool
+    cut: bool
+
+
+class ReplayView(View):
+    """The state rebuilt from the first ``size`` entries; runs nothing."""
+
+    size: int
+    root: str
+    runs: list[RunView]

@@ -1,0 +1,166 @@
+"""Every exception of forum-mcp, in one tree.
+
+ForumError
+├── InvalidInput              the caller's input is refused; nothing was recorded     (exit 2)
+│   ├── RequestRefused        an empty or oversized request, a bad argument
+│   ├── PlanRefused           a plan that is not a valid DAG of permitted lanes
+│   ├── RosterRefused         a roster file with a fault; names file and line
+│   ├── ConfigRefused         a setting that does not exist or has the wrong type
+│   └── NoModel               the operation needs an executor and none is configured
+├── NotFound                  a run, entry, body or work item that the record does not hold  (exit 2)
+├── AppendRefused             an append the record must not take                      (exit 1)
+│   ├── StaleAppend           the run has newer entries than the ones folded: fold on and decide again
+│   ├── Fenced                another process holds the run's lease by now
+│   ├── AttemptClosed         the attempt already has its outcome
+│   └── EntryRefused          the entry breaks the format (size, members, parents, subset of JSON)
+├── RunHeld                   another live process holds the run                      (exit 1)
+└── LedgerError               the ledger itself cannot be used                        (exit 3)
+    ├── LedgerMissing         no ledger at that path; none was created
+    ├── LedgerUnreadable      not a ledger, damaged beyond opening, or from the future
+    ├── LedgerReadOnly        opened read-only, or made so by a failed fsync
+    └── NoteError             a signed note that is malformed or whose signature fails
+
+Each class has a stable kebab-case ``code`` and an ``exit_code``. A failed task is data and a damaged ledger is a
+list of findings: exceptions are for refusals only. Messages say what was refused, the value, what was expected and
+what to do next; lower case, no full stop; never a secret, a prompt or a home directory.
+"""
+
+__all__ = [
+    "AppendRefused",
+    "AttemptClosed",
+    "ConfigRefused",
+    "EntryRefused",
+    "Fenced",
+    "ForumError",
+    "InvalidInput",
+    "LedgerError",
+    "LedgerMissing",
+    "LedgerReadOnly",
+    "LedgerUnreadable",
+    "NoModel",
+    "NotFound",
+    "NoteError",
+    "PlanRefused",
+    "RequestRefused",
+    "RosterRefused",
+    "RunHeld",
+    "StaleAppend",
+]
+
+
+class ForumError(Exception):
+    """Base of every expected refusal."""
+
+    code = "forum-error"
+    exit_code = 1
+
+
+class InvalidInput(ForumError):
+    """The caller's input is refused; nothing was recorded."""
+
+    code = "invalid-input"
+    exit_code = 2
+
+
+class RequestRefused(InvalidInput):
+    """A request or an argument of one is refused."""
+
+    code = "request-refused"
+
+
+class PlanRefused(InvalidInput):
+    """A plan is not a valid DAG of permitted lanes."""
+
+    code = "plan-refused"
+
+
+class RosterRefused(InvalidInput):
+    """A roster has a fault; the message names file and line."""
+
+    code = "roster-refused"
+
+
+class ConfigRefused(InvalidInput):
+    """A setting does not exist or has the wrong type."""
+
+    code = "config-refused"
+
+
+class NoModel(InvalidInput):
+    """The operation needs an executor and none is configured."""
+
+    code = "no-model"
+
+
+class NotFound(ForumError):
+    """The record holds no such run, entry, body or work item."""
+
+    code = "not-found"
+    exit_code = 2
+
+
+class AppendRefused(ForumError):
+    """The record must not take this append."""
+
+    code = "append-refused"
+
+
+class StaleAppend(AppendRefused):
+    """The run has newer entries than the ones that were folded."""
+
+    code = "stale-append"
+
+
+class Fenced(AppendRefused):
+    """Another process holds the run's lease by now."""
+
+    code = "fenced"
+
+
+class AttemptClosed(AppendRefused):
+    """The attempt already has its outcome."""
+
+    code = "attempt-closed"
+
+
+class EntryRefused(AppendRefused):
+    """The entry breaks the ledger format."""
+
+    code = "entry-refused"
+
+
+class RunHeld(ForumError):
+    """Another live process holds the run."""
+
+    code = "run-held"
+
+
+class LedgerError(ForumError):
+    """The ledger itself cannot be used."""
+
+    code = "ledger-error"
+    exit_code = 3
+
+
+class LedgerMissing(LedgerError):
+    """No ledger at that path; none was created."""
+
+    code = "ledger-missing"
+
+
+class LedgerUnreadable(LedgerError):
+    """Not a ledger, damaged beyond opening, or of a format from the future."""
+
+    code = "ledger-unreadable"
+
+
+class LedgerReadOnly(LedgerError):
+    """The ledger was opened read-only, or became so after a failed fsync."""
+
+    code = "ledger-read-only"
+
+
+class NoteError(LedgerError):
+    """A signed note is malformed, or no signature of a known key verifies."""
+
+    code = "note-error"

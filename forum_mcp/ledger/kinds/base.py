@@ -1,0 +1,47 @@
+"""What a kind of entry is: its payload, its bodies, its parents, and whether it reports or decides."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+__all__ = ["Amounts", "Kind", "Payload"]
+
+
+class Payload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The ``data`` of a kind. Members that have a default are left out when they hold it; ``t_ms`` is the recorder's.
+
+    Unknown members are ignored when read, so that a later version may add one.
+    """
+
+
+class Amounts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Amounts in the four currencies of a budget; None is "no such amount", never zero.
+
+    ``ms`` is the run's active time, ``microusd`` a millionth of a US dollar.
+    """
+
+    calls: int | None = None
+    ms: int | None = None
+    tokens: int | None = None
+    microusd: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One row of the table of kinds.
+
+    Attributes:
+        name: dotted, past tense.
+        role: ``event`` reports something from outside the rules; ``decision`` is what ``decide`` gives, and verify
+            level 4 derives it again; ``custody`` concerns the ledger itself.
+        payload: shape of ``data``.
+        bodies: names the entry may carry.
+        parents: what caused it, in words.
+    """
+
+    name: str
+    role: Literal["event", "decision", "custody"]
+    payload: type[Payload]
+    bodies: tuple[str, ...]
+    parents: str

@@ -1,0 +1,92 @@
+"""Entries that begin, hold, end and time a run."""
+
+from forum_mcp.ledger.kinds.base import Amounts, Kind, Payload
+
+__all__ = [
+    "KINDS",
+    "BudgetStopped",
+    "RunCancelled",
+    "RunFinished",
+    "RunInterrupted",
+    "RunResumed",
+    "RunStarted",
+    "TimerFired",
+]
+
+
+class RunStarted(Payload):
+    """Everything the run will be decided from.
+
+    ``mode`` is ``submit`` or ``plan`` (rests after the plan). ``seed`` is 32 random bytes in hex: the fence around
+    untrusted text in each prompt is derived from it. ``rules`` maps each rules module to its version.
+    """
+
+    mode: str
+    fence: int
+    seed: str
+    rules: dict[str, int]
+    unicode: str
+    stemmer: str
+    limits: Amounts = Amounts()
+    lane: str | None = None
+
+
+class RunResumed(Payload):
+    """A process took the run up again. ``in_doubt``: seqs of calls that were started and will have no outcome."""
+
+    fence: int
+    in_doubt: list[int] = []
+    mode: str | None = None
+
+
+class RunInterrupted(Payload):
+    """The process that held the run let it go in order; ``reason`` is a kebab word."""
+
+    fence: int
+    reason: str
+
+
+class RunCancelled(Payload):
+    """Somebody asked that the run end."""
+
+    reason: str = "asked"
+
+
+class TimerFired(Payload):
+    """The deadline at ``due_ms`` (active milliseconds of the run) has passed."""
+
+    due_ms: int
+
+
+class BudgetStopped(Payload):
+    """A call was refused: ``settled + reserved + asked`` would exceed ``limit`` of ``currency`` (less what is kept back)."""
+
+    currency: str
+    limit: int
+    settled: int
+    reserved: int
+    asked: int
+    kept_back: int = 0
+
+
+class RunFinished(Payload):
+    """The run is sealed. ``state``: succeeded, failed or cancelled; counts of tasks by how they ended."""
+
+    state: str
+    tasks_ok: int = 0
+    tasks_failed: int = 0
+    tasks_skipped: int = 0
+    unvalidated: int = 0
+    spent: Amounts = Amounts()
+    error: str | None = None
+
+
+KINDS = (
+    Kind("run.started", "event", RunStarted, ("request", "contract", "roster", "plan"), "none, or the entry a fork starts from"),
+    Kind("run.resumed", "event", RunResumed, (), "run.started"),
+    Kind("run.interrupted", "event", RunInterrupted, (), "run.started"),
+    Kind("run.cancelled", "event", RunCancelled, ("reason",), "run.started"),
+    Kind("timer.fired", "event", TimerFired, (), "the entry that set the deadline"),
+    Kind("budget.stopped", "decision", BudgetStopped, (), "what it refused"),
+    Kind("run.finished", "decision", RunFinished, (), "the answer, or what left the run without one"),
+)

@@ -1,0 +1,82 @@
+"""Entries of a task's life: started, finished, judged; escalated, reused or skipped."""
+
+from forum_mcp.ledger.kinds.base import Kind, Payload
+
+__all__ = [
+    "KINDS",
+    "TaskEscalated",
+    "TaskFinished",
+    "TaskJudged",
+    "TaskReused",
+    "TaskSkipped",
+    "TaskStarted",
+]
+
+
+class TaskStarted(Payload):
+    """Execution ``n`` of the task begins: its dependencies are settled ok."""
+
+    task: str
+    n: int
+    lane: str
+
+
+class TaskFinished(Payload):
+    """The rung's attempts are over: an output to judge, or the error class of the last attempt."""
+
+    task: str
+    n: int
+    rung: int
+    error: str | None = None
+
+
+class TaskJudged(Payload):
+    """The verdict: ``passed``, ``failed`` or ``undecided``; ``by`` is ``rules`` or ``validator``.
+
+    ``checks`` maps each deterministic check to whether it passed. ``ok`` is how the verdict counts under the
+    contract's policy. The body ``reason`` holds the words.
+    """
+
+    task: str
+    n: int
+    rung: int
+    verdict: str
+    ok: bool
+    by: str
+    checks: dict[str, bool] = {}
+
+
+class TaskEscalated(Payload):
+    """The task goes on at rung ``rung`` of the ladder; ``because``: ``verdict`` or an error class."""
+
+    task: str
+    n: int
+    rung: int
+    because: str
+
+
+class TaskReused(Payload):
+    """A finished task of equal key stands for this one: its judged entry is a parent. ``key``: 64 hex."""
+
+    task: str
+    n: int
+    key: str
+    age_us: int
+
+
+class TaskSkipped(Payload):
+    """The task will not run; ``because``: ``upstream``, ``budget`` or ``cancelled``."""
+
+    task: str
+    because: str
+    upstream: str | None = None
+
+
+KINDS = (
+    Kind("task.started", "decision", TaskStarted, ("instruction", "done_when"), "plan.accepted and the verdicts of its dependencies"),
+    Kind("task.finished", "decision", TaskFinished, ("output",), "call.finished"),
+    Kind("task.judged", "decision", TaskJudged, ("reason",), "task.finished, the validator's call.finished if any"),
+    Kind("task.escalated", "decision", TaskEscalated, (), "task.judged, or task.finished on an error class"),
+    Kind("task.reused", "decision", TaskReused, (), "task.started and the verdict cited"),
+    Kind("task.skipped", "decision", TaskSkipped, (), "what made it impossible"),
+)
