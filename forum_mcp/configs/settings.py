@@ -4,15 +4,45 @@ Shapes only: where values come from is ``configs/load.py``. Unknown keys are ref
 (``env:NAME``, ``file:PATH``), resolved when an executor is built and never recorded.
 """
 
-from typing import Literal
+from typing import Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-__all__ = ["ExecutorSettings", "LimitSettings", "PolicySettings", "RoleSettings", "Settings"]
+__all__ = [
+    "BUILT_IN",
+    "ROLES",
+    "ExecutorSettings",
+    "LimitSettings",
+    "PolicySettings",
+    "RoleSettings",
+    "Settings",
+]
+
+BUILT_IN: Final = ("rules", "host")
+"""Names a role may be bound to without a table: deterministic code, and the calling assistant."""
+
+ROLES: Final = ("coordinator", "worker", "validator", "synthesizer")
+
+_NEEDS: Final[dict[str, tuple[str, ...]]] = {
+    "command": ("argv",),
+    "chat": ("url", "model"),
+    "local": ("file",),
+    "scripted": (),
+    "host": (),
+}
+_OWNERS: Final[dict[str, tuple[str, ...]]] = {
+    "argv": ("command",),
+    "env": ("command",),
+    "pass_env": ("command",),
+    "url": ("chat",),
+    "api_key": ("chat",),
+    "file": ("local",),
+    "script": ("scripted",),
+}
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class ExecutorSettings(_Section):
@@ -28,22 +58,54 @@ class ExecutorSettings(_Section):
     file: str | None = None
     script: str | None = None
     egress: Literal["none", "lan", "internet"] | None = None
-    timeout_s: float = Field(default=300.0, gt=0)
+    timeout_s: float = Field(default=300.0, gt=0, le=86_400)
     max_tokens: int | None = Field(default=None, gt=0)
-    max_parallel: int = Field(default=4, gt=0)
+    max_parallel: int = Field(default=4, gt=0, le=64)
     attempts: int = Field(default=2, ge=1, le=10)
     context_tokens: int | None = Field(default=None, gt=0)
-    temperature: float | None = None
+    temperature: float | None = Field(default=None, ge=0, le=2)
     seed: int | None = None
+
+    @field_validator("api_key")
+    @classmethod
+    def _is_a_reference(cls, value: str | None) -> str | None:
+        scheme, colon, rest = (value or "").partition(":")
+        if value is not None and (scheme not in ("env", "file") or not colon or not rest):
+            raise ValueError("expected a reference, env:NAME or file:PATH, never the key itself")
+        return value
+
+    @field_validator("url")
+    @classmethod
+    def _is_http(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("expected a URL that begins with http:// or https://")
+        return value
+
+    @model_validator(mode="after")
+    def _fits_its_type(self) -> Self:
+        for name in _NEEDS[self.type]:
+            if not getattr(self, name):
+                raise ValueError(f"type {self.type!r} needs {name!r}")
+        for name, owners in _OWNERS.items():
+            if name in self.model_fields_set and self.type not in owners:
+                raise ValueError(f"{name!r} belongs to type {' or '.join(owners)}, not to {self.type!r}")
+        return self
 
 
 class RoleSettings(_Section):
     """Executor names per role, first rung first; ``rules`` is the deterministic implementation."""
 
-    coordinator: list[str] = ["rules"]
-    worker: list[str] = ["host"]
-    validator: list[str] = ["rules"]
-    synthesizer: list[str] = ["rules"]
+    coordinator: list[str] = Field(default=["rules"], min_length=1)
+    worker: list[str] = Field(default=["host"], min_length=1)
+    validator: list[str] = Field(default=["rules"], min_length=1)
+    synthesizer: list[str] = Field(default=["rules"], min_length=1)
+
+    @field_validator("worker")
+    @classmethod
+    def _can_work(cls, value: list[str]) -> list[str]:
+        if "rules" in value:
+            raise ValueError("'rules' cannot do tasks; name an executor, or 'host'")
+        return value
 
 
 class LimitSettings(_Section):
@@ -65,7 +127,7 @@ class PolicySettings(_Section):
 
 
 class Settings(_Section):
-    """Everything an ``Orchestrator`` is opened with."""
+    """Everything an ``Orchestrator`` is opened with; ``ledger`` and ``roster`` None are the default ones."""
 
     ledger: str | None = None
     roster: str | None = None
@@ -74,3 +136,18 @@ class Settings(_Section):
     limits: LimitSettings = LimitSettings()
     policy: PolicySettings = PolicySettings()
     max_parallel: int = Field(default=4, gt=0, le=64)
+
+    @model_validator(mode="after")
+    def _roles_name_executors(self) -> Self:
+        known = (*BUILT_IN, *self.executors)
+        if "rules" in self.executors:
+            raise ValueError(
+                "'executors.rules' is taken: 'rules' is the deterministic implementation of a role"
+            )
+        for role in ROLES:
+            for name in getattr(self.roles, role):
+                if name not in known:
+                    raise ValueError(
+                        f"'roles.{role}' names {name!r}, which is no executor (known: {', '.join(known)})"
+                    )
+        return self

@@ -1,0 +1,139 @@
+"""What the command line says, as the part of the settings it stands for.
+
+A model flag is an executor plus the four roles bound to it; single role flags bind a role back.
+"""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from forum_mcp.configs.paths import placed
+from forum_mcp.configs.settings import ROLES
+from forum_mcp.errors import ConfigRefused
+
+__all__ = ["Flags"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flags:
+    """Flags of one invocation; None is "not given".
+
+    Attributes:
+        ledger: path or ``:memory:``.
+        roster: path of a roster that adds to the shipped one.
+        config: path of a configuration file, in place of ./forum.toml.
+        cmd: a command line, split like a POSIX shell would and run without one.
+        chat_url: base URL of an OpenAI-compatible server; ``model`` goes with it.
+        api_key: ``env:NAME`` or ``file:PATH``; goes with ``chat_url``.
+        local: path of a GGUF file, or ``package:NAME`` of an installed package that carries one.
+        scripted: path of a script of replies.
+        roles: executors of coordinator, validator and synthesizer, comma-separated, first rung first.
+        coordinator: executors of this role alone; so for ``worker``, ``validator`` and ``synthesizer``.
+        max_parallel: calls at a time.
+    """
+
+    ledger: str | None = None
+    roster: str | None = None
+    config: str | None = None
+    cmd: str | None = None
+    chat_url: str | None = None
+    model: str | None = None
+    api_key: str | None = None
+    local: str | None = None
+    scripted: str | None = None
+    roles: str | None = None
+    coordinator: str | None = None
+    worker: str | None = None
+    validator: str | None = None
+    synthesizer: str | None = None
+    max_parallel: int | None = None
+
+    def settings(self, cwd: Path) -> dict[str, object]:
+        """Return the settings these flags stand for, nested as in a file; relative paths are of ``cwd``.
+
+        Raises:
+            ConfigRefused: two model flags, a command line that cannot be split, a flag without its partner.
+        """
+        found: dict[str, object] = {}
+        if self.ledger is not None:
+            found["ledger"] = placed(self.ledger, cwd)
+        if self.roster is not None:
+            found["roster"] = placed(self.roster, cwd)
+        if self.max_parallel is not None:
+            found["max_parallel"] = self.max_parallel
+        executors = self._executors(cwd)
+        if executors:
+            found["executors"] = executors
+        roles = self._roles(next(iter(executors), None))
+        if roles:
+            found["roles"] = roles
+        return found
+
+    def _executors(self, cwd: Path) -> dict[str, object]:
+        given = {
+            "--cmd": self.cmd,
+            "--chat-url": self.chat_url,
+            "--local": self.local,
+            "--scripted": self.scripted,
+        }
+        named = [flag for flag, value in given.items() if value is not None]
+        if len(named) > 1:
+            raise ConfigRefused(
+                f"{' and '.join(named)} are given together; one model flag at a time; "
+                "describe several executors in a file and name it with --config"
+            )
+        if self.chat_url is None and (self.model is not None or self.api_key is not None):
+            raise ConfigRefused("--model and --api-key belong to --chat-url; give --chat-url URL too")
+        if self.cmd is not None:
+            return {"command": {"type": "command", "argv": _split(self.cmd, cwd)}}
+        if self.chat_url is not None:
+            if self.model is None:
+                raise ConfigRefused(
+                    "--chat-url is given without --model; the server must be told what to run; add --model"
+                )
+            chat: dict[str, object] = {"type": "chat", "url": self.chat_url, "model": self.model}
+            if self.api_key is not None:
+                chat["api_key"] = self.api_key
+            return {"chat": chat}
+        if self.local is not None:
+            file = self.local if self.local.startswith("package:") else placed(self.local, cwd)
+            return {"local": {"type": "local", "file": file}}
+        if self.scripted is not None:
+            return {"scripted": {"type": "scripted", "script": placed(self.scripted, cwd)}}
+        return {}
+
+    def _roles(self, executor: str | None) -> dict[str, object]:
+        found: dict[str, object] = {} if executor is None else {role: [executor] for role in ROLES}
+        if self.roles is not None:
+            ladder = _ladder(self.roles, "--roles")
+            found |= {role: ladder for role in ROLES if role != "worker"}
+        for role in ROLES:
+            value = getattr(self, role)
+            if value is not None:
+                found[role] = _ladder(value, f"--{role}")
+        return found
+
+
+def _ladder(value: str, flag: str) -> list[str]:
+    names = [name.strip() for name in value.split(",")]
+    if not all(names):
+        raise ConfigRefused(
+            f"{flag} is {value!r}; expected executor names separated by commas, such as rules or local,chat"
+        )
+    return names
+
+
+def _split(command: str, cwd: Path) -> list[str]:
+    try:
+        argv = shlex.split(command)
+    except ValueError as error:
+        raise ConfigRefused(
+            f"--cmd cannot be split into arguments; {str(error).lower()}; quote it as for a shell"
+        ) from error
+    if not argv:
+        raise ConfigRefused(
+            "--cmd is empty; give the program and its arguments, such as --cmd 'llm -m small {prompt}'"
+        )
+    if "/" in argv[0]:
+        argv[0] = placed(argv[0], cwd)
+    return argv

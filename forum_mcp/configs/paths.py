@@ -1,0 +1,99 @@
+"""Where things stand on this machine: state, user configuration, the ledger. Loads no settings.
+
+``find_ledger`` reads one key of the configuration files and no more: ``ledger`` commands stay small, and a
+mistake elsewhere in the configuration never keeps anybody from verifying a ledger.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import platformdirs
+
+from forum_mcp.errors import ConfigRefused
+
+__all__ = ["MEMORY", "PROJECT_FILE", "config_files", "find_ledger", "placed", "read_toml", "state_dir"]
+
+APP: Final = "forum-mcp"
+MEMORY: Final = ":memory:"
+PROJECT_FILE: Final = "forum.toml"
+
+
+def state_dir() -> Path:
+    """Return the directory of ledgers and keys; it may not exist yet."""
+    return platformdirs.user_state_path(APP, appauthor=False)
+
+
+def user_file() -> Path:
+    """Return the user's configuration file; it may not exist."""
+    return platformdirs.user_config_path(APP, appauthor=False) / "config.toml"
+
+
+def config_files(named: str | None, *, cwd: Path, environ: Mapping[str, str]) -> list[Path]:
+    """Return the configuration files that exist, strongest first.
+
+    A file named by ``--config`` or ``FORUM_CONFIG`` stands in place of ``./forum.toml``.
+
+    Raises:
+        ConfigRefused: the named file does not exist.
+    """
+    chosen = named or environ.get("FORUM_CONFIG")
+    if chosen:
+        project = Path(placed(chosen, cwd))
+        if not project.is_file():
+            raise ConfigRefused(
+                f"configuration file {chosen!r} does not exist; --config and FORUM_CONFIG name a TOML file"
+            )
+    else:
+        project = cwd / PROJECT_FILE
+    return [path for path in (project, user_file()) if path.is_file()]
+
+
+def read_toml(path: Path) -> dict[str, object]:
+    """Return the table a file holds.
+
+    Raises:
+        ConfigRefused: it cannot be read, is not UTF-8 or not TOML (the message names the line).
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigRefused(
+            f"configuration file {path.name} is not TOML; {str(error).lower()}; mend that line"
+        ) from error
+    except OSError as error:
+        raise ConfigRefused(
+            f"configuration file {path.name} cannot be read; {error.strerror}; check its permissions"
+        ) from error
+
+
+def placed(path: str, base: Path) -> str:
+    """Return ``path`` with ``~`` expanded, relative to ``base``; ``:memory:`` stays what it is."""
+    if path == MEMORY:
+        return path
+    return os.path.normpath(base / Path(path).expanduser())
+
+
+def find_ledger(flag: str | None, *, config: str | None = None, cwd: Path | None = None) -> str:
+    """Return the ledger's path (or ``:memory:``): flag, FORUM_LEDGER, configuration files, the default.
+
+    Raises:
+        ConfigRefused: a configuration file is not TOML, or its ``ledger`` is not a string.
+    """
+    here = cwd or Path.cwd()
+    given = flag or os.environ.get("FORUM_LEDGER")
+    if given:
+        return placed(given, here)
+    for path in config_files(config, cwd=here, environ=os.environ):
+        found = read_toml(path).get("ledger")
+        if found is None:
+            continue
+        if not isinstance(found, str) or not found:
+            raise ConfigRefused(
+                f"'ledger' in {path.name} is {found!r}; expected the path of a ledger; "
+                "mend it or give --ledger PATH"
+            )
+        return placed(found, path.parent)
+    return str(state_dir() / "ledger.db")
