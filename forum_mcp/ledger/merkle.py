@@ -1,14 +1,17 @@
 """The Merkle tree of RFC 6962 section 2.1 and the proofs of RFC 9162 sections 2.1.3 and 2.1.4, over SHA-256.
 
-A leaf hash is ``SHA-256(0x00 || entry)`` (``entry.leaf_hash``), an inner node ``SHA-256(0x01 || left || right)``. A tree
-whose size is no power of two promotes its last node; nothing is ever doubled. Every hash here is 32 bytes.
+A leaf hash is ``SHA-256(0x00 || entry)`` (``entry.leaf_hash``), an inner node ``SHA-256(0x01 || left ||
+right)``. A tree whose size is no power of two promotes its last node; nothing is ever doubled. Every hash
+is 32 bytes.
 
-Readers of a stored tree pass ``node(level, index)``, which returns the hash of the *complete* subtree over leaves
-``index * 2**level .. (index + 1) * 2**level - 1`` (level 0 is a leaf). Proofs then cost O(log size) reads.
+Readers of a stored tree pass ``node(level, index)``, which returns the hash of the *complete* subtree over
+the leaves ``index * 2**level .. (index + 1) * 2**level - 1`` (level 0: a leaf). Proofs then cost O(log
+size) reads.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
+from typing import cast
 
 __all__ = [
     "EMPTY_ROOT",
@@ -49,7 +52,7 @@ class Frontier:
         self._peaks: list[bytes] = []
 
     def append(self, leaf: bytes) -> list[bytes]:
-        """Append a leaf hash; return the inner nodes it completed, level 1 first (node k is at index size >> k)."""
+        """Append leaf ``i``; return the inner nodes it completed, level 1 first (at level k, index ``i >> k``)."""
         completed: list[bytes] = []
         index, current = self.size, leaf
         while index & 1:
@@ -74,7 +77,7 @@ def root(leaf_hashes: Iterable[bytes]) -> bytes:
 
 
 def root_from_nodes(size: int, node: NodeReader) -> bytes:
-    """Return the root of the first ``size`` leaves, reading one stored subtree for each bit set in ``size``."""
+    """Return the root of the first ``size`` leaves, reading one subtree for each bit set in ``size``."""
     return _range_root(0, size, node) if size else EMPTY_ROOT
 
 
@@ -117,7 +120,7 @@ def consistency_proof(old_size: int, new_size: int, node: NodeReader) -> list[by
     """Return PROOF(old_size, D[new_size]) of RFC 9162 2.1.4.1; empty when the sizes are equal.
 
     Raises:
-        ValueError: sizes out of order, or from 0 to more (every tree extends the empty one: nothing to prove).
+        ValueError: sizes out of order, or from 0 to more (every tree extends the empty one).
     """
     if not 0 <= old_size <= new_size or (old_size == 0 and new_size > 0):
         raise ValueError(
@@ -139,7 +142,7 @@ def consistency_proof(old_size: int, new_size: int, node: NodeReader) -> list[by
 
 
 def verify_inclusion(index: int, size: int, leaf_hash: bytes, proof: Sequence[bytes], root: bytes) -> bool:
-    """State whether the leaf is entry ``index`` of the tree of ``size`` leaves under ``root`` (RFC 9162 2.1.3.2).
+    """State whether the leaf is number ``index`` of the ``size`` leaves under ``root`` (RFC 9162 2.1.3.2).
 
     Anything wrong is False, wrong types and lengths included; nothing is raised.
     """
@@ -164,10 +167,10 @@ def verify_inclusion(index: int, size: int, leaf_hash: bytes, proof: Sequence[by
 def verify_consistency(
     old_size: int, new_size: int, proof: Sequence[bytes], old_root: bytes, new_root: bytes
 ) -> bool:
-    """State whether the tree of ``new_size`` under ``new_root`` extends that of ``old_size`` (RFC 9162 2.1.4.2).
+    """State whether the tree under ``new_root`` extends the one under ``old_root`` (RFC 9162 2.1.4.2).
 
-    Equal sizes need an empty proof and equal roots (the empty root for 0 and 0); from 0 to more is False. Anything
-    wrong is False, wrong types and lengths included; nothing is raised.
+    Equal sizes need an empty proof and equal roots (the empty root for 0 and 0); from 0 to more is False.
+    Anything wrong is False, wrong types and lengths included; nothing is raised.
     """
     if not (_is_size(old_size) and _is_size(new_size) and old_size <= new_size):
         return False
@@ -204,7 +207,7 @@ def _split(count: int) -> int:
 
 
 def _range_root(start: int, count: int, node: NodeReader) -> bytes:
-    """Return the root over ``count`` leaves from ``start``, which is aligned as the recursion of RFC 6962 leaves it."""
+    """Return the root over ``count`` leaves from ``start``, a place where the recursion of RFC 6962 splits."""
     peaks: list[bytes] = []
     while count:
         level = count.bit_length() - 1
@@ -232,4 +235,4 @@ def _is_hash(value: object) -> bool:
 
 
 def _is_proof(value: object) -> bool:
-    return isinstance(value, list | tuple) and all(map(_is_hash, value))
+    return isinstance(value, list | tuple) and all(map(_is_hash, cast("Sequence[object]", value)))

@@ -1,9 +1,9 @@
 """C2SP signed notes with Ed25519 keys (signature type 0x01).
 
-A note is a text that ends in a newline, an empty line, then one line ``— <key name> <base64(key id || signature)>`` for
-each signature. The text of a note means nothing until the signature of a key the reader already trusts has verified:
-use ``verify``; ``parse`` only takes the form apart. Signatures of unknown keys (other keys of a rotation, third-party
-cosignatures) are kept and ignored.
+A note is a text that ends in a newline, an empty line, then for each signature one line: em dash, key name,
+base64 of key id and signature. The text means nothing until the signature of a key the reader already
+trusts has verified: use ``verify``; ``parse`` only takes the form apart. Signatures of unknown keys (other
+keys of a rotation, cosigning witnesses) are kept and passed over.
 """
 
 import binascii
@@ -85,7 +85,7 @@ class Signer:
 
 
 def vkey(name: str, public_key: bytes) -> str:
-    """Return the verifier key ``name+hex(key id)+base64(0x01 || public key)`` of a 32-byte Ed25519 public key.
+    """Return the vkey ``name+hex(key id)+base64(0x01 || public key)`` of a 32-byte Ed25519 public key.
 
     Raises:
         NoteError: the name is empty or holds a space or a plus, or the key is not 32 bytes.
@@ -113,7 +113,7 @@ def parse_vkey(text: str) -> VerifierKey:
     expected = _key_id(name, key[1:])
     if identifier != expected.hex():
         raise NoteError(
-            f"verifier key of {name!r} has key id {identifier[:16]!r}, its name and key give {expected.hex()!r}"
+            f"verifier key of {name!r} has key id {identifier[:16]!r}, name and key give {expected.hex()!r}"
         )
     return VerifierKey(name, expected, key[1:])
 
@@ -130,7 +130,7 @@ def parse(text: str) -> Note:
     body, separator, lines = text.rpartition("\n\n")
     if not separator or not lines.endswith("\n"):
         raise NoteError(
-            "not a signed note: expected text, an empty line, then lines of signatures, each ended by a newline"
+            "not a signed note: expected text, an empty line, then signature lines, each ended by a newline"
         )
     signature_lines = lines[:-1].split("\n")
     if len(signature_lines) > _MAX_SIGNATURES:
@@ -148,7 +148,7 @@ def verify(text: str, vkeys: Sequence[str] | str) -> Note:
         vkeys: verifier keys the caller trusts; a single one may be given as it is.
 
     Raises:
-        NoteError: malformed note or key, a bad signature of a known key, or no known key among the signatures.
+        NoteError: malformed note or key, a known key's bad signature, or no signature of a known key.
     """
     note = parse(text)
     known: dict[tuple[str, bytes], VerifierKey] = {}
@@ -200,7 +200,7 @@ def _parse_signature(line: str) -> NoteSignature:
     blob = _unbase64(encoded)
     if not line.startswith(_DASH) or not space or blob is None or len(blob) < 5:
         raise NoteError(
-            f"signature line {line[:200]!r} is refused: expected an em dash, key name and base64 of key id and signature"
+            f"signature line {line[:200]!r} is refused: expected em dash, key name, base64 of key id and signature"
         )
     _check_name(name)
     return NoteSignature(name, blob[:4], blob[4:])
@@ -233,7 +233,7 @@ def _check_characters(text: str) -> None:
     for character in text:
         if (character < " " and character != "\n") or "\ud800" <= character <= "\udfff":
             raise NoteError(
-                f"a note may not hold the character {character!a}: no control character but newline, no surrogate"
+                f"a note may not hold {character!a}: no control character but newline, no lone surrogate"
             )
 
 

@@ -13,7 +13,7 @@ RawNode = tuple[int, int, bytes]
 class SourceFault(Exception):
     """A row or line that cannot be read.
 
-    An iterator of a source *yields* it in the place of the row and goes on, or *raises* it when it cannot go on.
+    An iterator of a source *yields* it in place of the row and goes on, or *raises* it when it cannot.
 
     Attributes:
         seq: the place of the entry concerned, or None.
@@ -29,7 +29,7 @@ class SourceFault(Exception):
 class Source(Protocol):
     """A ledger's container. Subclass it to inherit the answers most containers give.
 
-    Every iterator starts afresh when asked again and reads the disk, never a cache; all of them see one tree size.
+    Every iterator starts afresh when asked again and reads the disk, never a cache; all see one tree size.
     """
 
     @property
