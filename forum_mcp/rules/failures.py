@@ -15,6 +15,7 @@ ErrorClass = Literal[
     "time-limit",  # the run's time limit ended it
     "interrupted",  # the process that ran it shut down in order
     "in-doubt",  # the process that ran it died; nobody knows whether it took effect
+    "budget",  # the rules refused the call: a limit of the run is reached
     "executor-missing",  # the contract names an executor this process does not have
     "executor-changed",  # the executor of that name is not the one the contract recorded
     "executor-crashed",  # a bug or a dead long-lived child on our side
@@ -39,5 +40,14 @@ ErrorClass = Literal[
 ERROR_CLASSES: Final[frozenset[str]] = frozenset(get_args(ErrorClass))
 
 TRANSIENT: Final[frozenset[str]] = frozenset(
-    {"connect", "connection-lost", "rate-limit", "server-error", "timeout", "executor-crashed", "empty-reply", "interrupted"}
+    {
+        "connect",
+        "connection-lost",
+        "rate-limit",
+        "server-error",
+        "timeout",
+        "executor-crashed",
+        "empty-reply",
+        "interrupted",
+    }
 )

@@ -1,11 +1,12 @@
 """The store port: where entries, bodies, tree nodes and leases live.
 
-A store keeps exact bytes and makes one promise: a transaction is all there after a crash, or not at all. Inside a
-transaction the head is read under the write lock, so a seq is known the moment an entry is appended and a rule can
-decide the next entry before anything is committed. Every store passes ``tests/contract/store_suite.py``.
+A store keeps exact bytes and makes one promise: a transaction is all there after a crash, or not at all.
+Inside a transaction the head is read under the write lock, so a seq is known the moment an entry is appended
+and a rule can decide the next entry before anything is committed. Every store passes
+``tests/contract/store_suite.py``.
 
-Stores are synchronous: an embedded commit costs less than a thread hop. ``engine/recorder.py`` gathers waiting works
-into one transaction and would run a networked store in a thread.
+Stores are synchronous: an embedded commit costs less than a thread hop. ``engine/recorder.py`` gathers
+waiting works into one transaction and would run a networked store in a thread.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -111,7 +112,8 @@ class Store(Protocol):
     def transact_all(self, works: Sequence[Callable[[Transaction], object]]) -> list[object | Exception]:
         """Run several works in ONE durable transaction, each in a savepoint of its own.
 
-        Returns one item per work: its value, or the exception it raised (its savepoint is undone, the others stay).
+        Returns one item per work: its value, or the exception it raised (its savepoint is undone, the others
+        stay).
         """
         ...
 

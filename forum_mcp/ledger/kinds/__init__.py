@@ -11,6 +11,5 @@ from forum_mcp.ledger.kinds.base import Kind
 __all__ = ["KINDS"]
 
 KINDS: Final[dict[str, Kind]] = {
-    kind.name: kind
-    for kind in (*custody.KINDS, *run.KINDS, *plan.KINDS, *task.KINDS, *call.KINDS, *answer.KINDS)
+    kind.name: kind for kind in (*custody.KINDS, *run.KINDS, *plan.KINDS, *task.KINDS, *call.KINDS, *answer.KINDS)
 }

@@ -16,5 +16,11 @@ class AnswerSynthesized(Payload):
 
 
 KINDS = (
-    Kind("answer.synthesized", "decision", AnswerSynthesized, ("answer",), "the verdicts it was made from (at most 256), the synthesizer's call.finished if any"),
+    Kind(
+        "answer.synthesized",
+        "decision",
+        AnswerSynthesized,
+        ("answer",),
+        "the verdicts it was made from (at most 256), the synthesizer's call.finished if any",
+    ),
 )

@@ -18,7 +18,8 @@ class CallStarted(Payload):
     """The intent to make one attempt: an *open attempt* until its call.finished.
 
     ``rung`` counts from 0 on the purpose's ladder, ``attempt`` from 1 on that rung, ``n`` is the task's execution
-    (1, or more when an upstream result changed). ``reserve`` is taken from the budget until the outcome settles it.
+    (1, or more when an upstream result changed). ``repair`` marks a call that shows the model what was wrong with its
+    last reply. ``reserve`` is taken from the budget until the outcome settles it.
     """
 
     purpose: str
@@ -33,6 +34,7 @@ class CallStarted(Payload):
     n: int | None = None
     model: str | None = None
     max_tokens: int | None = None
+    repair: bool = False
 
 
 class CallFinished(Payload):
@@ -55,11 +57,13 @@ class CallFinished(Payload):
 
 
 class CallDeferred(Payload):
-    """The attempt that follows call ``call`` may start at ``not_before_ms`` (active milliseconds of the run)."""
+    """The attempt after the finished one (``call``: seq of its call.started) may start at ``not_before_ms``, active milliseconds."""
 
     call: int
+    purpose: str
     not_before_ms: int
     reason: str
+    task: str | None = None
 
 
 class WorkOffered(Payload):
@@ -88,8 +92,20 @@ class WorkExpired(Payload):
 
 
 KINDS = (
-    Kind("call.started", "decision", CallStarted, ("system", "prompt", "schema"), "what asked for the call; the outcome before it on a retry"),
-    Kind("call.finished", "event", CallFinished, ("reply", "stderr", "detail"), "call.started; work.returned for an assistant's work"),
+    Kind(
+        "call.started",
+        "decision",
+        CallStarted,
+        ("system", "prompt", "schema"),
+        "what asked for the call; the outcome before it on a retry",
+    ),
+    Kind(
+        "call.finished",
+        "event",
+        CallFinished,
+        ("reply", "stderr", "detail"),
+        "call.started; work.returned for an assistant's work",
+    ),
     Kind("call.deferred", "decision", CallDeferred, (), "the call.finished that made a wait necessary"),
     Kind("work.offered", "decision", WorkOffered, (), "call.started"),
     Kind("work.taken", "event", WorkTaken, (), "work.offered"),

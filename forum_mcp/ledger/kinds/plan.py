@@ -36,7 +36,25 @@ class PlanRejected(Payload):
 
 
 KINDS = (
-    Kind("route.decided", "decision", RouteDecided, ("explanation",), "run.started, the classifier's call.finished if any"),
-    Kind("plan.accepted", "decision", PlanAccepted, ("plan",), "route.decided, the coordinator's call.finished if any"),
-    Kind("plan.rejected", "decision", PlanRejected, ("problem",), "route.decided, the coordinator's call.finished if any"),
+    Kind(
+        "route.decided",
+        "decision",
+        RouteDecided,
+        ("explanation",),
+        "run.started, the classifier's call.finished if any",
+    ),
+    Kind(
+        "plan.accepted",
+        "decision",
+        PlanAccepted,
+        ("plan",),
+        "route.decided, the coordinator's call.finished if any",
+    ),
+    Kind(
+        "plan.rejected",
+        "decision",
+        PlanRejected,
+        ("problem",),
+        "route.decided, the coordinator's call.finished if any",
+    ),
 )

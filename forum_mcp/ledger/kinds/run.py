@@ -82,7 +82,13 @@ class RunFinished(Payload):
 
 
 KINDS = (
-    Kind("run.started", "event", RunStarted, ("request", "contract", "roster", "plan"), "none, or the entry a fork starts from"),
+    Kind(
+        "run.started",
+        "event",
+        RunStarted,
+        ("request", "contract", "roster", "plan"),
+        "none, or the entry a fork starts from",
+    ),
     Kind("run.resumed", "event", RunResumed, (), "run.started"),
     Kind("run.interrupted", "event", RunInterrupted, (), "run.started"),
     Kind("run.cancelled", "event", RunCancelled, ("reason",), "run.started"),

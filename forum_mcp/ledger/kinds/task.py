@@ -1,4 +1,4 @@
-"""Entries of a task's life: started, finished, judged; escalated, reused or skipped."""
+"""Entries of a task's life: started, finished, judged; escalated or skipped."""
 
 from forum_mcp.ledger.kinds.base import Kind, Payload
 
@@ -7,7 +7,6 @@ __all__ = [
     "TaskEscalated",
     "TaskFinished",
     "TaskJudged",
-    "TaskReused",
     "TaskSkipped",
     "TaskStarted",
 ]
@@ -55,15 +54,6 @@ class TaskEscalated(Payload):
     because: str
 
 
-class TaskReused(Payload):
-    """A finished task of equal key stands for this one: its judged entry is a parent. ``key``: 64 hex."""
-
-    task: str
-    n: int
-    key: str
-    age_us: int
-
-
 class TaskSkipped(Payload):
     """The task will not run; ``because``: ``upstream``, ``budget`` or ``cancelled``."""
 
@@ -73,10 +63,21 @@ class TaskSkipped(Payload):
 
 
 KINDS = (
-    Kind("task.started", "decision", TaskStarted, ("instruction", "done_when"), "plan.accepted and the verdicts of its dependencies"),
+    Kind(
+        "task.started",
+        "decision",
+        TaskStarted,
+        ("instruction", "done_when"),
+        "plan.accepted and the verdicts of its dependencies",
+    ),
     Kind("task.finished", "decision", TaskFinished, ("output",), "call.finished"),
-    Kind("task.judged", "decision", TaskJudged, ("reason",), "task.finished, the validator's call.finished if any"),
+    Kind(
+        "task.judged",
+        "decision",
+        TaskJudged,
+        ("reason",),
+        "task.finished, the validator's call.finished if any",
+    ),
     Kind("task.escalated", "decision", TaskEscalated, (), "task.judged, or task.finished on an error class"),
-    Kind("task.reused", "decision", TaskReused, (), "task.started and the verdict cited"),
     Kind("task.skipped", "decision", TaskSkipped, (), "what made it impossible"),
 )

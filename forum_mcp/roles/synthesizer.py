@@ -1,0 +1,36 @@
+"""The Synthesizer: judged results in, one answer out; by a model, or by rules that only put results in order."""
+
+from collections.abc import Sequence
+
+from forum_mcp.roles.fence import cap, fence
+from forum_mcp.roles.prompt import Prompt
+from forum_mcp.roles.prompts import prompt_text
+
+__all__ = ["ask", "by_rules", "remark"]
+
+
+def ask(request: str, results: Sequence[tuple[str, str]], *, mark: str, limit: int) -> Prompt:
+    """Return the prompt. ``results``: (instruction, output) in plan order; ``limit``: most characters of all of them."""
+    share = limit // (len(results) + 1)
+    parts = [fence("REQUEST", cap(request, share), mark)]
+    parts.extend(
+        fence("RESULT", f"{cap(instruction, share // 4)}\n\n{cap(output, share * 3 // 4)}", mark)
+        for instruction, output in results
+    )
+    parts.append("Write the answer to the request.")
+    return Prompt(prompt_text("synthesizer"), "\n\n".join(parts))
+
+
+def by_rules(results: Sequence[tuple[str, str, str]]) -> str:
+    """Return the results (task id, instruction, output) one below the other, in plan order."""
+    return "\n\n".join(f"## {task}: {cap(' '.join(what.split()), 200)}\n\n{output}" for task, what, output in results)
+
+
+def remark(*, failed: Sequence[str], skipped: Sequence[str], unvalidated: Sequence[str]) -> str:
+    """Return the lines that name tasks the answer does not rest on, or does so without a verdict; empty if none."""
+    groups = (
+        ("Failed, not part of this answer", failed),
+        ("Skipped, not part of this answer", skipped),
+        ("Not validated", unvalidated),
+    )
+    return "\n".join(f"{label}: {', '.join(ids)}." for label, ids in groups if ids)

@@ -1,0 +1,60 @@
+"""The Validator: a task and its result in, a strict verdict out."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from forum_mcp.roles.fence import cap, fence
+from forum_mcp.roles.prompt import Prompt
+from forum_mcp.roles.prompts import prompt_text
+from forum_mcp.roles.reply import Unusable, read
+
+__all__ = ["VerdictReply", "ask", "parse"]
+
+
+class VerdictReply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A verdict; ``passed`` is a boolean and nothing that merely looks like one."""
+
+    passed: bool
+    reason: str = ""
+    evidence: str = ""
+
+
+_SCHEMA = msgspec.json.encode(
+    {
+        "type": "object",
+        "properties": {
+            "passed": {"type": "boolean"},
+            "reason": {"type": "string", "maxLength": 300},
+            "evidence": {"type": "string", "maxLength": 300},
+        },
+        "required": ["passed", "reason", "evidence"],
+        "additionalProperties": False,
+    },
+    order="sorted",
+)
+
+
+def ask(
+    instruction: str,
+    output: str,
+    *,
+    done_when: Sequence[str],
+    mark: str,
+    limit: int,
+    problem: str | None,
+) -> Prompt:
+    """Return the prompt; ``limit``: most characters of untrusted text; ``problem``: what was wrong with the last reply."""
+    parts = ["The task was:\n" + fence("TASK", cap(instruction, limit // 3), mark)]
+    if done_when:
+        lines = "\n".join(f"- {line}" for line in done_when)
+        parts.append("It is done when:\n" + fence("CRITERIA", cap(lines, limit // 6), mark))
+    parts.append("The result to judge:\n" + fence("RESULT", cap(output, limit // 2), mark))
+    if problem is not None:
+        parts.append(f"Your last reply cannot be used: {cap(problem, 1000)}\nGive the verdict again.")
+    return Prompt(prompt_text("validator"), "\n\n".join(parts), _SCHEMA)
+
+
+def parse(reply: str) -> VerdictReply | Unusable:
+    """Return the verdict of a reply."""
+    return read(reply, VerdictReply)

@@ -1,0 +1,44 @@
+"""The worker: one task's instruction and the results it depends on in, its result out."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from forum_mcp.roles.fence import cap, fence
+from forum_mcp.roles.prompt import Prompt
+from forum_mcp.roles.prompts import prompt_text
+
+__all__ = ["ask"]
+
+
+def ask(
+    instruction: str,
+    *,
+    lane: str,
+    lane_description: str,
+    request: str | None,
+    done_when: Sequence[str],
+    inputs: Sequence[tuple[str, str]],
+    schema: dict[str, object] | None,
+    mark: str,
+    limit: int,
+) -> Prompt:
+    """Return the prompt of a task.
+
+    ``request``: the whole request, when the task is only a part of it; ``inputs``: (task id, output) of the tasks it
+    depends on for data; ``limit``: most characters of all fenced text together.
+    """
+    share = limit // (len(inputs) + 1)
+    parts: list[str] = []
+    if request is not None:
+        parts.append("The task is one part of this request:\n" + fence("REQUEST", cap(request, share), mark))
+    parts.extend(f"Result of task {task}:\n" + fence("RESULT", cap(output, share), mark) for task, output in inputs)
+    parts.append("Your task:\n" + fence("TASK", instruction, mark))
+    if done_when:
+        parts.append("It is done when:\n" + fence("CRITERIA", "\n".join(f"- {line}" for line in done_when), mark))
+    encoded = None
+    if schema is not None:
+        encoded = msgspec.json.encode(schema, order="sorted")
+        parts.append("Answer with one JSON value of this JSON Schema and nothing else:\n" + encoded.decode())
+    system = f"{prompt_text('worker')}\nYour lane is {lane}: {lane_description}"
+    return Prompt(system, "\n\n".join(parts), encoded)

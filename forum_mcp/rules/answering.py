@@ -1,0 +1,142 @@
+"""From settled tasks to a sealed run: the decisions of the phases ``answer`` and ``seal``."""
+
+from typing import Final
+
+from forum_mcp.ledger.entry import BodyRef, Draft, NewBody
+from forum_mcp.ledger.kinds.answer import AnswerSynthesized
+from forum_mcp.ledger.kinds.base import Amounts
+from forum_mcp.ledger.kinds.run import RunFinished
+from forum_mcp.roles import synthesizer
+from forum_mcp.roles.prompt import Prompt
+from forum_mcp.rules.calls import TEXT, draft, follow, over, terms_of
+from forum_mcp.rules.contract import RULES
+from forum_mcp.rules.run import RunState, TaskState
+
+__all__ = ["VERSION", "decide_answer", "seal"]
+
+VERSION: Final = 1
+_PARENTS: Final = 250
+
+
+def decide_answer(state: RunState) -> Draft | None:
+    """Return the answer from results that count as ok, the Synthesizer's call, or the end of a run without results."""
+    done = [held for held in state.tasks.values() if held.status == "ok"]
+    if not done:
+        return seal(state)
+    if len(state.tasks) == 1 or state.answering.ladder[0] == RULES or _refused(state):
+        return _by_rules(state, done)
+    found = follow(state, state.answering, lambda mark: _ask(state, done, mark), *_verdicts(done), climb=True)
+    if found == "reply":
+        text = state.answering.reply
+        return (
+            _answer(state, done, text, state.answering.reply_ref, "synthesizer")
+            if text.strip()
+            else _by_rules(state, done)
+        )
+    if found == "exhausted":
+        return _by_rules(state, done)
+    return found
+
+
+def _refused(state: RunState) -> bool:
+    """Tell whether a stopped run has nothing kept back for a synthesis that was not begun."""
+    return state.stopped is not None and state.answering.progress == "idle" and over(state, "synthesize") is not None
+
+
+def _verdicts(done: list[TaskState]) -> list[int]:
+    return [held.settled_seq for held in done][:_PARENTS]
+
+
+def _ask(state: RunState, done: list[TaskState], mark: str) -> Prompt:
+    results = [(held.plan.instruction, held.output) for held in done]
+    return synthesizer.ask(state.request, results, mark=mark, limit=terms_of(state, state.answering).input_chars)
+
+
+def _by_rules(state: RunState, done: list[TaskState]) -> Draft:
+    if len(state.tasks) == 1:
+        return _answer(state, done, done[0].output, done[0].output_ref, "rules")
+    text = synthesizer.by_rules([(held.plan.id, held.plan.instruction, held.output) for held in done])
+    return _answer(state, done, text, None, "rules")
+
+
+def _answer(state: RunState, done: list[TaskState], text: str, ref: BodyRef | None, by: str) -> Draft:
+    failed, skipped, unvalidated = (_named(state, "failed"), _named(state, "skipped"), _unvalidated(state))
+    remark = synthesizer.remark(failed=failed, skipped=skipped, unvalidated=unvalidated)
+    body: NewBody | BodyRef = NewBody(TEXT, (f"{text}\n\n{remark}" if remark else text).encode("utf-8", "replace"))
+    if ref is not None and not remark:
+        body = ref
+    return draft(
+        "answer.synthesized",
+        "synthesizer" if by == "synthesizer" else "engine",
+        AnswerSynthesized(
+            by=by,
+            tasks_ok=len(done),
+            tasks_failed=len(failed),
+            tasks_skipped=len(skipped),
+            unvalidated=len(unvalidated),
+        ),
+        *_verdicts(done),
+        state.answering.seq,
+        bodies={"answer": body},
+    )
+
+
+def _named(state: RunState, status: str) -> list[str]:
+    return [name for name, held in state.tasks.items() if held.status == status]
+
+
+def _unvalidated(state: RunState) -> list[str]:
+    return [name for name, held in state.tasks.items() if held.status == "ok" and held.verdict == "undecided"]
+
+
+def seal(state: RunState) -> Draft:
+    """Return ``run.finished``: succeeded when every task counts as ok and there is an answer."""
+    failed, skipped = _named(state, "failed"), _named(state, "skipped")
+    if state.cancelled_seq >= 0:
+        end, error = "cancelled", None
+    elif state.answer_seq >= 0 and not failed and not skipped:
+        end, error = "succeeded", None
+    else:
+        end, error = "failed", _error(state, failed)
+    spend = state.spend
+    return draft(
+        "run.finished",
+        "engine",
+        RunFinished(
+            state=end,
+            tasks_ok=len(_named(state, "ok")),
+            tasks_failed=len(failed),
+            tasks_skipped=len(skipped),
+            unvalidated=len(_unvalidated(state)),
+            spent=Amounts(
+                calls=spend.calls,
+                ms=state.t_ms,
+                tokens=spend.tokens if spend.tokens_known else None,
+                microusd=spend.microusd if spend.cost_known else None,
+            ),
+            error=error,
+        ),
+        *_causes(state, failed),
+    )
+
+
+def _error(state: RunState, failed: list[str]) -> str:
+    if state.error is not None:
+        return state.error
+    if state.stopped is not None:
+        return f"budget-{state.stopped}"
+    return "tasks-failed" if state.answer_seq >= 0 or failed else "no-result"
+
+
+def _causes(state: RunState, failed: list[str]) -> list[int]:
+    if state.answer_seq >= 0 and state.cancelled_seq < 0:
+        return [state.answer_seq]
+    ends = [state.tasks[name].settled_seq for name in failed][:_PARENTS]
+    return [
+        state.started_seq,
+        state.plan_seq,
+        state.refusal_seq,
+        state.stopped_seq,
+        state.cancelled_seq,
+        *ends,
+    ]

@@ -1,0 +1,239 @@
+"""Calls: may one be made, what does it reserve, and what follows an outcome.
+
+Every call of every role and task goes through ``next_call``, so a budget cannot leak past it: the call is drafted with
+its reservation, or the refusal is drafted instead.
+"""
+
+from collections.abc import Callable
+from typing import Final, Literal
+
+import msgspec
+
+from forum_mcp.ledger.entry import BodyRef, Draft, NewBody
+from forum_mcp.ledger.kinds.base import Amounts, Payload
+from forum_mcp.ledger.kinds.call import CallDeferred, CallStarted
+from forum_mcp.ledger.kinds.run import BudgetStopped
+from forum_mcp.roles.fence import token
+from forum_mcp.roles.prompt import Prompt
+from forum_mcp.rules.contract import RULES, ExecutorTerms
+from forum_mcp.rules.failures import TRANSIENT
+from forum_mcp.rules.run import Attempts, RunState, TaskState
+
+__all__ = [
+    "JSON",
+    "TEXT",
+    "VERSION",
+    "Ask",
+    "draft",
+    "follow",
+    "may_call",
+    "next_call",
+    "over",
+    "repair",
+    "terms_of",
+]
+
+VERSION: Final = 1
+TEXT: Final = "text/plain; charset=utf-8"
+JSON: Final = "application/json"
+
+_BACKOFF_MS: Final = 500
+_LONGEST_WAIT_MS: Final = 60_000
+
+Ask = Callable[[str], Prompt]
+"""Token of the prompt's fences -> the prompt."""
+
+
+def draft(
+    kind: str, actor: str, payload: Payload, *parents: int, bodies: dict[str, NewBody | BodyRef] | None = None
+) -> Draft:
+    """Return the draft of a decision; parents that are negative (no such entry) are left out."""
+    return Draft(
+        kind=kind,
+        actor=actor,
+        data=msgspec.to_builtins(payload),
+        bodies=bodies or {},
+        parents=tuple(sorted({seq for seq in parents if seq >= 0})),
+    )
+
+
+def terms_of(state: RunState, attempts: Attempts, rung: int | None = None) -> ExecutorTerms:
+    """Return the terms of the executor at a rung (default: the present one)."""
+    assert state.contract is not None
+    return state.contract.executors[attempts.ladder[attempts.rung if rung is None else rung]]
+
+
+def may_call(state: RunState, purpose: str) -> bool:
+    """Tell whether the budget still lets this purpose ask for a call; what was kept back is for the synthesis."""
+    return state.stopped is None or (purpose == "synthesize" and state.stopped == "calls")
+
+
+def over(state: RunState, purpose: str) -> BudgetStopped | None:
+    """Return the refusal of one more call, or None when ``settled + reserved + asked <= limit - kept back``."""
+    limit = state.limits.calls
+    if limit is None:
+        return None
+    kept_back = _kept_back(state, purpose)
+    reserved = sum(item.reserve.calls or 0 for item in state.open.values())
+    if state.spend.calls + reserved + 1 <= limit - kept_back:
+        return None
+    return BudgetStopped(
+        currency="calls",
+        limit=limit,
+        settled=state.spend.calls,
+        reserved=reserved,
+        asked=1,
+        kept_back=kept_back,
+    )
+
+
+def _kept_back(state: RunState, purpose: str) -> int:
+    synthesis = state.answering.ladder[0] != RULES and (state.plan is None or len(state.plan.tasks) > 1)
+    return int(synthesis and purpose != "synthesize")
+
+
+def next_call(
+    state: RunState,
+    attempts: Attempts,
+    ask: Ask,
+    *parents: int,
+    rung: int,
+    attempt: int,
+    held: TaskState | None = None,
+    again: bool = False,
+) -> Draft | None:
+    """Return the call, the budget's refusal, or None while the executor has no place for one more.
+
+    ``parents``: what asks for the call. ``again`` marks a repair.
+    """
+    assert state.contract is not None
+    name = attempts.ladder[rung]
+    terms = state.contract.executors[name]
+    if sum(item.executor == name for item in state.open.values()) >= terms.max_parallel:
+        return None
+    refused = over(state, attempts.purpose)
+    if refused is not None:
+        return draft("budget.stopped", "engine", refused, *parents)
+    task = held.plan.id if held is not None else None
+    n = held.n if held is not None else None
+    prompt = ask(token(state.seed, attempts.purpose, task, n, rung, attempt))
+    bodies: dict[str, NewBody | BodyRef] = {
+        "system": NewBody(TEXT, prompt.system.encode()),
+        "prompt": NewBody(TEXT, prompt.user.encode()),
+    }
+    if prompt.schema is not None:
+        bodies["schema"] = NewBody(JSON, prompt.schema)
+    payload = CallStarted(
+        purpose=attempts.purpose,
+        executor=name,
+        type=terms.type,
+        rung=rung,
+        attempt=attempt,
+        timeout_ms=_timeout_ms(state, terms),
+        reserve=Amounts(calls=1),
+        egress=terms.egress,
+        task=task,
+        n=n,
+        model=terms.model,
+        max_tokens=terms.max_tokens,
+        repair=again,
+    )
+    return draft("call.started", "engine", payload, *parents, bodies=bodies)
+
+
+def _timeout_ms(state: RunState, terms: ExecutorTerms) -> int:
+    if state.limits.ms is None:
+        return terms.timeout_ms
+    return max(1, min(terms.timeout_ms, state.limits.ms - state.t_ms))
+
+
+def follow(
+    state: RunState, attempts: Attempts, ask: Ask, *asked_by: int, climb: bool, held: TaskState | None = None
+) -> Draft | None | Literal["reply", "exhausted"]:
+    """Return what follows in one purpose's attempts.
+
+    A draft; None while an attempt or a wait is under way; ``reply`` when a successful outcome is to be read;
+    ``exhausted`` when nothing more will be tried. ``asked_by``: parents of a first call. ``climb``: go up the ladder
+    after the last attempt of a rung (a task does not: its climb is an entry of its own).
+    """
+    rung, attempt = attempts.rung, attempts.attempt
+    match attempts.progress:
+        case "open" | "deferred":
+            return None
+        case "idle":
+            if not may_call(state, attempts.purpose) or attempts.ladder[rung] == RULES:
+                return "exhausted"
+            return next_call(state, attempts, ask, *asked_by, attempts.cause, rung=rung, attempt=1, held=held)
+        case "due" | "redo":
+            if not may_call(state, attempts.purpose):
+                return "exhausted"
+            before = (
+                (attempts.seq, attempts.cause)
+                if attempts.progress == "due"
+                else (*asked_by, attempts.call_seq, attempts.cause)
+            )
+            return next_call(state, attempts, ask, *before, rung=rung, attempt=attempt + 1, held=held)
+        case "refused":
+            return repair(state, attempts, ask, state.refusal_seq, held=held)
+        case "replied":
+            if attempts.outcome is None or attempts.outcome.error is None:
+                return "reply"
+            wait = _retry_wait_ms(state, attempts)
+            if wait is not None:
+                return draft(
+                    "call.deferred",
+                    "engine",
+                    CallDeferred(
+                        call=attempts.call_seq,
+                        purpose=attempts.purpose,
+                        not_before_ms=state.t_ms + wait,
+                        reason=attempts.outcome.error,
+                        task=held.plan.id if held is not None else None,
+                    ),
+                    attempts.seq,
+                )
+            return _climb(state, attempts, ask, attempts.seq, held=held) if climb else "exhausted"
+
+
+def repair(
+    state: RunState, attempts: Attempts, ask: Ask, *parents: int, held: TaskState | None = None
+) -> Draft | None | Literal["exhausted"]:
+    """Return the one call that shows the model its error, else the next rung's first call, else ``exhausted``."""
+    if not may_call(state, attempts.purpose):
+        return "exhausted"
+    if not attempts.repaired:
+        return next_call(
+            state,
+            attempts,
+            ask,
+            *parents,
+            rung=attempts.rung,
+            attempt=attempts.attempt + 1,
+            held=held,
+            again=True,
+        )
+    return _climb(state, attempts, ask, *parents, held=held)
+
+
+def _climb(
+    state: RunState, attempts: Attempts, ask: Ask, *parents: int, held: TaskState | None
+) -> Draft | None | Literal["exhausted"]:
+    rung = attempts.rung + 1
+    if rung >= len(attempts.ladder) or attempts.ladder[rung] == RULES or not may_call(state, attempts.purpose):
+        return "exhausted"
+    return next_call(state, attempts, ask, *parents, rung=rung, attempt=1, held=held)
+
+
+def _retry_wait_ms(state: RunState, attempts: Attempts) -> int | None:
+    """Return how long to wait before the same rung is tried again, or None when it is not."""
+    outcome, terms = attempts.outcome, terms_of(state, attempts)
+    if outcome is None or outcome.error not in TRANSIENT or terms.type == "host":
+        return None
+    if attempts.attempt >= terms.attempts or not may_call(state, attempts.purpose):
+        return None
+    wait = outcome.retry_after_ms
+    if wait is None:
+        wait = _BACKOFF_MS * 2 ** (attempts.attempt - 1)
+    if wait > _LONGEST_WAIT_MS or (state.limits.ms is not None and state.t_ms + wait >= state.limits.ms):
+        return None
+    return wait

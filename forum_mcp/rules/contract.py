@@ -1,0 +1,68 @@
+"""The contract of a run: every setting its decisions are made from, recorded as one body of ``run.started``.
+
+The contract is what makes a decision derivable: nothing that shapes a run is looked up anywhere else. It holds no
+secret; an executor's identity is what its behaviour depends on (argv, url, model, parameters).
+"""
+
+from typing import Final
+
+import msgspec
+
+from forum_mcp.rules.policy import Policy
+
+__all__ = ["RULES", "VERSION", "Contract", "ExecutorTerms"]
+
+VERSION: Final = 1
+RULES: Final = "rules"  # the name of the deterministic implementation in a role's ladder
+
+
+class ExecutorTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """What the run may expect of one executor.
+
+    Attributes:
+        type: ``command``, ``chat``, ``local``, ``scripted`` or ``host``.
+        model: model requested, when the executor knows one.
+        egress: ``none``, ``lan`` or ``internet``.
+        identity: what its behaviour depends on, without secrets.
+        timeout_ms: longest one attempt may take.
+        max_tokens: most tokens of a reply, or None.
+        attempts: attempts per rung when the error may pass by itself.
+        max_parallel: most open attempts of this run on it.
+        input_chars: most characters of untrusted text in one prompt.
+        effects: default of tasks it runs: ``none``, ``idempotent`` or ``once``.
+    """
+
+    type: str
+    model: str | None
+    egress: str
+    identity: dict[str, object]
+    timeout_ms: int
+    max_tokens: int | None
+    attempts: int
+    max_parallel: int
+    input_chars: int
+    effects: str
+
+
+class Contract(msgspec.Struct, frozen=True, kw_only=True):
+    """The terms of a run. ``roles`` maps coordinator, worker, validator, synthesizer to ladders of executor names."""
+
+    version: int = VERSION
+    executors: dict[str, ExecutorTerms]
+    roles: dict[str, list[str]]
+    policy: Policy
+    max_parallel: int
+    single: bool = False
+
+    def to_json(self) -> bytes:
+        """Return the canonical bytes that are recorded."""
+        return msgspec.json.encode(self, order="sorted")
+
+    @classmethod
+    def from_json(cls, data: bytes) -> "Contract":
+        """Return the contract of recorded bytes.
+
+        Raises:
+            msgspec.DecodeError: not a contract of this version.
+        """
+        return msgspec.json.decode(data, type=cls)

@@ -1,0 +1,227 @@
+"""The plan: a validated DAG of tasks.
+
+An author (the Coordinator, the caller, the rules) writes tasks; ``accept`` turns them into a ``Plan`` or says what is
+wrong in words its author can use. The canonical plan is one body of the record.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from forum_mcp.errors import PlanRefused
+from forum_mcp.roles.coordinator import DependencyReply, PlanReply
+from forum_mcp.rules.policy import Policy, refusal
+from forum_mcp.rules.roster import Roster
+
+__all__ = [
+    "TASKS_MAX",
+    "VERSION",
+    "Dependency",
+    "Plan",
+    "PlannedTask",
+    "accept",
+    "decode",
+    "from_json",
+    "read",
+    "single",
+]
+
+VERSION: Final = 1
+TASKS_MAX: Final = 2_000
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
+
+
+class Dependency(msgspec.Struct, frozen=True):
+    """A typed edge to an earlier task: ``data`` hands its result on, ``order`` only waits for it."""
+
+    id: str
+    type: str = "data"
+
+
+class PlannedTask(msgspec.Struct, frozen=True, kw_only=True):
+    """One task. ``effects`` None means the default of the executor that runs it."""
+
+    id: str
+    lane: str
+    instruction: str
+    depends_on: tuple[Dependency, ...] = ()
+    done_when: tuple[str, ...] = ()
+    effects: str | None = None
+    schema: dict[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Tasks in the author's order, and their waves: each wave depends only on earlier ones."""
+
+    tasks: tuple[PlannedTask, ...]
+    waves: tuple[tuple[str, ...], ...]
+
+    @property
+    def edges(self) -> int:
+        """Number of dependencies."""
+        return sum(len(task.depends_on) for task in self.tasks)
+
+    def to_json(self) -> bytes:
+        """Return the canonical bytes that are recorded."""
+        return msgspec.json.encode({"tasks": self.tasks}, order="sorted")
+
+
+class _Recorded(msgspec.Struct, frozen=True):
+    tasks: tuple[PlannedTask, ...]
+
+
+def from_json(data: bytes) -> Plan:
+    """Return the plan of recorded bytes, which were accepted once.
+
+    Raises:
+        msgspec.DecodeError: not a recorded plan.
+    """
+    tasks = msgspec.json.decode(data, type=_Recorded).tasks
+    return Plan(tasks, _waves(tasks))
+
+
+def read(value: object) -> PlanReply:
+    """Return a plan as its author wrote it, from decoded JSON.
+
+    Raises:
+        PlanRefused: the shape is wrong.
+    """
+    try:
+        return msgspec.convert(value, PlanReply, strict=True)
+    except msgspec.ValidationError as error:
+        raise PlanRefused(
+            f'the plan does not have the shape of a plan: {error}; expected {{"tasks": [{{"id", "lane", "instruction", '
+            f'"depends_on": [], "done_when": [], "effects": "none|idempotent|once", "schema": {{}}}}]}}'
+        ) from None
+
+
+def decode(data: bytes) -> PlanReply:
+    """Return a plan as its author wrote it, from recorded bytes.
+
+    Raises:
+        PlanRefused: not JSON, or the shape is wrong.
+    """
+    try:
+        return read(msgspec.json.decode(data))
+    except msgspec.DecodeError as error:
+        raise PlanRefused(f"the plan is not JSON: {error}") from None
+
+
+def single(instruction: str, lane: str) -> PlanReply:
+    """Return the plan of one task."""
+    return msgspec.convert({"tasks": [{"id": "t1", "lane": lane, "instruction": instruction}]}, PlanReply)
+
+
+def accept(reply: PlanReply, roster: Roster, policy: Policy) -> Plan:
+    """Return the validated plan.
+
+    Raises:
+        PlanRefused: empty or too large, a bad or doubled id, an unknown or forbidden lane, an empty instruction, a
+            dependency that is not in the plan, or a cycle.
+    """
+    limit = min(TASKS_MAX, policy.max_tasks)
+    if not reply.tasks:
+        raise PlanRefused("the plan has no tasks; give at least one")
+    if len(reply.tasks) > limit:
+        raise PlanRefused(f"the plan has {len(reply.tasks)} tasks; at most {limit} are permitted")
+    ids = [task.id for task in reply.tasks]
+    _check_ids(ids)
+    known = set(ids)
+    tasks: list[PlannedTask] = []
+    for task in reply.tasks:
+        lane = roster.lanes.get(task.lane)
+        if lane is None:
+            near = ", ".join(sorted(roster.lanes, key=lambda name: (not name.startswith(task.lane[:3]), name))[:5])
+            raise PlanRefused(
+                f"task {task.id!r} names lane {_short(task.lane)!r}, which is not in the roster; lanes are {near} ..."
+            )
+        if (why := refusal(policy, lane)) is not None:
+            raise PlanRefused(f"task {task.id!r} names lane {task.lane!r}: {why}")
+        if not task.instruction.strip():
+            raise PlanRefused(f"task {task.id!r} has an empty instruction; say what is to be done")
+        tasks.append(
+            PlannedTask(
+                id=task.id,
+                lane=task.lane,
+                instruction=task.instruction,
+                depends_on=_dependencies(task.id, task.depends_on, known, ids),
+                done_when=tuple(task.done_when),
+                effects=task.effects,
+                schema=task.schema,
+            )
+        )
+    return Plan(tuple(tasks), _waves(tasks))
+
+
+def _check_ids(ids: Sequence[str]) -> None:
+    seen: set[str] = set()
+    for task in ids:
+        if not _ID.match(task):
+            raise PlanRefused(f"task id {_short(task)!r} is not usable; use 1 to 64 letters, digits, '-', '_' or '.'")
+        if task in seen:
+            raise PlanRefused(f"task id {task!r} stands twice in the plan; give each task its own id")
+        seen.add(task)
+
+
+def _dependencies(
+    task: str, written: Sequence[str | DependencyReply], known: set[str], ids: Sequence[str]
+) -> tuple[Dependency, ...]:
+    edges: dict[str, Dependency] = {}
+    for item in written:
+        edge = Dependency(item) if isinstance(item, str) else Dependency(item.id, item.type)
+        if edge.id not in known:
+            listed = ", ".join(ids[:20]) + (" ..." if len(ids) > 20 else "")
+            raise PlanRefused(
+                f"task {task!r} depends on {_short(edge.id)!r}, which is not in the plan (tasks: {listed})"
+            )
+        if edge.id == task:
+            raise PlanRefused(f"task {task!r} depends on itself; remove that dependency")
+        if edge.id in edges:
+            raise PlanRefused(f"task {task!r} names dependency {edge.id!r} twice; name it once")
+        edges[edge.id] = edge
+    return tuple(edges.values())
+
+
+def _waves(tasks: Sequence[PlannedTask]) -> tuple[tuple[str, ...], ...]:
+    """Return the waves (Kahn), ids in plan order within a wave."""
+    left = {task.id: len(task.depends_on) for task in tasks}
+    order = {task.id: index for index, task in enumerate(tasks)}
+    dependants: dict[str, list[str]] = {task.id: [] for task in tasks}
+    for task in tasks:
+        for edge in task.depends_on:
+            dependants[edge.id].append(task.id)
+    wave = [task.id for task in tasks if left[task.id] == 0]
+    waves: list[tuple[str, ...]] = []
+    while wave:
+        waves.append(tuple(wave))
+        released: list[str] = []
+        for done in wave:
+            del left[done]
+            for follower in dependants[done]:
+                left[follower] -= 1
+                if left[follower] == 0:
+                    released.append(follower)
+        wave = sorted(released, key=order.__getitem__)
+    if left:
+        raise PlanRefused(f"the plan has a cycle: {' -> '.join(_cycle(left, tasks))}; remove one of these dependencies")
+    return tuple(waves)
+
+
+def _cycle(left: Mapping[str, int], tasks: Sequence[PlannedTask]) -> list[str]:
+    """Return one cycle among the tasks that no wave could take, its first id repeated at the end."""
+    upstream = {task.id: [edge.id for edge in task.depends_on if edge.id in left] for task in tasks}
+    path: list[str] = []
+    at = next(iter(left))
+    while at not in path:
+        path.append(at)
+        at = upstream[at][0]
+    return [*path[path.index(at) :], at]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else text[:77] + "..."

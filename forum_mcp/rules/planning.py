@@ -1,0 +1,138 @@
+"""From a request to an accepted plan: the decisions of the phases ``route`` and ``plan``."""
+
+from typing import Final
+
+from forum_mcp.errors import PlanRefused
+from forum_mcp.ledger.entry import Draft, NewBody
+from forum_mcp.ledger.kinds.plan import PlanAccepted, PlanRejected, RouteDecided
+from forum_mcp.roles import coordinator
+from forum_mcp.roles.coordinator import PlanReply
+from forum_mcp.roles.prompt import Prompt
+from forum_mcp.roles.reply import Unusable
+from forum_mcp.rules import plan as plans
+from forum_mcp.rules.calls import JSON, TEXT, draft, follow, terms_of
+from forum_mcp.rules.policy import refusal
+from forum_mcp.rules.routing import route
+from forum_mcp.rules.run import RunState
+from forum_mcp.rules.split import split
+
+__all__ = ["VERSION", "decide_plan", "decide_route"]
+
+VERSION: Final = 1
+
+
+def decide_route(state: RunState) -> Draft:
+    """Return the route: the caller's lane, else the best permitted one, else the fallback."""
+    assert state.roster is not None
+    if state.given_lane is not None:
+        return draft(
+            "route.decided",
+            "router",
+            RouteDecided(chosen=state.given_lane, by="caller", lane=state.given_lane),
+            state.started_seq,
+        )
+    found = route(state.request, state.roster)
+    chosen = state.roster.fallback
+    if found.lane is not None:
+        ranked = (found.lane, *(candidate.lane for candidate in found.candidates))
+        chosen = next((lane for lane in ranked if _permits(state, lane)), chosen)
+    return draft(
+        "route.decided",
+        "router",
+        RouteDecided(
+            chosen=chosen,
+            by="rules",
+            lane=found.lane,
+            score_ppm=found.score_ppm,
+            margin_ppm=found.margin_ppm,
+            confidence_ppm=found.confidence_ppm,
+        ),
+        state.started_seq,
+        bodies={"explanation": NewBody(JSON, found.explanation())},
+    )
+
+
+def _permits(state: RunState, lane: str) -> bool:
+    assert state.roster is not None
+    assert state.contract is not None
+    return refusal(state.contract.policy, state.roster.lanes[lane]) is None
+
+
+def decide_plan(state: RunState) -> Draft | None:
+    """Return what leads to the plan: a call of the Coordinator, a refusal, or the plan itself."""
+    assert state.roster is not None
+    assert state.contract is not None
+    if state.given_plan is not None:
+        return _from_caller(state)
+    if state.contract.single:
+        return _accept(state, plans.single(state.request, state.lane), "single", "engine")
+    found = follow(state, state.planning, lambda mark: _ask(state, mark), state.route_seq, climb=True)
+    if found == "reply":
+        reply = coordinator.parse(state.planning.reply)
+        if isinstance(reply, Unusable):
+            return _reject(state, "coordinator", "unusable-reply", reply.problem)
+        try:
+            return _accept(state, reply, "coordinator", "coordinator")
+        except PlanRefused as error:
+            return _reject(state, "coordinator", "bad-plan", str(error))
+    if found == "exhausted":
+        raw = split(state.request, state.roster, state.lane, lambda lane: _permits(state, lane))
+        try:
+            return _accept(state, plans.read(raw), "rules", "engine")
+        except PlanRefused as error:
+            return _reject(state, "rules", "bad-plan", str(error))
+    return found
+
+
+def _from_caller(state: RunState) -> Draft:
+    assert state.given_plan is not None
+    try:
+        return _accept(state, plans.decode(state.given_plan), "caller", "engine")
+    except PlanRefused as error:
+        return _reject(state, "caller", "bad-plan", str(error))
+
+
+def _ask(state: RunState, mark: str) -> Prompt:
+    assert state.roster is not None
+    attempts = state.planning
+    lanes = [(name, lane.description) for name, lane in state.roster.lanes.items() if _permits(state, name)]
+    return coordinator.ask(
+        state.request,
+        suggested=state.lane,
+        lanes=lanes,
+        mark=mark,
+        limit=terms_of(state, attempts).input_chars,
+        problem=attempts.problem if attempts.progress == "refused" else None,
+        last_reply=attempts.reply,
+    )
+
+
+def _accept(state: RunState, reply: PlanReply, by: str, actor: str) -> Draft:
+    """Return ``plan.accepted``.
+
+    Raises:
+        PlanRefused: the plan is not a valid DAG of permitted lanes.
+    """
+    assert state.roster is not None
+    assert state.contract is not None
+    plan = plans.accept(reply, state.roster, state.contract.policy)
+    return draft(
+        "plan.accepted",
+        actor,
+        PlanAccepted(by=by, tasks=len(plan.tasks), edges=plan.edges, waves=len(plan.waves)),
+        state.route_seq,
+        state.planning.seq,
+        state.refusal_seq,
+        bodies={"plan": NewBody(JSON, plan.to_json())},
+    )
+
+
+def _reject(state: RunState, by: str, reason: str, problem: str) -> Draft:
+    return draft(
+        "plan.rejected",
+        "engine",
+        PlanRejected(by=by, reason=reason),
+        state.route_seq,
+        state.planning.seq,
+        bodies={"problem": NewBody(TEXT, problem.encode("utf-8", "replace"))},
+    )

@@ -1,0 +1,190 @@
+"""The state of a run: what ``evolve`` builds from entries and ``decide`` reads.
+
+These are plain records. A state belongs to the one fold that builds it: ``evolve`` changes it in place and returns it,
+so that a step costs what changed and not what the run holds.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Literal
+
+from forum_mcp.ledger.entry import BodyRef, RunId
+from forum_mcp.ledger.kinds.base import Amounts
+from forum_mcp.ledger.kinds.call import CallFinished
+from forum_mcp.rules.contract import Contract
+from forum_mcp.rules.plan import Plan, PlannedTask
+from forum_mcp.rules.roster import Roster
+
+__all__ = [
+    "Attempts",
+    "OpenCall",
+    "Phase",
+    "Progress",
+    "RunState",
+    "Spend",
+    "TaskState",
+    "TaskStatus",
+    "Timer",
+]
+
+Progress = Literal["idle", "open", "replied", "refused", "deferred", "due", "redo"]
+"""Where the attempts of one purpose stand: nothing asked yet; an attempt open; its outcome waiting for a decision; a
+wait decided; the wait over; the attempt lost without an outcome. ``refused``: the reply was recorded as unusable."""
+
+Phase = Literal["route", "plan", "rest", "tasks", "answer", "seal", "finished"]
+
+TaskStatus = Literal["pending", "ready", "working", "judging", "retiring", "doomed", "ok", "failed", "skipped"]
+"""pending: dependencies not settled; ready: may start; working: attempts under way; judging: an output to judge;
+retiring: this rung is over and the next one is to be chosen; doomed: will be skipped; the last three are settled."""
+
+
+@dataclass(slots=True)
+class Attempts:
+    """The attempts of one purpose on its ladder."""
+
+    purpose: str
+    ladder: list[str]
+    progress: Progress = "idle"
+    rung: int = 0
+    attempt: int = 0
+    repaired: bool = False
+    call_seq: int = -1
+    """Seq of the newest call.started."""
+    seq: int = -1
+    """Seq of the newest call.finished."""
+    cause: int = -1
+    """Seq of the entry that makes the next call necessary, when it is not the outcome before it."""
+    outcome: CallFinished | None = None
+    reply: str = ""
+    reply_ref: BodyRef | None = None
+    problem: str | None = None
+    """Why the last reply could not be used."""
+
+
+@dataclass(slots=True)
+class TaskState:
+    """One task of the accepted plan."""
+
+    plan: PlannedTask
+    index: int
+    wave: int
+    work: Attempts
+    verdict_calls: Attempts
+    waits_for: int
+    dependants: list[str] = field(default_factory=list[str])
+    status: TaskStatus = "pending"
+    n: int = 0
+    calls: int = 0
+    """Attempts made for the task's own work."""
+    output: str = ""
+    output_ref: BodyRef | None = None
+    started_seq: int = -1
+    outcome_seq: int = -1
+    """Seq of the newest task.finished."""
+    settled_seq: int = -1
+    """Seq of the entry that settled the task: its verdict, its failed outcome or its skip."""
+    verdict: str | None = None
+    because: str = ""
+    """Why a doomed or skipped task does not run."""
+    reason: str | None = None
+    """The verdict's words."""
+    error: str | None = None
+    upstream: str | None = None
+    executor: str | None = None
+    served: str | None = None
+
+
+@dataclass(slots=True)
+class OpenCall:
+    """A started attempt without an outcome."""
+
+    seq: int
+    purpose: str
+    task: str | None
+    executor: str
+    type: str
+    reserve: Amounts
+    offered_seq: int = -1
+    taken_seq: int = -1
+    taken_by: str = ""
+    lease_until_us: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """A deadline in active milliseconds of the run, and whose attempts wait for it."""
+
+    due_ms: int
+    purpose: str
+    task: str | None
+
+
+@dataclass(slots=True)
+class Spend:
+    """Settled amounts. ``tokens`` and ``microusd`` count what is known; the booleans say whether that is all."""
+
+    calls: int = 0
+    tokens: int = 0
+    microusd: int = 0
+    tokens_known: bool = True
+    cost_known: bool = True
+
+
+@dataclass(slots=True)
+class RunState:
+    """Everything ``decide`` may look at."""
+
+    run: RunId
+    phase: Phase = "route"
+    started_seq: int = -1
+    last_seq: int = -1
+    t_ms: int = 0
+    started_us: int = 0
+    fence: int = 0
+    seed: str = ""
+    mode: str = "submit"
+    rules: dict[str, int] = field(default_factory=dict[str, int])
+    incomplete: bool = False
+    """A body the state rests on is gone (redacted): decisions from here on cannot be derived again."""
+    limits: Amounts = field(default_factory=Amounts)
+    request: str = ""
+    request_ref: BodyRef | None = None
+    contract: Contract | None = None
+    roster: Roster | None = None
+    given_plan: bytes | None = None
+    given_lane: str | None = None
+    lane: str = ""
+    route_lane: str | None = None
+    route_seq: int = -1
+    planning: Attempts = field(default_factory=lambda: Attempts("plan", []))
+    plan: Plan | None = None
+    plan_by: str | None = None
+    plan_seq: int = -1
+    refusal_seq: int = -1
+    """Seq of the newest plan.rejected."""
+    tasks: dict[str, TaskState] = field(default_factory=dict[str, TaskState])
+    ready: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
+    """Heap of (index, id): tasks whose dependencies are settled ok."""
+    agenda: dict[str, None] = field(default_factory=dict[str, None])
+    """Ids of tasks that need a decision, oldest first (an ordered set)."""
+    slots: int = 0
+    """Tasks started and not settled."""
+    unsettled: int = 0
+    unoffered: deque[int] = field(default_factory=deque[int])
+    open: dict[int, OpenCall] = field(default_factory=dict[int, OpenCall])
+    timers: dict[int, Timer] = field(default_factory=dict[int, "Timer"])
+    """Deadlines that have not passed, by the seq of the entry that set them."""
+    time_up: bool = False
+    spend: Spend = field(default_factory=Spend)
+    stopped: str | None = None
+    stopped_seq: int = -1
+    answering: Attempts = field(default_factory=lambda: Attempts("synthesize", []))
+    answer_seq: int = -1
+    answer_ref: BodyRef | None = None
+    cancelled_seq: int = -1
+    resumed_seq: int = -1
+    interrupted: bool = False
+    end: str | None = None
+    """succeeded, failed or cancelled once sealed."""
+    error: str | None = None
+    finished_seq: int = -1

@@ -1,0 +1,202 @@
+"""From entries to the state of a run: ``evolve`` takes one entry, ``fold`` takes them all.
+
+PURE. The state is a function of the run's entries and the bodies they name, nothing else; resume, replay and
+verification all build it here. ``evolve`` owns the state it is given: it changes it in place and returns it, and the
+caller uses only what is returned.
+"""
+
+import heapq
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from forum_mcp.ledger.entry import Entry, RunId
+from forum_mcp.ledger.kinds import answer, run
+from forum_mcp.ledger.kinds import plan as planning
+from forum_mcp.rules.contract import Contract
+from forum_mcp.rules.plan import from_json
+from forum_mcp.rules.roster import Roster
+from forum_mcp.rules.run import Attempts, RunState, TaskState
+from forum_mcp.rules.transitions import HANDLERS, Bodies, Handler, attempts_of, text_of, touch
+
+__all__ = ["VERSION", "evolve", "fold"]
+
+VERSION: Final = 1
+
+
+def fold(run_id: RunId, entries: Iterable[tuple[Entry, Bodies]]) -> RunState:
+    """Return the state after the run's entries, oldest first."""
+    state = RunState(run_id)
+    for entry, bodies in entries:
+        state = evolve(state, entry, bodies)
+    return state
+
+
+def evolve(state: RunState, entry: Entry, bodies: Bodies) -> RunState:
+    """Return the state after one more entry of the run.
+
+    An entry whose kind is unknown, or whose data does not have the kind's shape, changes nothing but the position: a
+    damaged or foreign record is folded as far as it goes, and ``incomplete`` says so.
+    """
+    state.last_seq = entry.seq
+    t_ms = entry.data.get("t_ms")
+    if isinstance(t_ms, int):
+        state.t_ms = max(state.t_ms, t_ms)
+    row = _HANDLERS.get(entry.kind)
+    if row is not None:
+        shape, handler = row
+        try:
+            payload = msgspec.convert(entry.data, shape)
+        except msgspec.ValidationError:
+            state.incomplete = True
+        else:
+            handler(state, entry, payload, bodies)
+    return state
+
+
+def _run_started(state: RunState, entry: Entry, data: run.RunStarted, bodies: Bodies) -> None:
+    state.started_seq = entry.seq
+    state.started_us = entry.at
+    state.fence, state.seed, state.mode, state.rules = data.fence, data.seed, data.mode, data.rules
+    state.limits, state.given_lane = data.limits, data.lane
+    state.request = text_of(state, bodies, "request")
+    state.request_ref = entry.bodies.get("request")
+    if "plan" in entry.bodies:
+        state.given_plan = bodies("plan")
+        state.incomplete |= state.given_plan is None
+    contract, roster = bodies("contract"), bodies("roster")
+    if contract is None or roster is None:
+        state.incomplete = True
+        return
+    try:
+        state.contract = Contract.from_json(contract)
+        state.roster = Roster.from_json(roster)
+    except (msgspec.MsgspecError, ValueError):
+        state.incomplete = True
+        return
+    state.planning.ladder = state.contract.roles["coordinator"]
+    state.answering.ladder = state.contract.roles["synthesizer"]
+
+
+def _run_resumed(state: RunState, entry: Entry, data: run.RunResumed, _: Bodies) -> None:
+    state.fence, state.resumed_seq, state.interrupted = data.fence, entry.seq, False
+    if data.mode is not None:
+        state.mode = data.mode
+        if state.phase == "rest" and data.mode == "submit":
+            state.phase = "tasks"
+    for seq in data.in_doubt:
+        lost = state.open.pop(seq, None)
+        if lost is None:
+            continue
+        state.spend.calls += lost.reserve.calls or 0
+        state.spend.tokens_known = state.spend.cost_known = False
+        attempts = attempts_of(state, lost.purpose, lost.task)
+        if attempts is not None:
+            attempts.progress, attempts.cause, attempts.outcome = "redo", entry.seq, None
+        touch(state, state.tasks.get(lost.task or ""))
+
+
+def _run_interrupted(state: RunState, _entry: Entry, _data: run.RunInterrupted, _: Bodies) -> None:
+    state.interrupted = True
+
+
+def _run_cancelled(state: RunState, entry: Entry, _data: run.RunCancelled, _: Bodies) -> None:
+    if state.cancelled_seq < 0:
+        state.cancelled_seq = entry.seq
+
+
+def _timer_fired(state: RunState, entry: Entry, _data: run.TimerFired, _: Bodies) -> None:
+    for parent in entry.parents:
+        if parent == state.started_seq:
+            state.time_up = True
+        timer = state.timers.pop(parent, None)
+        if timer is None:
+            continue
+        attempts = attempts_of(state, timer.purpose, timer.task)
+        if attempts is not None and attempts.progress == "deferred":
+            attempts.progress, attempts.cause = "due", entry.seq
+        touch(state, state.tasks.get(timer.task or ""))
+
+
+def _budget_stopped(state: RunState, entry: Entry, data: run.BudgetStopped, _: Bodies) -> None:
+    state.stopped, state.stopped_seq = data.currency, entry.seq
+    for held in state.tasks.values():
+        if held.status in ("pending", "ready"):
+            held.status, held.because = "doomed", "budget"
+            touch(state, held)
+    state.ready.clear()
+
+
+def _run_finished(state: RunState, entry: Entry, data: run.RunFinished, _: Bodies) -> None:
+    state.phase, state.end, state.error, state.finished_seq = "finished", data.state, data.error, entry.seq
+
+
+def _route_decided(state: RunState, entry: Entry, data: planning.RouteDecided, _: Bodies) -> None:
+    state.lane, state.route_lane, state.route_seq, state.phase = data.chosen, data.lane, entry.seq, "plan"
+
+
+def _plan_rejected(state: RunState, entry: Entry, data: planning.PlanRejected, bodies: Bodies) -> None:
+    state.refusal_seq = entry.seq
+    if data.by == "coordinator":
+        state.planning.progress = "refused"
+        state.planning.problem = text_of(state, bodies, "problem")
+    else:
+        state.phase, state.error = "seal", "plan-refused"
+
+
+def _plan_accepted(state: RunState, entry: Entry, data: planning.PlanAccepted, bodies: Bodies) -> None:
+    state.plan_seq, state.plan_by = entry.seq, data.by
+    state.phase = "rest" if state.mode == "plan" else "tasks"
+    recorded = bodies("plan")
+    if recorded is None or state.contract is None:
+        state.incomplete = True
+        return
+    try:
+        state.plan = from_json(recorded)
+    except msgspec.MsgspecError:
+        state.incomplete = True
+        return
+    wave_of = {name: index for index, wave in enumerate(state.plan.waves) for name in wave}
+    workers, validators = state.contract.roles["worker"], state.contract.roles["validator"]
+    for index, planned in enumerate(state.plan.tasks):
+        state.tasks[planned.id] = TaskState(
+            plan=planned,
+            index=index,
+            wave=wave_of[planned.id],
+            work=Attempts("task", workers),
+            verdict_calls=Attempts("validate", validators),
+            waits_for=len(planned.depends_on),
+        )
+    for held in state.tasks.values():
+        for edge in held.plan.depends_on:
+            state.tasks[edge.id].dependants.append(held.plan.id)
+        if held.waits_for == 0:
+            held.status = "ready"
+            heapq.heappush(state.ready, (held.index, held.plan.id))
+    state.unsettled = len(state.tasks)
+    if state.stopped is not None:
+        for held in state.tasks.values():
+            held.status, held.because = "doomed", "budget"
+            touch(state, held)
+        state.ready.clear()
+
+
+def _answer_synthesized(state: RunState, entry: Entry, _data: answer.AnswerSynthesized, _: Bodies) -> None:
+    state.answer_seq, state.answer_ref, state.phase = entry.seq, entry.bodies.get("answer"), "seal"
+
+
+_HANDLERS: Final[dict[str, Handler]] = {
+    **HANDLERS,
+    "run.started": (run.RunStarted, _run_started),
+    "run.resumed": (run.RunResumed, _run_resumed),
+    "run.interrupted": (run.RunInterrupted, _run_interrupted),
+    "run.cancelled": (run.RunCancelled, _run_cancelled),
+    "run.finished": (run.RunFinished, _run_finished),
+    "timer.fired": (run.TimerFired, _timer_fired),
+    "budget.stopped": (run.BudgetStopped, _budget_stopped),
+    "route.decided": (planning.RouteDecided, _route_decided),
+    "plan.accepted": (planning.PlanAccepted, _plan_accepted),
+    "plan.rejected": (planning.PlanRejected, _plan_rejected),
+    "answer.synthesized": (answer.AnswerSynthesized, _answer_synthesized),
+}

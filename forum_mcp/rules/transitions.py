@@ -1,0 +1,243 @@
+"""What entries about tasks, calls and handed-over work do to the state of a run.
+
+PURE; the other half of ``state.py``, which is the way in.
+"""
+
+import heapq
+from collections.abc import Callable
+from typing import Final
+
+from forum_mcp.ledger.entry import Entry
+from forum_mcp.ledger.kinds import call, task
+from forum_mcp.ledger.kinds.base import Payload
+from forum_mcp.rules.run import Attempts, OpenCall, RunState, TaskState, TaskStatus, Timer
+
+__all__ = ["FLOW_CHARS", "HANDLERS", "Bodies", "Handler", "attempts_of", "text_of", "touch"]
+
+FLOW_CHARS: Final = 65_536
+"""Most characters of a settled output that flow on to other tasks; the record keeps all of it."""
+
+Bodies = Callable[[str], bytes | None]
+"""Name of a body of the entry -> its plain bytes, or None when it is gone."""
+
+Handler = tuple[type[Payload], Callable[..., None]]
+"""The shape of a kind's data, and what an entry of it does: (state, entry, payload, bodies)."""
+
+
+def text_of(state: RunState, bodies: Bodies, name: str) -> str:
+    """Return a body as text; a body that is gone makes the state incomplete."""
+    data = bodies(name)
+    if data is None:
+        state.incomplete = True
+        return ""
+    return data.decode("utf-8", "replace")
+
+
+def attempts_of(state: RunState, purpose: str, name: str | None) -> Attempts | None:
+    """Return the attempts of a purpose (and task), or None for one the plan does not hold."""
+    match purpose:
+        case "plan":
+            return state.planning
+        case "synthesize":
+            return state.answering
+        case _:
+            held = state.tasks.get(name or "")
+            if held is None:
+                return None
+            return held.verdict_calls if purpose == "validate" else held.work
+
+
+def _needs_decision(held: TaskState) -> bool:
+    match held.status:
+        case "working":
+            return held.work.progress not in ("open", "deferred")
+        case "judging":
+            return held.verdict_calls.progress not in ("open", "deferred")
+        case "retiring" | "doomed":
+            return True
+        case _:
+            return False
+
+
+def touch(state: RunState, held: TaskState | None) -> None:
+    """Put the task on the agenda if it needs a decision, else take it off."""
+    if held is None:
+        return
+    if _needs_decision(held):
+        state.agenda[held.plan.id] = None
+    else:
+        state.agenda.pop(held.plan.id, None)
+
+
+def _task_started(state: RunState, entry: Entry, data: task.TaskStarted, _: Bodies) -> None:
+    held = state.tasks.get(data.task)
+    if held is None:
+        return
+    if state.ready and state.ready[0][1] == data.task:
+        heapq.heappop(state.ready)
+    held.status, held.n, held.started_seq = "working", data.n, entry.seq
+    held.work = Attempts("task", held.work.ladder, cause=entry.seq)
+    state.slots += 1
+    touch(state, held)
+
+
+def _task_finished(state: RunState, entry: Entry, data: task.TaskFinished, _: Bodies) -> None:
+    held = state.tasks.get(data.task)
+    if held is None:
+        return
+    held.outcome_seq, held.error = entry.seq, data.error
+    if data.error is None:
+        held.output, held.output_ref = held.work.reply, entry.bodies.get("output")
+        held.status = "judging"
+        held.verdict_calls = Attempts("validate", held.verdict_calls.ladder, cause=entry.seq)
+        touch(state, held)
+    else:
+        _retire(state, held, entry.seq)
+
+
+def _task_judged(state: RunState, entry: Entry, data: task.TaskJudged, bodies: Bodies) -> None:
+    held = state.tasks.get(data.task)
+    if held is None:
+        return
+    held.verdict = data.verdict
+    if "reason" in entry.bodies:
+        held.reason = text_of(state, bodies, "reason")
+    if data.ok:
+        held.output = held.output[:FLOW_CHARS]
+        _settle(state, held, "ok", entry.seq)
+    else:
+        _retire(state, held, entry.seq)
+
+
+def _retire(state: RunState, held: TaskState, seq: int) -> None:
+    """End the rung: up the ladder while there is one, settled as failed when there is not."""
+    if held.work.rung + 1 < len(held.work.ladder) and state.stopped is None:
+        held.status, held.work.cause = "retiring", seq
+        touch(state, held)
+    else:
+        _settle(state, held, "failed", seq)
+
+
+def _task_escalated(state: RunState, entry: Entry, data: task.TaskEscalated, _: Bodies) -> None:
+    held = state.tasks.get(data.task)
+    if held is None:
+        return
+    held.status, held.verdict, held.error, held.reason = "working", None, None, None
+    held.work = Attempts("task", held.work.ladder, rung=data.rung, cause=entry.seq)
+    touch(state, held)
+
+
+def _task_skipped(state: RunState, entry: Entry, data: task.TaskSkipped, _: Bodies) -> None:
+    held = state.tasks.get(data.task)
+    if held is not None:
+        held.because, held.upstream = data.because, data.upstream
+        _settle(state, held, "skipped", entry.seq)
+
+
+def _settle(state: RunState, held: TaskState, status: TaskStatus, seq: int) -> None:
+    if held.status in ("working", "judging", "retiring"):
+        state.slots -= 1
+    held.status, held.settled_seq = status, seq
+    held.work.reply = held.verdict_calls.reply = ""
+    state.unsettled -= 1
+    touch(state, held)
+    for name in held.dependants:
+        follower = state.tasks[name]
+        if status == "ok":
+            follower.waits_for -= 1
+            if follower.waits_for == 0 and follower.status == "pending":
+                follower.status = "ready"
+                heapq.heappush(state.ready, (follower.index, name))
+        elif follower.status == "pending":
+            follower.status, follower.because, follower.upstream = "doomed", "upstream", held.plan.id
+            touch(state, follower)
+    if state.unsettled == 0 and state.phase == "tasks":
+        state.phase = "answer"
+
+
+def _call_started(state: RunState, entry: Entry, data: call.CallStarted, _: Bodies) -> None:
+    state.open[entry.seq] = OpenCall(entry.seq, data.purpose, data.task, data.executor, data.type, data.reserve)
+    if data.type == "host":
+        state.unoffered.append(entry.seq)
+    held = state.tasks.get(data.task or "")
+    if held is not None and data.purpose == "task":
+        held.calls += 1
+        held.executor, held.served = data.executor, data.model
+    attempts = attempts_of(state, data.purpose, data.task)
+    if attempts is not None:
+        attempts.repaired = data.repair or (attempts.repaired and attempts.rung == data.rung)
+        attempts.rung, attempts.attempt = data.rung, data.attempt
+        attempts.progress, attempts.call_seq = "open", entry.seq
+    touch(state, held)
+
+
+def _call_finished(state: RunState, entry: Entry, data: call.CallFinished, bodies: Bodies) -> None:
+    done = state.open.pop(data.call, None)
+    if done is None:
+        return
+    _spend(state, done, data)
+    held = state.tasks.get(done.task or "")
+    if held is not None and done.purpose == "task" and data.served_model is not None:
+        held.served = data.served_model
+    attempts = attempts_of(state, done.purpose, done.task)
+    if attempts is None:
+        return
+    attempts.seq, attempts.outcome = entry.seq, data
+    attempts.reply_ref = entry.bodies.get("reply")
+    attempts.reply = "" if attempts.reply_ref is None else text_of(state, bodies, "reply")
+    if data.error in ("interrupted", "in-doubt"):
+        attempts.progress, attempts.cause = "redo", entry.seq
+    else:
+        attempts.progress = "replied"
+    touch(state, held)
+
+
+def _spend(state: RunState, done: OpenCall, data: call.CallFinished) -> None:
+    spend = state.spend
+    spend.calls += done.reserve.calls or 0
+    if data.tokens_in is None and data.tokens_out is None:
+        spend.tokens_known = False
+    spend.tokens += (data.tokens_in or 0) + (data.tokens_out or 0)
+    if data.cost_microusd is None:
+        spend.cost_known = False
+    spend.microusd += data.cost_microusd or 0
+
+
+def _call_deferred(state: RunState, entry: Entry, data: call.CallDeferred, _: Bodies) -> None:
+    state.timers[entry.seq] = Timer(data.not_before_ms, data.purpose, data.task)
+    attempts = attempts_of(state, data.purpose, data.task)
+    if attempts is not None:
+        attempts.progress = "deferred"
+    touch(state, state.tasks.get(data.task or ""))
+
+
+def _work_offered(state: RunState, entry: Entry, data: call.WorkOffered, _: Bodies) -> None:
+    if state.unoffered and state.unoffered[0] == data.call:
+        state.unoffered.popleft()
+    if (item := state.open.get(data.call)) is not None:
+        item.offered_seq = entry.seq
+
+
+def _work_taken(state: RunState, entry: Entry, data: call.WorkTaken, _: Bodies) -> None:
+    if (item := state.open.get(data.call)) is not None:
+        item.taken_seq, item.taken_by, item.lease_until_us = entry.seq, entry.actor, data.lease_until_us
+
+
+def _work_expired(state: RunState, _entry: Entry, data: call.WorkExpired, _: Bodies) -> None:
+    if (item := state.open.get(data.call)) is not None:
+        item.taken_seq, item.taken_by, item.lease_until_us = -1, "", 0
+
+
+HANDLERS: Final[dict[str, Handler]] = {
+    "task.started": (task.TaskStarted, _task_started),
+    "task.finished": (task.TaskFinished, _task_finished),
+    "task.judged": (task.TaskJudged, _task_judged),
+    "task.escalated": (task.TaskEscalated, _task_escalated),
+    "task.skipped": (task.TaskSkipped, _task_skipped),
+    "call.started": (call.CallStarted, _call_started),
+    "call.finished": (call.CallFinished, _call_finished),
+    "call.deferred": (call.CallDeferred, _call_deferred),
+    "work.offered": (call.WorkOffered, _work_offered),
+    "work.taken": (call.WorkTaken, _work_taken),
+    "work.expired": (call.WorkExpired, _work_expired),
+}
