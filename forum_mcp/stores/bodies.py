@@ -1,0 +1,151 @@
+"""Bodies in the file: stored once, compressed where it helps, found again through a secret index.
+
+Equal bodies (type and bytes) have one row. They are found by an HMAC under a key that never leaves the
+ledger: an index by plain digest would let a short body be guessed after its redaction. Commitments are over
+the plain bytes.
+"""
+
+import hmac
+import sqlite3
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Final
+
+import zstandard
+
+from forum_mcp.ledger.entry import Body
+
+__all__ = ["BODY_MAX_BYTES", "BodyTable", "pack", "unpack"]
+
+BODY_MAX_BYTES: Final = 64 * 1024 * 1024
+_PLAIN: Final = 0
+_ZSTD: Final = 1
+_COMPRESS_FROM_BYTES: Final = 256
+_LEVEL: Final = 3
+_PAGE: Final = 16
+_PAGE_OF_BODIES: Final = (
+    'SELECT "commit", CAST(type AS BLOB), CAST(salt AS BLOB), CAST(size AS INTEGER), CAST(codec AS INTEGER), '
+    'CAST(data AS BLOB) FROM bodies WHERE "commit" > ? ORDER BY "commit" LIMIT ?'
+)
+
+
+def pack(plain: bytes) -> tuple[int, bytes]:
+    """Return (codec, stored bytes): zstandard when that is shorter by at least a sixteenth."""
+    if len(plain) >= _COMPRESS_FROM_BYTES:
+        packed = zstandard.ZstdCompressor(level=_LEVEL).compress(plain)
+        if len(packed) <= len(plain) - len(plain) // 16:
+            return _ZSTD, packed
+    return _PLAIN, plain
+
+
+def unpack(codec: int, size: int, stored: bytes) -> bytes | None:
+    """Return the plain bytes, or None when the row does not unpack to exactly ``size`` bytes.
+
+    The declared size is the cap: what a damaged or hostile row can make us allocate is bounded by it and by
+    ``BODY_MAX_BYTES``.
+    """
+    if not 0 <= size <= BODY_MAX_BYTES:
+        return None
+    if codec == _PLAIN:
+        return stored if len(stored) == size else None
+    if codec != _ZSTD:
+        return None
+    try:
+        unpacker = zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
+        pieces, total, at = list[bytes](), 0, 0
+        # Fed in small pieces, so that a bomb is stopped soon after it passes its declared size.
+        while at < len(stored) and total <= size and not unpacker.eof:
+            piece = unpacker.decompress(stored[at : at + 4096])
+            at += 4096
+            total += len(piece)
+            pieces.append(piece)
+    except zstandard.ZstdError:
+        return None
+    whole = unpacker.eof and not unpacker.unused_data and at >= len(stored)
+    return b"".join(pieces) if whole and total == size else None
+
+
+class BodyTable:
+    """The tables ``bodies`` and ``body_index`` through one connection."""
+
+    def __init__(self, connection: sqlite3.Connection, index_key: bytes) -> None:
+        self._connection = connection
+        self._index_key = index_key
+
+    def key(self, media_type: str, plain: bytes) -> bytes:
+        """Return the 32-byte index key of a body."""
+        digest = hmac.new(self._index_key, media_type.encode("utf-8", "surrogatepass") + b"\n", sha256)
+        digest.update(plain)
+        return digest.digest()
+
+    def find(self, key: bytes) -> str | None:
+        """Return the commitment (hex) stored under an index key, or None."""
+        row = self._connection.execute('SELECT "commit" FROM body_index WHERE "key" = ?', (key,)).fetchone()
+        return None if row is None else bytes(row[0]).hex()
+
+    def holds(self, commit: str, size: int, media_type: str) -> bool:
+        """Tell whether a body with that commitment, size and type is here; its bytes are not read."""
+        row = self._connection.execute(
+            'SELECT size, type FROM bodies WHERE "commit" = ?', (bytes.fromhex(commit),)
+        ).fetchone()
+        return row is not None and (row[0], row[1]) == (size, media_type)
+
+    def put(self, key: bytes, body: Body) -> None:
+        """Store a body that ``find`` did not know, and its row of the index."""
+        codec, stored = pack(body.data)
+        commit = bytes.fromhex(body.commit)
+        self._connection.execute(
+            'INSERT INTO bodies ("commit", type, salt, size, codec, data) VALUES (?, ?, ?, ?, ?, ?)',
+            (commit, body.type, body.salt, len(body.data), codec, stored),
+        )
+        self._connection.execute('INSERT INTO body_index ("key", "commit") VALUES (?, ?)', (key, commit))
+
+    def get(self, commit: str) -> Body | None:
+        """Return a body, or None when it is not here or does not unpack."""
+        try:
+            wanted = bytes.fromhex(commit)
+        except ValueError:
+            return None
+        row = self._connection.execute(
+            'SELECT type, salt, size, codec, data FROM bodies WHERE "commit" = ?', (wanted,)
+        ).fetchone()
+        if row is None:
+            return None
+        media_type, salt, size, codec, stored = row
+        plain = unpack(codec, size, stored)
+        return None if plain is None else Body(commit, media_type, salt, plain)
+
+    def scan(self) -> Iterator[tuple[str, str, bytes, bytes | None]]:
+        """Yield (commit hex, media type, salt, plain bytes or None) of every row, by commit.
+
+        Rows are read whatever types a damage gave their columns, so that the check of a row can name it.
+        """
+        # Pages by commit: an open cursor would hold a read transaction for as long as the caller takes.
+        last = b""
+        while True:
+            rows = self._connection.execute(_PAGE_OF_BODIES, (last, _PAGE)).fetchall()
+            for commit, media_type, salt, size, codec, stored in rows:
+                if commit <= last and last:  # a damaged page; asking on from here would never end
+                    raise sqlite3.DatabaseError(f"bodies are out of order at {commit.hex()}")
+                last = commit
+                plain = unpack(codec or 0, -1 if size is None else size, stored or b"")
+                name = (media_type or b"").decode("utf-8", "replace")
+                yield commit.hex(), name, salt or b"", plain
+            if len(rows) < _PAGE:
+                return
+
+    def index_faults(self) -> Iterator[str]:
+        """Yield the commit (hex) of each body whose row of the index is absent, doubled or wrong."""
+        bodies = 0
+        for commit, media_type, _, plain in self.scan():
+            bodies += 1
+            if plain is not None and self.find(self.key(media_type, plain)) != commit:
+                yield commit
+        (rows,) = self._connection.execute("SELECT count(*) FROM body_index NOT INDEXED").fetchone()
+        if rows != bodies:
+            extra = self._connection.execute(
+                'SELECT CAST("commit" AS BLOB) FROM body_index GROUP BY 1 HAVING count(*) > 1 '
+                'UNION SELECT CAST("commit" AS BLOB) FROM body_index '
+                'WHERE "commit" NOT IN (SELECT "commit" FROM bodies)'
+            ).fetchall()
+            yield from sorted(bytes(row[0] or b"").hex() for row in extra)

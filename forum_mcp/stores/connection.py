@@ -1,0 +1,132 @@
+"""Connections to a ledger file: pragmas, the write lock, and what an SQLite error means to a caller.
+
+WAL with ``synchronous=FULL``: a commit that returned survives a power cut. Transactions are explicit (no
+implicit BEGIN of the driver), and a writer begins with BEGIN IMMEDIATE so that the head it reads is the head
+it extends.
+"""
+
+import sqlite3
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from random import random
+from typing import Final, Literal
+
+from forum_mcp.errors import LedgerError, LedgerReadOnly, LedgerUnreadable
+
+__all__ = ["LOCK_TIMEOUT_S", "begin_immediate", "connect", "is_poison", "refusal", "translated"]
+
+LOCK_TIMEOUT_S: Final = 60.0
+_BUSY_TIMEOUT_MS: Final = 20
+_READ_TIMEOUT_MS: Final = 10_000
+_PAUSE_FIRST_S: Final = 0.0005
+_PAUSE_MAX_S: Final = 0.02
+
+_PRIMARY: Final = 0xFF
+_BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+Mode = Literal["rw", "ro", "immutable", "memory"]
+
+
+def connect(path: Path | None, mode: Mode) -> sqlite3.Connection:
+    """Return a connection with every pragma set; ``path`` is None for mode ``memory``.
+
+    Raises:
+        sqlite3.Error: the file cannot be opened in that mode.
+    """
+    if path is None:
+        target = "file::memory:"
+    else:
+        target = path.as_uri() + ("?immutable=1" if mode == "immutable" else f"?mode={mode}")
+    connection = sqlite3.connect(
+        target, uri=True, isolation_level=None, timeout=0.0, check_same_thread=False, cached_statements=64
+    )
+    try:
+        writes = mode in ("rw", "memory")
+        for pragma in (
+            f"busy_timeout = {_READ_TIMEOUT_MS}",
+            "trusted_schema = OFF",
+            "cell_size_check = ON",
+            *(("synchronous = FULL", "secure_delete = ON") if writes else ("query_only = ON",)),
+        ):
+            connection.execute(f"PRAGMA {pragma}").fetchall()
+        # A read of the header, so that a file that cannot be used is refused here and not at the first query.
+        connection.execute("PRAGMA schema_version").fetchall()
+        if writes:
+            connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}").fetchall()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def begin_immediate(connection: sqlite3.Connection, timeout_s: float = LOCK_TIMEOUT_S) -> None:
+    """Take the write lock, waiting at most ``timeout_s``.
+
+    SQLite's own waiting doubles up to 100 ms and starves a process under contention: it is cut short and
+    followed by short random pauses.
+
+    Raises:
+        LedgerError: another process held the lock all that time.
+        sqlite3.Error: anything else.
+    """
+    deadline = time.monotonic() + timeout_s
+    pause = _PAUSE_FIRST_S
+    while True:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if _code(error) not in _BUSY:
+                raise
+            if time.monotonic() >= deadline:
+                raise LedgerError(
+                    f"the ledger has been locked by another process for {timeout_s:g} s, expected "
+                    "milliseconds; find the process that holds it open and end it, then try again"
+                ) from error
+        else:
+            return
+        time.sleep(pause * (0.5 + random()))  # noqa: S311 - jitter, not a secret
+        pause = min(pause * 2, _PAUSE_MAX_S)
+
+
+def is_poison(error: sqlite3.Error) -> bool:
+    """Tell whether nothing may be written any more: after a failed write or fsync the state of the disk is unknown."""
+    return _code(error) == sqlite3.SQLITE_IOERR
+
+
+def refusal(error: sqlite3.Error) -> LedgerError:
+    """Return the refusal that says what an SQLite error means to the caller."""
+    code = _code(error)
+    if code in _DAMAGED or isinstance(error, sqlite3.IntegrityError | sqlite3.DataError):
+        return LedgerUnreadable(f"the ledger is damaged ({error}); run `forum-mcp ledger verify` to see where")
+    if code == sqlite3.SQLITE_FULL:
+        return LedgerReadOnly("the disk is full: nothing was appended; free some space and try again")
+    if code == sqlite3.SQLITE_READONLY:
+        return LedgerReadOnly(f"the ledger cannot be written ({error}); check the rights of file and directory")
+    if code == sqlite3.SQLITE_IOERR:
+        return LedgerReadOnly(
+            f"the disk failed ({error}): nothing more is appended by this process; check the disk, then start again"
+        )
+    if code in _BUSY:
+        return LedgerError(f"the ledger is locked by another process ({error}); try again")
+    return LedgerUnreadable(f"the ledger cannot be read ({error}); run `forum-mcp ledger verify` to see where")
+
+
+@contextmanager
+def translated() -> Generator[None]:
+    """Turn an SQLite error of the block into our refusal.
+
+    Raises:
+        LedgerError: see ``refusal``.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise refusal(error) from error
+
+
+def _code(error: sqlite3.Error) -> int:
+    # Errors of the driver itself (a closed connection) carry no code.
+    return getattr(error, "sqlite_errorcode", 0) & _PRIMARY

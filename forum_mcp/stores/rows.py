@@ -1,0 +1,137 @@
+"""The queries on entries and leases, for any connection: inside a transaction or on a read view."""
+
+import sqlite3
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from forum_mcp.errors import LedgerUnreadable
+from forum_mcp.ledger.entry import RunId, decode
+from forum_mcp.stores.base import Lease, RunRow, Stored
+
+__all__ = [
+    "drop_lease",
+    "entry",
+    "head",
+    "insert",
+    "lease",
+    "newest",
+    "newest_of_kind",
+    "run_entries",
+    "runs",
+    "scan",
+    "set_lease",
+]
+
+_PAGE: Final = 512
+_CUSTODY: Final = ("checkpoint.signed", "key.rotated")
+
+
+def head(connection: sqlite3.Connection) -> tuple[int, bytes] | None:
+    """Return (number of entries, 32-byte leaf hash of the newest), or None for none."""
+    row = connection.execute("SELECT seq, leaf FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
+    return None if row is None else (row[0] + 1, row[1])
+
+
+def insert(
+    connection: sqlite3.Connection, seq: int, prev: bytes, leaf: bytes, run: str | None, kind: str, raw: bytes
+) -> None:
+    """Write one entry; ``prev`` and ``leaf`` are 32-byte hashes."""
+    connection.execute(
+        "INSERT INTO entries (seq, prev, leaf, run, kind, raw) VALUES (?, ?, ?, ?, ?, ?)",
+        (seq, prev, leaf, run, kind, raw),
+    )
+
+
+def entry(connection: sqlite3.Connection, seq: int) -> Stored | None:
+    """Return one entry, or None."""
+    row = connection.execute("SELECT raw, leaf FROM entries WHERE seq = ?", (seq,)).fetchone()
+    return None if row is None else _stored(seq, row[0], row[1])
+
+
+def run_entries(connection: sqlite3.Connection, run: RunId, after: int) -> list[Stored]:
+    """Return the run's entries with seq > after, oldest first."""
+    found = connection.execute(
+        "SELECT seq, raw, leaf FROM entries WHERE run = ? AND seq > ? ORDER BY seq", (run, after)
+    ).fetchall()
+    return [_stored(seq, raw, leaf) for seq, raw, leaf in found]
+
+
+def newest(connection: sqlite3.Connection, run: RunId) -> int | None:
+    """Return the seq of the run's newest entry, or None."""
+    (seq,) = connection.execute("SELECT max(seq) FROM entries WHERE run = ?", (run,)).fetchone()
+    return None if seq is None else int(seq)
+
+
+def newest_of_kind(connection: sqlite3.Connection, kind: str) -> Stored | None:
+    """Return the newest entry of one of the indexed kinds, or None.
+
+    Raises:
+        ValueError: the kind is not indexed.
+    """
+    if kind not in _CUSTODY:
+        raise ValueError(f"kind '{kind}' is not indexed, expected one of {', '.join(_CUSTODY)}")
+    # The first condition repeats the partial index's own, word for word: SQLite uses the index only then.
+    row = connection.execute(
+        "SELECT seq, raw, leaf FROM entries WHERE kind IN ('checkpoint.signed', 'key.rotated') AND kind = ? "
+        "ORDER BY seq DESC LIMIT 1",
+        (kind,),
+    ).fetchone()
+    return None if row is None else _stored(*row)
+
+
+def runs(connection: sqlite3.Connection, limit: int, before: int | None) -> list[RunRow]:
+    """Return runs newest first, at most ``limit``, whose first seq is < before."""
+    found = connection.execute(
+        "SELECT run, seq FROM entries WHERE kind = 'run.started' AND run IS NOT NULL AND seq < ? "
+        "ORDER BY seq DESC LIMIT ?",
+        (2**62 if before is None else before, limit),
+    ).fetchall()
+    return [RunRow(run, seq) for run, seq in found]
+
+
+def scan(connection: sqlite3.Connection, start: int, stop: int | None) -> Iterator[tuple[int, bytes]]:
+    """Yield (seq, exact bytes) for start <= seq < stop, ascending, a page at a time."""
+    last, end = start - 1, 2**62 if stop is None else stop
+    while True:
+        found = connection.execute(
+            "SELECT seq, CAST(raw AS BLOB) FROM entries WHERE seq > ? AND seq < ? ORDER BY seq LIMIT ?",
+            (last, end, _PAGE),
+        ).fetchall()
+        for seq, raw in found:
+            if seq <= last:  # a damaged page; asking on from here would never end
+                raise sqlite3.DatabaseError(f"entries are out of order at seq {seq}")
+            last = seq
+            yield seq, bytes(raw or b"")
+        if len(found) < _PAGE:
+            return
+
+
+def lease(connection: sqlite3.Connection, run: RunId) -> Lease | None:
+    """Return the run's lease, or None."""
+    row = connection.execute("SELECT holder, fence, expires_us FROM leases WHERE run = ?", (run,)).fetchone()
+    return None if row is None else Lease(run, *row)
+
+
+def set_lease(connection: sqlite3.Connection, lease: Lease) -> None:
+    """Write the run's lease."""
+    connection.execute(
+        "INSERT INTO leases (run, holder, fence, expires_us) VALUES (?, ?, ?, ?) ON CONFLICT (run) DO UPDATE "
+        "SET holder = excluded.holder, fence = excluded.fence, expires_us = excluded.expires_us",
+        (lease.run, lease.holder, lease.fence, lease.expires_us),
+    )
+
+
+def drop_lease(connection: sqlite3.Connection, run: RunId, fence: int) -> None:
+    """Expire the lease if ``fence`` is still the one given."""
+    connection.execute("UPDATE leases SET expires_us = 0 WHERE run = ? AND fence = ?", (run, fence))
+
+
+def _stored(seq: int, raw: bytes, leaf: bytes) -> Stored:
+    try:
+        return Stored(decode(raw), raw, leaf)
+    except (msgspec.DecodeError, TypeError, UnicodeError) as error:
+        raise LedgerUnreadable(
+            f"entry {seq} cannot be decoded ({error}); run `forum-mcp ledger verify` to see what else is damaged"
+        ) from error

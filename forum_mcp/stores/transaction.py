@@ -1,0 +1,182 @@
+"""A transaction of the SQLite store: the write lock held, the head known, entries appended in order.
+
+Order of one append: check, link, then write the entry, its bodies and the tree nodes it completes. Everything
+that can be refused is refused before the first write, so a work that catches the refusal and goes on leaves
+no orphan behind.
+"""
+
+import sqlite3
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+from forum_mcp.errors import EntryRefused
+from forum_mcp.ledger.entry import (
+    Body,
+    BodyRef,
+    Draft,
+    Entry,
+    LedgerId,
+    NewBody,
+    RunId,
+    commitment,
+    decode,
+    genesis_prev,
+    leaf_hash,
+)
+from forum_mcp.ledger.members import is_media_type, seal
+from forum_mcp.stores import rows, tree
+from forum_mcp.stores.base import Lease, Stored
+from forum_mcp.stores.bodies import BODY_MAX_BYTES, BodyTable
+from forum_mcp.stores.connection import refusal
+
+__all__ = ["SqliteTransaction"]
+
+_SALT_BYTES = 32
+
+
+class SqliteTransaction:
+    """The write lock held on one connection; see ``stores.base.Transaction``."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        ledger: LedgerId,
+        bodies: BodyTable,
+        entropy: Callable[[int], bytes],
+    ) -> None:
+        self._connection = connection
+        self._ledger = ledger
+        self._bodies = bodies
+        self._entropy = entropy
+        self._size, self._head = rows.head(connection) or (0, bytes.fromhex(genesis_prev(ledger)))
+        self.broken: sqlite3.Error | None = None
+        """The SQLite error after which nothing of this transaction may be committed."""
+
+    @property
+    def size(self) -> int:
+        """Entries so far, those of this transaction included."""
+        return self._size
+
+    @contextmanager
+    def savepoint(self) -> Generator[None]:
+        """Undo what the block appended when it raises, and keep the rest of the transaction."""
+        size, head = self._size, self._head
+        with self._reported():
+            self._connection.execute("SAVEPOINT work")
+        try:
+            yield
+        except BaseException:
+            if self.broken is None:
+                with self._reported():
+                    self._connection.execute("ROLLBACK TO work")
+                    self._connection.execute("RELEASE work")
+            self._size, self._head = size, head
+            raise
+        with self._reported():
+            self._connection.execute("RELEASE work")
+
+    def newest(self, run: RunId) -> int | None:
+        """Return the seq of the run's newest entry, or None."""
+        with self._reported():
+            return rows.newest(self._connection, run)
+
+    def run_entries(self, run: RunId, after: int = -1) -> list[Stored]:
+        """Return the run's entries with seq > after, oldest first."""
+        with self._reported():
+            return rows.run_entries(self._connection, run, after)
+
+    def append(self, draft: Draft, *, run: RunId | None, at_us: int) -> Stored:
+        """Append one entry; see ``stores.base.Transaction.append``.
+
+        Raises:
+            EntryRefused: the entry would break the format, or cites a body the ledger does not hold.
+            LedgerError: the disk or the ledger failed; nothing of the transaction will be committed.
+        """
+        seq = self._size
+        _check_types(draft, at_us)
+        with self._reported():
+            fresh: dict[bytes, Body] = {}
+            references = {name: self._reference(name, body, fresh) for name, body in draft.bodies.items()}
+            raw = seal(
+                Entry(
+                    actor=draft.actor,
+                    at=at_us,
+                    bodies=references,
+                    data=dict(draft.data),
+                    kind=draft.kind,
+                    ledger=self._ledger,
+                    parents=list(draft.parents),
+                    prev=self._head.hex(),
+                    run=run,
+                    seq=seq,
+                    v=1,
+                )
+            )
+            leaf = leaf_hash(raw)
+            rows.insert(self._connection, seq, self._head, leaf, run, draft.kind, raw)
+            for key, body in fresh.items():
+                self._bodies.put(key, body)
+            tree.extend(self._connection, seq, leaf, self._head)
+        self._size, self._head = seq + 1, leaf
+        # Decoded from the bytes: the caller's own dicts may change later, the record may not.
+        return Stored(decode(raw), raw, leaf)
+
+    def lease(self, run: RunId) -> Lease | None:
+        """Return the run's lease, expired or not."""
+        with self._reported():
+            return rows.lease(self._connection, run)
+
+    def set_lease(self, lease: Lease) -> None:
+        """Write the run's lease."""
+        with self._reported():
+            rows.set_lease(self._connection, lease)
+
+    def drop_lease(self, run: RunId, fence: int) -> None:
+        """End the lease if ``fence`` is still the one given."""
+        with self._reported():
+            rows.drop_lease(self._connection, run, fence)
+
+    def _reference(self, name: str, body: NewBody | BodyRef, fresh: dict[bytes, Body]) -> BodyRef:
+        if not is_media_type(body.type):
+            raise EntryRefused(
+                f"body {name[:80]!a} has the media type {body.type[:120]!a}; expected lower-case printable "
+                "ASCII of 1 to 100 characters like 'text/plain; charset=utf-8'"
+            )
+        if isinstance(body, BodyRef):
+            if not self._bodies.holds(body.commit, body.size, body.type):
+                raise EntryRefused(
+                    f"body '{name}' cites {body.commit[:16]}..., which this ledger does not hold with that "
+                    "size and type (redacted, or of another ledger); give its bytes instead"
+                )
+            return body
+        if len(body.data) > BODY_MAX_BYTES:
+            raise EntryRefused(
+                f"body {name[:80]!a} of {len(body.data)} bytes is refused: expected at most "
+                f"{BODY_MAX_BYTES}; keep the file elsewhere and record its digest"
+            )
+        key = self._bodies.key(body.type, body.data)
+        commit = fresh[key].commit if key in fresh else self._bodies.find(key)
+        if commit is None:
+            salt = self._entropy(_SALT_BYTES)
+            commit = commitment(salt, body.type, body.data)
+            fresh[key] = Body(commit, body.type, salt, bytes(body.data))
+        return BodyRef(commit, len(body.data), body.type)
+
+    @contextmanager
+    def _reported(self) -> Generator[None]:
+        """Remember an SQLite error, so that a work that catches the refusal cannot have the rest committed."""
+        if self.broken is not None:
+            raise refusal(self.broken)
+        try:
+            yield
+        except sqlite3.Error as error:
+            self.broken = error
+            raise refusal(error) from error
+
+
+def _check_types(draft: Draft, at_us: int) -> None:
+    """Refuse what the types forbid and a caller without a type checker may still pass: it would encode otherwise."""
+    if type(at_us) is not int or at_us < 0:
+        raise EntryRefused(f"at {at_us!r} is refused: expected microseconds since 1970 as a whole number, 0 or more")
+    if not all(type(parent) is int for parent in draft.parents):
+        raise EntryRefused(f"parents {draft.parents[:20]!r} are refused: expected seqs, ascending, each once")
