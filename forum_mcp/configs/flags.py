@@ -4,11 +4,11 @@ A model flag is an executor plus the four roles bound to it; single role flags b
 """
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from forum_mcp.configs.names import ROLES
 from forum_mcp.configs.paths import placed
-from forum_mcp.configs.settings import ROLES
 from forum_mcp.errors import ConfigRefused
 
 __all__ = ["Flags"]
@@ -47,6 +47,11 @@ class Flags:
     validator: str | None = None
     synthesizer: str | None = None
     max_parallel: int | None = None
+
+    def over(self, weaker: "Flags") -> "Flags":
+        """Return these flags with what they leave open taken from ``weaker``."""
+        given = {name: value for name in self.__slots__ if (value := getattr(self, name)) is not None}
+        return replace(weaker, **given)
 
     def settings(self, cwd: Path) -> dict[str, object]:
         """Return the settings these flags stand for, nested as in a file; relative paths are of ``cwd``.
@@ -131,9 +136,7 @@ def _split(command: str, cwd: Path) -> list[str]:
             f"--cmd cannot be split into arguments; {str(error).lower()}; quote it as for a shell"
         ) from error
     if not argv:
-        raise ConfigRefused(
-            "--cmd is empty; give the program and its arguments, such as --cmd 'llm -m small {prompt}'"
-        )
+        raise ConfigRefused("--cmd is empty; give the program and its arguments, such as --cmd 'llm -m small {prompt}'")
     if "/" in argv[0]:
         argv[0] = placed(argv[0], cwd)
     return argv

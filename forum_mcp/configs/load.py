@@ -22,8 +22,9 @@ from pydantic_settings.exceptions import SettingsError
 
 from forum_mcp.configs.flags import Flags
 from forum_mcp.configs.known import refuse_unknown, refuse_unknown_variables, refused
-from forum_mcp.configs.paths import PROJECT_FILE, config_files, placed, read_toml
-from forum_mcp.configs.settings import ROLES, Settings
+from forum_mcp.configs.names import ROLES
+from forum_mcp.configs.paths import PROJECT_FILE, config_files, default_ledger, placed, read_toml
+from forum_mcp.configs.settings import Settings
 from forum_mcp.errors import ConfigRefused
 
 __all__ = ["load"]
@@ -62,7 +63,7 @@ class _Environment(EnvSettingsSource):
 
 
 def load(flags: Flags | None = None, *, serving: bool = False, cwd: Path | None = None) -> Settings:
-    """Return the settings of this invocation.
+    """Return the settings of this invocation; ``ledger`` is always a path or ``:memory:``.
 
     ``serving`` is true for a process that a client started: see above on files found in a directory.
 
@@ -75,7 +76,7 @@ def load(flags: Flags | None = None, *, serving: bool = False, cwd: Path | None 
     found = config_files(chosen.config, cwd=here, environ=os.environ)
     origins += [_file(path, distrusted=serving and path == here / PROJECT_FILE) for path in found]
     try:
-        return Settings.model_validate(_bind_roles(_merge(origins)))
+        return Settings.model_validate({"ledger": default_ledger()} | _bind_roles(_merge(origins)))
     except ValidationError as error:
         raise refused(error, [(origin.name, origin.values, origin.text) for origin in origins]) from None
 

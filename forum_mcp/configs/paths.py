@@ -14,7 +14,17 @@ import platformdirs
 
 from forum_mcp.errors import ConfigRefused
 
-__all__ = ["MEMORY", "PROJECT_FILE", "config_files", "find_ledger", "placed", "read_toml", "state_dir"]
+__all__ = [
+    "MEMORY",
+    "PROJECT_FILE",
+    "config_files",
+    "default_ledger",
+    "find_ledger",
+    "placed",
+    "read_toml",
+    "state_dir",
+    "user_file",
+]
 
 APP: Final = "forum-mcp"
 MEMORY: Final = ":memory:"
@@ -24,6 +34,11 @@ PROJECT_FILE: Final = "forum.toml"
 def state_dir() -> Path:
     """Return the directory of ledgers and keys; it may not exist yet."""
     return platformdirs.user_state_path(APP, appauthor=False)
+
+
+def default_ledger() -> str:
+    """Return the path of the ledger that is used when nobody names one; it may not exist yet."""
+    return str(state_dir() / "ledger.db")
 
 
 def user_file() -> Path:
@@ -92,8 +107,7 @@ def find_ledger(flag: str | None, *, config: str | None = None, cwd: Path | None
             continue
         if not isinstance(found, str) or not found:
             raise ConfigRefused(
-                f"'ledger' in {path.name} is {found!r}; expected the path of a ledger; "
-                "mend it or give --ledger PATH"
+                f"'ledger' in {path.name} is {found!r}; expected the path of a ledger; mend it or give --ledger PATH"
             )
         return placed(found, path.parent)
-    return str(state_dir() / "ledger.db")
+    return default_ledger()

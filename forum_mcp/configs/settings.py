@@ -8,6 +8,8 @@ from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from forum_mcp.configs.names import BUILT_IN, ROLES
+
 __all__ = [
     "BUILT_IN",
     "ROLES",
@@ -17,11 +19,6 @@ __all__ = [
     "RoleSettings",
     "Settings",
 ]
-
-BUILT_IN: Final = ("rules", "host")
-"""Names a role may be bound to without a table: deterministic code, and the calling assistant."""
-
-ROLES: Final = ("coordinator", "worker", "validator", "synthesizer")
 
 _NEEDS: Final[dict[str, tuple[str, ...]]] = {
     "command": ("argv",),
@@ -141,13 +138,9 @@ class Settings(_Section):
     def _roles_name_executors(self) -> Self:
         known = (*BUILT_IN, *self.executors)
         if "rules" in self.executors:
-            raise ValueError(
-                "'executors.rules' is taken: 'rules' is the deterministic implementation of a role"
-            )
+            raise ValueError("'executors.rules' is taken: 'rules' is the deterministic implementation of a role")
         for role in ROLES:
             for name in getattr(self.roles, role):
                 if name not in known:
-                    raise ValueError(
-                        f"'roles.{role}' names {name!r}, which is no executor (known: {', '.join(known)})"
-                    )
+                    raise ValueError(f"'roles.{role}' names {name!r}, which is no executor (known: {', '.join(known)})")
         return self

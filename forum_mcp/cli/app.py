@@ -1,0 +1,76 @@
+"""The application: the groups of commands, what stands before a command, and how a run of it ends."""
+
+import os
+import sys
+from typing import Annotated, Final
+
+import typer
+
+from forum_mcp import __version__
+from forum_mcp.cli import demo, ledger, route, runs, serve, submit
+from forum_mcp.cli.options import with_flags
+from forum_mcp.cli.terminal import note
+from forum_mcp.configs.flags import Flags
+from forum_mcp.errors import ForumError
+
+__all__ = ["app", "main"]
+
+INTERRUPTED: Final = 130
+
+app = typer.Typer(
+    name="forum-mcp",
+    help="A team for your coding assistant that can be held to account: each step is an entry of a ledger that "
+    "anyone can verify. Without a command it speaks MCP over stdio when stdin is not a terminal.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for group in (serve, route, submit):
+    group.register(app)
+app.add_typer(runs.app, name="run")
+app.add_typer(ledger.app, name="ledger")
+demo.register(app)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"forum-mcp {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+@with_flags
+def before(
+    ctx: typer.Context,
+    flags: Flags,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """A team for your coding assistant that can be held to account."""
+    ctx.obj = flags
+    if ctx.invoked_subcommand is not None:
+        return
+    if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
+        print(ctx.get_help())
+        return
+    serve.speak_mcp(flags)
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        app()
+    except ForumError as error:
+        note(f"forum-mcp: {error}")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read us has gone; the interpreter's own flush at exit must not complain about it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -1,0 +1,97 @@
+"""Following a run from the outside: what its new entries say, until it rests."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Final
+
+from forum_mcp.cli.terminal import note
+from forum_mcp.engine.views import EntryView, RunView
+
+if TYPE_CHECKING:
+    from forum_mcp.engine.orchestrator import Orchestrator
+
+__all__ = ["EXIT_WAITING", "entry_line", "exit_code", "follow", "print_run"]
+
+EXIT_WAITING: Final = 4
+_GOES_ON: Final = frozenset({"pending", "running"})
+_POLL_S: Final = 0.2
+_PAGE: Final = 100
+_SILENT: Final = frozenset({"t_ms", "seed", "rules", "unicode", "stemmer", "reserve", "fence", "spent", "limits"})
+
+
+async def follow(forum: "Orchestrator", view: RunView, *, wait_s: float | None, quiet: bool = False) -> RunView:
+    """Return the run once it ended or needs its caller, at the latest after ``wait_s`` seconds (None: no limit).
+
+    Each entry that arrives meanwhile is a line on stderr, unless ``quiet``.
+    """
+    seen = -1
+    waited = 0.0
+    while True:
+        if not quiet:
+            for entry in _since(forum, view.run_id, seen):
+                note(entry_line(entry))
+                seen = entry.seq
+        if view.state not in _GOES_ON or (wait_s is not None and waited >= wait_s):
+            return view
+        step = _POLL_S if wait_s is None else min(_POLL_S, wait_s - waited)
+        view = await forum.run(view.run_id, wait_s=step)
+        waited += step
+
+
+def _since(forum: "Orchestrator", run_id: str, seen: int) -> Iterator[EntryView]:
+    """Yield the run's entries after ``seen``, oldest first."""
+    pages: list[list[EntryView]] = []
+    before: int | None = None
+    while True:
+        page = forum.ledger.show(run_id=run_id, limit=_PAGE, before=before)
+        pages.append([entry for entry in page.entries if entry.seq > seen])
+        before = page.before
+        if before is None or len(pages[-1]) < len(page.entries):
+            break
+    for entries in reversed(pages):
+        yield from entries
+
+
+def entry_line(entry: EntryView) -> str:
+    """Return one line that says what an entry records: seq, the run's active time, kind and its small facts."""
+    t_ms = entry.data.get("t_ms")
+    time = f"{t_ms / 1000:8.2f}s" if isinstance(t_ms, int) else " " * 9
+    return f"{entry.seq:>6} {time}  {entry.kind:<18} {_facts(entry.data)}".rstrip()
+
+
+def _facts(data: Mapping[str, object]) -> str:
+    return " ".join(_fact(name, value) for name, value in data.items() if name not in _SILENT and value is not None)
+
+
+def _fact(name: str, value: object) -> str:
+    if name == "task" and isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        return f"{name}={','.join(str(key) for key in value)}"  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return f"{name}={value}"
+
+
+def exit_code(view: RunView) -> int:
+    """Return 0 for a run that succeeded, 1 for one that failed or was cancelled, 4 for one that waits."""
+    if view.state == "succeeded":
+        return 0
+    return 1 if view.state in ("failed", "cancelled") else EXIT_WAITING
+
+
+def print_run(view: RunView) -> Iterator[str]:
+    """Yield the lines that tell a person how a run stands, without its answer."""
+    ended = sum(task.state == "succeeded" for task in view.tasks)
+    spent = [f"{view.spent.calls} calls", f"{view.spent.seconds:.1f} s"]
+    if view.spent.tokens is not None:
+        spent.append(f"{view.spent.tokens} tokens")
+    if view.spent.cost_usd is not None:
+        spent.append(f"${view.spent.cost_usd:.4f}")
+    yield f"run {view.run_id} {view.state}: {ended} of {len(view.tasks)} tasks succeeded, {', '.join(spent)}"
+    if view.error is not None:
+        yield f"error: {view.error}"
+    for word, names in (("failed", view.failed), ("skipped", view.skipped), ("not validated", view.unvalidated)):
+        if names:
+            yield f"{word}: {', '.join(names)}"
+    yield f"entries {' to '.join(str(seq) for seq in view.entries)} of the ledger"
+    if view.next is not None:
+        arguments = " ".join(f"{key}={value}" for key, value in view.next.arguments.items())
+        yield f"next: {view.next.tool} {arguments}"

@@ -1,0 +1,230 @@
+"""``forum-mcp ledger``: verify, read and export the record. Loads no settings and needs no model."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from forum_mcp.cli.following import entry_line
+from forum_mcp.cli.options import AsJson, LedgerPath, ledger_of
+from forum_mcp.cli.terminal import emit, emit_json, note, one_line
+from forum_mcp.engine.views import FindingView, VerifyView
+from forum_mcp.errors import LedgerUnreadable, RequestRefused
+
+if TYPE_CHECKING:
+    from forum_mcp.engine.ledger import Ledger
+
+__all__ = ["app", "findings", "opened"]
+
+app = typer.Typer(help="Verify, read and export the record.", no_args_is_help=True, rich_markup_mode=None)
+
+Seq = Annotated[int, typer.Argument(metavar="SEQ", min=0, help="The entry's place, from 0.", show_default=False)]
+SHOWN: Final = 50
+
+
+@contextmanager
+def opened(path: str) -> "Iterator[Ledger]":
+    """Open a ledger that is there for reading, and close it."""
+    from forum_mcp.engine.ledger import Ledger
+
+    ledger = Ledger.open(path, create=False)
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+@app.command("verify")
+def verify(
+    ctx: typer.Context,
+    level: Annotated[
+        int, typer.Option("--level", min=1, max=4, help="1 chain, 2 and bodies, 3 and checkpoints, 4 and decisions.")
+    ] = 3,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since", metavar="CHECKPOINT", help="A kept checkpoint: its file, or its text.", show_default=False
+        ),
+    ] = None,
+    ledger: LedgerPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Recompute everything from the disk and list what is wrong. Exit 0 clean, 1 findings, 3 cannot read."""
+    note_text = _checkpoint(since) if since is not None else None
+    with opened(ledger_of(ctx, ledger)) as record:
+        view = record.verify(level=level, checkpoint=note_text)
+    if as_json:
+        emit_json(view.to_dict())
+    else:
+        for line in _verdict(view):
+            emit(line)
+    raise typer.Exit(0 if view.clean else 1)
+
+
+def _checkpoint(since: str) -> str:
+    """Return the text of a signed note given as text, as a file, or as ``-`` for stdin."""
+    if since == "-":
+        return sys.stdin.read()
+    if "\n" in since:
+        return since
+    try:
+        return Path(since).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise LedgerUnreadable(f"--since {since} is not a checkpoint; it is not UTF-8; give a signed note") from error
+    except OSError as error:
+        raise LedgerUnreadable(
+            f"--since {since} cannot be read; {error.strerror}; give the file of a signed note"
+        ) from error
+
+
+def _verdict(view: VerifyView) -> Iterator[str]:
+    word = "clean" if view.clean else f"{view.findings_total} findings"
+    yield f"{word}: {view.size} entries of ledger {view.ledger}, level {view.level}"
+    yield f"root {view.root}"
+    yield from findings(view.findings)
+    if view.findings_total > len(view.findings):
+        yield f"  ... and {view.findings_total - len(view.findings)} more"
+    yield "  ".join(f"{name} {count}" for name, count in view.counts.items())
+    for line in view.holds:
+        yield f"holds: {line}"
+    for line in view.not_protected:
+        yield f"does not hold: {line}"
+
+
+def findings(found: list[FindingView]) -> Iterator[str]:
+    """Yield one line for each finding: what, where, expected and found."""
+    for finding in found[:SHOWN]:
+        where = f"entry {finding.seq}" if finding.seq is not None else "ledger"
+        if finding.body is not None:
+            where += f", body {finding.body[:16]}"
+        yield f"  {finding.code} at {where}: expected {finding.expected}, found {one_line(finding.found, 160)}"
+
+
+@app.command("show")
+def show(
+    ctx: typer.Context,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="The newest N entries.")] = 20,
+    run_id: Annotated[
+        str | None, typer.Option("--run", metavar="RUN_ID", help="Of one run.", show_default=False)
+    ] = None,
+    kind: Annotated[str | None, typer.Option("--kind", metavar="KIND", help="Of one kind.", show_default=False)] = None,
+    before: Annotated[
+        int | None, typer.Option("--before", metavar="SEQ", help="Older than this.", show_default=False)
+    ] = None,
+    bodies: Annotated[bool, typer.Option("--bodies", help="With the text of their bodies.")] = False,
+    ledger: LedgerPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the newest entries, oldest of them first."""
+    with opened(ledger_of(ctx, ledger)) as record:
+        view = record.show(run_id=run_id, kind=kind, limit=limit, before=before, bodies=bodies)
+    if as_json:
+        emit_json(view.to_dict())
+        return
+    for entry in view.entries:
+        emit(entry_line(entry))
+        for name, body in entry.bodies.items() if bodies else ():
+            print(f"{'':>18}{name}: {one_line(str(body.get('text', body.get('commit', ''))), 100)}")
+    if view.before is not None:
+        note(f"older entries: forum-mcp ledger show --before {view.before}")
+
+
+@app.command("get")
+def get(ctx: typer.Context, seq: Seq, ledger: LedgerPath = None) -> None:
+    """Write an entry's exact bytes to stdout: what is stored, hashed and verified; no line feed is added."""
+    with opened(ledger_of(ctx, ledger)) as record:
+        raw = record.raw(seq)
+    sys.stdout.buffer.write(raw)
+    sys.stdout.buffer.flush()
+
+
+@app.command("trace")
+def trace(ctx: typer.Context, seq: Seq, ledger: LedgerPath = None, as_json: AsJson = False) -> None:
+    """Show what caused an entry, back to the request of its run."""
+    with opened(ledger_of(ctx, ledger)) as record:
+        view = record.trace(seq)
+    if as_json:
+        emit_json(view.to_dict())
+        return
+    for line in view.lines:
+        print(f"{line.seq:>6} {'  ' * min(line.depth, 20)}{line.kind}  {one_line(line.summary, 100)}")
+    if not view.reaches_request:
+        note("this chain does not end at a request" + (": it is cut" if view.cut else ""))
+
+
+@app.command("replay")
+def replay(
+    ctx: typer.Context,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            "--until", metavar="SEQ|TIME", help="Up to this entry, or this time (ISO 8601).", show_default=False
+        ),
+    ] = None,
+    ledger: LedgerPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Rebuild the state from the first entries; runs nothing, costs nothing."""
+    seq, at_us = _until(until)
+    with opened(ledger_of(ctx, ledger)) as record:
+        view = record.replay(until=seq, at_us=at_us)
+    if as_json:
+        emit_json(view.to_dict())
+        return
+    print(f"{view.size} entries, root {view.root}")
+    for run in view.runs:
+        print(f"run {run.run_id} {run.state}: {len(run.tasks)} tasks")
+        for task in run.tasks:
+            print(
+                f"  {one_line(task.id, 40)}  {task.state}  {one_line(task.lane, 40)}  verdict {task.verdict or 'none'}"
+            )
+
+
+def _until(until: str | None) -> tuple[int | None, int | None]:
+    """Return (seq, None) or (None, microseconds since the epoch); a time without a zone is local."""
+    if until is None:
+        return None, None
+    if until.isdecimal():
+        return int(until), None
+    try:
+        return None, int(datetime.fromisoformat(until).timestamp() * 1_000_000)
+    except ValueError as error:
+        raise RequestRefused(
+            f"--until {until} is neither an entry nor a time; "
+            "expected a number, or ISO 8601 such as 2026-11-21T09:30:00+00:00"
+        ) from error
+
+
+@app.command("export")
+def export(
+    ctx: typer.Context,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Where to; - is stdout.")] = "-",
+    ledger: LedgerPath = None,
+) -> None:
+    """Write the whole ledger as self-contained JSON Lines that anyone can verify offline."""
+    path = ledger_of(ctx, ledger)
+    with opened(path) as record:
+        if file == "-":
+            for line in record.export():
+                sys.stdout.buffer.write(line)
+            sys.stdout.buffer.flush()
+            return
+        try:
+            with Path(file).open("xb") as target:
+                for line in record.export():
+                    target.write(line)
+        except FileExistsError as error:
+            raise RequestRefused(f"{file} exists; an export overwrites nothing; name another file") from error
+        except OSError as error:
+            raise RequestRefused(f"{file} cannot be written; {error.strerror}; name another file") from error
+
+
+@app.command("checkpoint")
+def checkpoint(ctx: typer.Context, ledger: LedgerPath = None) -> None:
+    """Print a signed checkpoint of the ledger as it is; keep it outside, and hand it to verify --since later."""
+    with opened(ledger_of(ctx, ledger)) as record:
+        sys.stdout.write(record.checkpoint())

@@ -1,0 +1,106 @@
+"""Options that several commands share, declared once.
+
+``with_flags`` gives a command every flag of the settings and hands them over as one ``Flags``; a flag given before
+the command counts where the command does not repeat it.
+"""
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from forum_mcp.configs.flags import Flags
+from forum_mcp.configs.paths import MEMORY, find_ledger
+from forum_mcp.errors import LedgerMissing
+
+__all__ = ["AsJson", "LedgerPath", "existing", "ledger_of", "root_flags", "with_flags"]
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+LedgerPath = Annotated[
+    str | None,
+    typer.Option("--ledger", metavar="PATH", help="The ledger; :memory: keeps nothing.", show_default=False),
+]
+
+_MODEL: Final = "Model (one of them)"
+
+
+def _text(flag: str, metavar: str, words: str) -> object:
+    return Annotated[str | None, typer.Option(flag, metavar=metavar, help=words, show_default=False)]
+
+
+_FLAGS: Final[dict[str, object]] = {
+    "ledger": LedgerPath,
+    "config": _text("--config", "FILE", "Configuration file, in place of ./forum.toml."),
+    "roster": _text("--roster", "FILE", "Lanes that add to, change or remove shipped ones."),
+    "cmd": _text("--cmd", "COMMAND", "Model: a program; the task on stdin, or in the argument {prompt}."),
+    "chat_url": _text("--chat-url", "URL", "Model: an OpenAI-compatible server, with --model."),
+    "model": _text("--model", "NAME", "Model name for --chat-url."),
+    "api_key": _text("--api-key", "REF", "Key for --chat-url: env:NAME or file:PATH."),
+    "local": _text("--local", "FILE", "Model: a GGUF file, or package:NAME of a package that carries one."),
+    "scripted": _text("--scripted", "FILE", "Fixed replies from a file, for tests and examples."),
+    "roles": _text("--roles", "NAMES", "Executors of coordinator, validator and synthesizer, or rules."),
+    "coordinator": _text("--coordinator", "NAMES", "Who plans: executors or rules, first rung first."),
+    "worker": _text("--worker", "NAMES", "Who does the tasks: executors or host, first rung first."),
+    "validator": _text("--validator", "NAMES", "Who judges the tasks: executors or rules."),
+    "synthesizer": _text("--synthesizer", "NAMES", "Who makes the answer: executors or rules."),
+    "max_parallel": Annotated[
+        int | None,
+        typer.Option("--max-parallel", metavar="N", min=1, max=64, help="Calls at a time.", show_default=False),
+    ],
+}
+
+
+def with_flags(command: Callable[..., None]) -> Callable[..., None]:
+    """Return the command with its parameter ``flags`` spread into options; it must take ``ctx`` too."""
+    own = [value for value in inspect.signature(command).parameters.values() if value.name != "flags"]
+    spread = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+        for name, annotation in _FLAGS.items()
+    ]
+
+    def invoke(*, ctx: typer.Context, **given: Any) -> None:
+        flags = Flags(**{name: given.pop(name) for name in _FLAGS}).over(root_flags(ctx))
+        command(ctx=ctx, flags=flags, **given)
+
+    invoke.__name__, invoke.__doc__ = command.__name__, command.__doc__
+    parameters = [value.replace(kind=inspect.Parameter.KEYWORD_ONLY) for value in own] + spread
+    invoke.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    invoke.__annotations__ = {value.name: value.annotation for value in parameters}
+    return invoke
+
+
+def root_flags(ctx: typer.Context) -> Flags:
+    """Return the flags that were given before the command."""
+    found = ctx.find_root().obj
+    return found if isinstance(found, Flags) else Flags()
+
+
+def ledger_of(ctx: typer.Context, ledger: str | None) -> str:
+    """Return the ledger a reading command means.
+
+    Raises:
+        LedgerMissing: nothing is there; nothing was created.
+        ConfigRefused: a configuration file that would name it is not TOML.
+    """
+    before = root_flags(ctx)
+    return existing(find_ledger(ledger or before.ledger, config=before.config))
+
+
+def existing(path: str) -> str:
+    """Return the path of a ledger that is there.
+
+    Raises:
+        LedgerMissing: nothing is there; nothing was created.
+    """
+    if path != MEMORY and Path(path).exists():
+        return path
+    where = "a ledger in memory is new each time" if path == MEMORY else f"no ledger at {_shown(path)}"
+    raise LedgerMissing(f"{where}; nothing was created; give --ledger PATH, or make one: forum-mcp submit")
+
+
+def _shown(path: str) -> str:
+    """Return a path without the user's home directory."""
+    home = str(Path.home())
+    return "~" + path.removeprefix(home) if path.startswith(home + "/") else path

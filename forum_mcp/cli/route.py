@@ -1,0 +1,90 @@
+"""``forum-mcp route``: where a request goes and why; records nothing, needs no model."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, cast
+
+import anyio
+import typer
+
+from forum_mcp.cli.options import AsJson, with_flags
+from forum_mcp.cli.terminal import columns, emit, emit_json
+from forum_mcp.configs.flags import Flags
+from forum_mcp.configs.paths import MEMORY
+from forum_mcp.engine.views import RouteView
+from forum_mcp.errors import RequestRefused
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("route")(with_flags(route))
+
+
+def route(
+    ctx: typer.Context,
+    flags: Flags,
+    request: Annotated[str | None, typer.Argument(help="The request to route.", show_default=False)] = None,
+    batch: Annotated[
+        Path | None,
+        typer.Option(
+            "--batch", metavar="FILE", help="JSON Lines of strings, or of objects with 'text'.", show_default=False
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the lane a request goes to, with score, margin and the words that spoke for it."""
+    del ctx
+    if (request is None) == (batch is None):
+        raise RequestRefused("route takes a request or --batch FILE; give exactly one of them")
+    requests = [request] if request is not None else list(_read(cast("Path", batch)))
+    for asked, view in zip(requests, anyio.run(_route, flags, requests), strict=True):
+        if batch is not None:
+            emit_json({"request": asked} | view.to_dict())
+        elif as_json:
+            emit_json(view.to_dict())
+        else:
+            _print(view)
+
+
+async def _route(flags: Flags, requests: list[str]) -> list[RouteView]:
+    from forum_mcp.configs.load import load
+    from forum_mcp.engine.orchestrator import Orchestrator
+
+    settings = load(flags).model_copy(update={"ledger": MEMORY})
+    async with Orchestrator.open(settings) as forum:
+        return [forum.route(request) for request in requests]
+
+
+def _read(path: Path) -> Iterator[str]:
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise RequestRefused(f"--batch {path} cannot be read; {error.strerror}; give a file of JSON Lines") from error
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row: object = json.loads(line)
+        except ValueError as error:
+            raise RequestRefused(f"--batch {path} line {number} is not JSON; {error}; mend that line") from error
+        table = cast("dict[str, object]", row) if isinstance(row, dict) else {"text": row}
+        text = table.get("text", table.get("request"))
+        if not isinstance(text, str):
+            raise RequestRefused(
+                f"--batch {path} line {number} holds no request; "
+                "expected a string or an object with 'text'; mend that line"
+            )
+        yield text
+
+
+def _print(view: RouteView) -> None:
+    sure = f"confidence {view.confidence:.2f}, margin {view.margin:.2f}"
+    if view.lane is None:
+        emit(f"undecided, goes to {view.chosen}; {sure}")
+    else:
+        emit(f"{view.lane} ({view.category}, {view.tier} tier); {sure}")
+    for line in columns((row.lane, f"{row.score:.2f}", ", ".join(row.terms)) for row in view.candidates):
+        print("  " + line)

@@ -1,0 +1,145 @@
+"""``forum-mcp run``: list, show, cancel and resume runs."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import anyio
+import typer
+
+from forum_mcp.cli.following import follow, print_run
+from forum_mcp.cli.options import AsJson, LedgerPath, ledger_of, root_flags, with_flags
+from forum_mcp.cli.submit import Quiet, Wait, in_forum, show_result
+from forum_mcp.cli.terminal import columns, emit, emit_json, note
+from forum_mcp.configs.flags import Flags
+from forum_mcp.engine.views import RunsView, RunView
+
+if TYPE_CHECKING:
+    from forum_mcp.engine.orchestrator import Orchestrator
+
+__all__ = ["app"]
+
+app = typer.Typer(help="List, show, cancel and resume runs.", no_args_is_help=True, rich_markup_mode=None)
+
+RunIdArgument = Annotated[str, typer.Argument(metavar="RUN_ID", help="The run's id, 32 hex.", show_default=False)]
+
+
+def _flags(ctx: typer.Context, ledger: str | None) -> Flags:
+    """Return flags that name a ledger which is there."""
+    return Flags(ledger=ledger_of(ctx, ledger)).over(root_flags(ctx))
+
+
+@app.command("list")
+def list_runs(
+    ctx: typer.Context,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="At most so many runs.")] = 20,
+    before: Annotated[
+        int | None,
+        typer.Option("--before", metavar="SEQ", help="Only runs that began before this entry.", show_default=False),
+    ] = None,
+    ledger: LedgerPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """List runs, newest first."""
+    view = anyio.run(_list, _flags(ctx, ledger), limit, before)
+    if as_json:
+        emit_json(view.to_dict())
+        return
+    for line in columns((row.run_id, row.state, _time(row.started_us), row.request) for row in view.runs):
+        print(line)
+    if view.before is not None:
+        note(f"older runs: forum-mcp run list --before {view.before}")
+
+
+async def _list(flags: Flags, limit: int, before: int | None) -> RunsView:
+    from forum_mcp.configs.load import load
+    from forum_mcp.engine.orchestrator import Orchestrator
+
+    async with Orchestrator.open(load(flags)) as forum:
+        return forum.runs(limit=limit, before=before)
+
+
+@app.command("show")
+def show(
+    ctx: typer.Context,
+    run_id: RunIdArgument,
+    ledger: LedgerPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a run as its record tells it: tasks, verdicts, spend, answer."""
+
+    async def work(forum: "Orchestrator") -> RunView:
+        return await forum.run(run_id)
+
+    view = in_forum(_flags(ctx, ledger), work)
+    if as_json:
+        emit_json(view.to_dict())
+        return
+    if view.request is not None:
+        emit(f"request: {view.request}")
+    for line in print_run(view):
+        emit(line)
+    for line in columns(_task_rows(view)):
+        print("  " + line)
+    if view.answer is not None:
+        emit("\n" + view.answer)
+
+
+def _task_rows(view: RunView) -> list[tuple[str, ...]]:
+    return [
+        (
+            task.id,
+            task.state,
+            task.lane,
+            f"wave {task.wave}",
+            f"attempts {task.attempts}",
+            f"verdict {task.verdict or 'none'}",
+            task.served or task.executor or "",
+            task.error or task.reason or "",
+        )
+        for task in view.tasks
+    ]
+
+
+@app.command("cancel")
+def cancel(
+    ctx: typer.Context,
+    run_id: RunIdArgument,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the record.")] = "",
+    ledger: LedgerPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask that a run end; the process that holds it ends its calls."""
+
+    async def work(forum: "Orchestrator") -> RunView:
+        return await forum.cancel(run_id, reason=reason)
+
+    view = in_forum(_flags(ctx, ledger), work)
+    if as_json:
+        emit_json(view.to_dict())
+        return
+    for line in print_run(view):
+        emit(line)
+
+
+@app.command("resume")
+@with_flags
+def resume(
+    ctx: typer.Context,
+    flags: Flags,
+    run_id: RunIdArgument,
+    wait: Wait = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Go on with a run that no live process holds; its finished tasks are not run again."""
+    flags = Flags(ledger=ledger_of(ctx, flags.ledger)).over(flags)
+
+    async def work(forum: "Orchestrator") -> RunView:
+        view = await forum.resume(run_id, wait_s=0)
+        return await follow(forum, view, wait_s=wait, quiet=quiet)
+
+    show_result(in_forum(flags, work), as_json=as_json)
+
+
+def _time(at_us: int) -> str:
+    return datetime.fromtimestamp(at_us / 1e6, tz=UTC).strftime("%Y-%m-%d %H:%M:%SZ")

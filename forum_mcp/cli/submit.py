@@ -1,0 +1,209 @@
+"""``forum-mcp plan`` and ``forum-mcp submit``: start a run, follow it, print its answer."""
+
+import json
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, cast
+
+import anyio
+import typer
+
+from forum_mcp.cli.following import EXIT_WAITING, exit_code, follow, print_run
+from forum_mcp.cli.options import AsJson, with_flags
+from forum_mcp.cli.terminal import columns, emit, emit_json, note
+from forum_mcp.configs.flags import Flags
+from forum_mcp.engine.views import RunView
+from forum_mcp.errors import NoModel, PlanRefused, RequestRefused
+
+if TYPE_CHECKING:
+    from forum_mcp.configs.settings import Settings
+    from forum_mcp.engine.orchestrator import Orchestrator
+
+__all__ = ["in_forum", "register"]
+
+TERMINATED: Final = 143
+
+Request = Annotated[str | None, typer.Argument(help="The request; - reads it from stdin.", show_default=False)]
+PlanFile = Annotated[
+    str | None,
+    typer.Option("--plan", metavar="FILE", help="A plan in JSON, or the id of a planned run.", show_default=False),
+]
+Single = Annotated[bool, typer.Option("--single", help="One task, no planning.")]
+Lane = Annotated[
+    str | None, typer.Option("--lane", metavar="NAME", help="The lane, instead of routing.", show_default=False)
+]
+MaxCalls = Annotated[
+    int | None, typer.Option("--max-calls", metavar="N", min=1, help="Most calls.", show_default=False)
+]
+MaxSeconds = Annotated[
+    float | None,
+    typer.Option("--max-seconds", metavar="S", min=0.001, help="Longest active time, seconds.", show_default=False),
+]
+Wait = Annotated[
+    float | None,
+    typer.Option(
+        "--wait", metavar="S", min=0, help="Leave after S seconds; the run can be resumed.", show_default=False
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("plan")(with_flags(plan))
+    app.command("submit")(with_flags(submit))
+
+
+def plan(
+    ctx: typer.Context,
+    flags: Flags,
+    request: Request = None,
+    single: Single = False,
+    lane: Lane = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Route and plan a request; the run then rests until submit --plan RUN_ID."""
+    del ctx
+
+    async def work(forum: "Orchestrator") -> RunView:
+        view = await forum.plan(_request(request), single=single, lane=lane, wait_s=0)
+        return await follow(forum, view, wait_s=None, quiet=quiet)
+
+    view = in_forum(flags, work)
+    if as_json:
+        emit_json(view.to_dict())
+    else:
+        rows = (
+            (f"wave {task.wave}", task.id, task.lane, " ".join(task.depends_on), task.instruction)
+            for task in view.tasks
+        )
+        for line in columns(rows):
+            print(line)
+        if view.tasks and not view.error:
+            note(f"run {view.run_id} is planned; start it: forum-mcp submit --plan {view.run_id}")
+        else:
+            note("\n".join(print_run(view)))
+    raise typer.Exit(1 if view.state in ("failed", "cancelled") else 0)
+
+
+def submit(
+    ctx: typer.Context,
+    flags: Flags,
+    request: Request = None,
+    plan: PlanFile = None,
+    single: Single = False,
+    lane: Lane = None,
+    max_calls: MaxCalls = None,
+    max_seconds: MaxSeconds = None,
+    key: Annotated[
+        str | None,
+        typer.Option("--idempotency-key", metavar="KEY", help="Join the run of an equal key.", show_default=False),
+    ] = None,
+    wait: Wait = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run a request: route, plan, do the tasks, judge them, answer. Exit 0 succeeded, 1 failed, 4 waiting."""
+    del ctx
+    given = _plan(plan)
+    text = None if request is None and given is not None else _request(request)
+
+    async def work(forum: "Orchestrator") -> RunView:
+        view = await forum.submit(
+            text,
+            plan=given,
+            single=single,
+            lane=lane,
+            max_calls=max_calls,
+            max_seconds=max_seconds,
+            idempotency_key=key,
+            wait_s=0,
+            client="cli",
+        )
+        return await follow(forum, view, wait_s=wait, quiet=quiet)
+
+    view = in_forum(flags, work, needs_worker=True)
+    show_result(view, as_json=as_json)
+
+
+def show_result(view: RunView, *, as_json: bool) -> None:
+    """Print how a run came out (the answer on stdout, the rest on stderr) and exit with its code."""
+    if as_json:
+        emit_json(view.to_dict())
+    else:
+        note("\n".join(print_run(view)))
+        if view.answer is not None:
+            emit(view.answer)
+        if exit_code(view) == EXIT_WAITING:
+            note(f"go on with it: forum-mcp run resume {view.run_id}")
+    raise typer.Exit(exit_code(view))
+
+
+def in_forum(
+    flags: Flags, work: "Callable[[Orchestrator], Awaitable[RunView]]", *, needs_worker: bool = False
+) -> RunView:
+    """Open the forum these flags describe, do the work in it and close it; SIGTERM ends both in order.
+
+    Raises:
+        NoModel: the work needs somebody to do tasks, and only a calling assistant could.
+    """
+    from forum_mcp.configs.load import load
+
+    settings = load(flags)
+    if needs_worker and set(settings.roles.worker) == {"host"}:
+        raise NoModel(
+            "no model is configured; from the command line there is no assistant to do the work; give one of "
+            "--cmd 'PROGRAM {prompt}', --chat-url URL --model NAME, --local FILE.gguf, or executors in ./forum.toml"
+        )
+    return anyio.run(_open_and_work, settings, work)
+
+
+async def _open_and_work(settings: "Settings", work: "Callable[[Orchestrator], Awaitable[RunView]]") -> RunView:
+    from forum_mcp.engine.orchestrator import Orchestrator
+
+    terminated = False
+    views: list[RunView] = []
+
+    async def await_sigterm(scope: anyio.CancelScope) -> None:
+        nonlocal terminated
+        with anyio.open_signal_receiver(signal.SIGTERM) as signals:
+            async for _ in signals:
+                terminated = True
+                scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(await_sigterm, tasks.cancel_scope)
+        async with Orchestrator.open(settings) as forum:
+            views.append(await work(forum))
+        tasks.cancel_scope.cancel()
+    if terminated:
+        sys.exit(TERMINATED)
+    return views[0]
+
+
+def _request(request: str | None) -> str:
+    if request is None:
+        raise RequestRefused("no request is given; say what to do in one argument, or give - and write it on stdin")
+    return sys.stdin.read() if request == "-" else request
+
+
+def _plan(given: str | None) -> "dict[str, object] | str | None":
+    if given is None:
+        return None
+    path = Path(given)
+    if not path.exists() and len(given) == 32 and set(given) <= set("0123456789abcdef"):
+        return given
+    try:
+        plan: object = json.loads(path.read_bytes())
+    except OSError as error:
+        raise RequestRefused(
+            f"--plan {given} cannot be read; {error.strerror}; give a file, or a run's id of 32 hex"
+        ) from error
+    except ValueError as error:
+        raise PlanRefused(f"--plan {given} is not JSON; {error}; mend the file") from error
+    if not isinstance(plan, dict):
+        raise PlanRefused(f'--plan {given} is not a plan; expected an object such as {{"tasks": [...]}}; mend the file')
+    return cast("dict[str, object]", plan)

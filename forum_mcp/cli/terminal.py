@@ -1,0 +1,59 @@
+"""What a person reads: text made safe for a terminal, JSON, and lines on stderr."""
+
+import json
+import sys
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+__all__ = ["columns", "emit", "emit_json", "note", "one_line", "safe"]
+
+_KEPT: Final = frozenset("\n\t\u200c\u200d")
+"""Line feed and tab, and the joiners that words of several scripts need."""
+_UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+
+
+def safe(text: str) -> str:
+    r"""Return the text with control, ANSI, bidi and other invisible characters written as ``\x1b`` or ``\u202e``."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        char if char in _KEPT or unicodedata.category(char) not in _UNSAFE else _escaped(char) for char in text
+    )
+
+
+def _escaped(char: str) -> str:
+    point = ord(char)
+    if point <= 0xFF:
+        return f"\\x{point:02x}"
+    return f"\\u{point:04x}" if point <= 0xFFFF else f"\\U{point:08x}"
+
+
+def one_line(text: str, width: int = 72) -> str:
+    """Return the text on one safe line of at most ``width`` characters."""
+    flat = safe(" ".join(text.split()))
+    return flat if len(flat) <= width else flat[: width - 1] + "…"
+
+
+def emit(text: str = "") -> None:
+    """Print recorded or made text on stdout, escaped."""
+    print(safe(text))
+
+
+def emit_json(value: Mapping[str, object]) -> None:
+    """Print one JSON object on one line of stdout, ASCII only."""
+    print(json.dumps(value, ensure_ascii=True, separators=(",", ":")))
+
+
+def note(text: str) -> None:
+    """Print a line on stderr, escaped: progress and remarks, never results."""
+    print(safe(text), file=sys.stderr, flush=True)
+
+
+def columns(rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return rows as lines whose columns begin under each other; the last column is not padded."""
+    table = [[one_line(cell, 200) for cell in row] for row in rows]
+    widths = [
+        max((len(row[i]) for row in table if i < len(row)), default=0) for i in range(max(map(len, table), default=0))
+    ]
+    return ["  ".join([cell.ljust(widths[i]) for i, cell in enumerate(row[:-1])] + [row[-1]]).rstrip() for row in table]
