@@ -11,7 +11,7 @@ from typing import Final
 
 from forum_mcp.ledger.merkle import completed_nodes, node_hash
 
-__all__ = ["extend", "newest_nodes_fault", "read_node", "scan_nodes"]
+__all__ = ["extend", "newest_nodes_fault", "read_node", "scan_inner", "scan_nodes"]
 
 _PAGE: Final = 512
 # CAST keeps a row readable whose column types were changed by damage. ?1 and ?2: level and index of the row
@@ -71,15 +71,24 @@ def newest_nodes_fault(connection: sqlite3.Connection, size: int) -> str | None:
 
 def scan_nodes(connection: sqlite3.Connection) -> Iterator[tuple[int, int, bytes]]:
     """Yield (level, index, hash) of each leaf column (level 0) and each stored node, by level then index."""
-    for query in (_LEAVES, _NODES):
-        last = (-1, -1)
-        while True:
-            rows = connection.execute(query, (*last, _PAGE)).fetchall()
-            for level, index, digest in rows:
-                if level is None or index is None or (level, index) <= last:
-                    # A damaged page; asking on from here would never end.
-                    raise sqlite3.DatabaseError(f"tree nodes are out of order at {level}/{index}")
-                last = (level, index)
-                yield level, index, bytes(digest or b"")
-            if len(rows) < _PAGE:
-                break
+    yield from _scan(connection, _LEAVES)
+    yield from scan_inner(connection)
+
+
+def scan_inner(connection: sqlite3.Connection) -> Iterator[tuple[int, int, bytes]]:
+    """Yield (level >= 1, index, hash) of each stored node, by level then index."""
+    yield from _scan(connection, _NODES)
+
+
+def _scan(connection: sqlite3.Connection, query: str) -> Iterator[tuple[int, int, bytes]]:
+    last = (-1, -1)
+    while True:
+        rows = connection.execute(query, (*last, _PAGE)).fetchall()
+        for level, index, digest in rows:
+            if level is None or index is None or (level, index) <= last:
+                # A damaged page; asking on from here would never end.
+                raise sqlite3.DatabaseError(f"tree nodes are out of order at {level}/{index}")
+            last = (level, index)
+            yield level, index, bytes(digest or b"")
+        if len(rows) < _PAGE:
+            return

@@ -1,0 +1,169 @@
+"""A ledger file as verification reads it: straight from disk, on a connection of its own, believing nothing.
+
+Unlike ``SqliteStore`` it opens what is damaged, and whatever cannot be read becomes a fault at its place.
+Columns that repeat what an entry's bytes say (leaf, prev, run, kind) and the indexes of the file are compared
+with those bytes: other operations find entries by them.
+"""
+
+import sqlite3
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, TypeVar
+
+import msgspec
+
+from forum_mcp.errors import LedgerUnreadable
+from forum_mcp.ledger.entry import decode, leaf_hash
+from forum_mcp.ledger.verify import Source, SourceFault
+from forum_mcp.ledger.verify.source import RawBody, RawEntry, RawNode
+from forum_mcp.stores import rows, tree
+from forum_mcp.stores.bodies import BodyTable
+from forum_mcp.stores.opening import read_header, reading
+from forum_mcp.stores.schema import USER_VERSION, header_fault, read_meta, schema_fault
+
+__all__ = ["SqliteSource", "UnreadableSource", "open_source"]
+
+T = TypeVar("T")
+_PAGE: Final = 512
+_FAULTS_OF_FILE: Final = 20
+
+
+class UnreadableSource(Source):
+    """A file of which nothing can be read."""
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    def entries(self) -> Iterator[RawEntry | SourceFault]:
+        """Raise the fault."""
+        raise SourceFault(None, self._why)
+        yield
+
+    def bodies(self) -> Iterator[RawBody | SourceFault]:
+        """Yield nothing: the fault was told."""
+        yield from ()
+
+
+class SqliteSource(Source):
+    """One read view of a ledger, file or memory."""
+
+    def __init__(self, connection: sqlite3.Connection, faults: tuple[str, ...] = ()) -> None:
+        self._connection = connection
+        self._faults = faults
+        self._reached = -1
+
+    @property
+    def ledger_id(self) -> str | None:
+        """The id in ``meta``, or None when it cannot be read."""
+        try:
+            return read_meta(self._connection, "ledger").decode("ascii", "replace")
+        except (sqlite3.Error, LedgerUnreadable):
+            return None
+
+    @property
+    def stores_nodes(self) -> bool:
+        """True: the table ``nodes``."""
+        return True
+
+    def entries(self) -> Iterator[RawEntry | SourceFault]:
+        """Yield (seq, exact bytes), ascending."""
+        try:
+            for seq, raw in rows.scan(self._connection, -(2**62), None):
+                self._reached = seq
+                yield seq, raw
+        except sqlite3.Error as error:
+            raise SourceFault(self._reached + 1, f"no entry can be read from here on: {error}") from error
+
+    def bodies(self) -> Iterator[RawBody | SourceFault]:
+        """Yield (commit hex, media type, salt, plain bytes or None), by commit."""
+        yield from _faulting(BodyTable(self._connection, b"").scan, "the bodies")
+
+    def nodes(self) -> Iterator[RawNode | SourceFault]:
+        """Yield the stored inner nodes, then what else of the file disagrees with its entries."""
+        yield from _faulting(lambda: tree.scan_inner(self._connection), "the tree nodes")
+        yield from (SourceFault(None, fault) for fault in self._faults)
+        yield from _faulting(self._column_faults, "the columns of entries")
+        yield from _faulting(self._file_faults, "the file")
+
+    def index_faults(self) -> Iterator[str]:
+        """Yield the commit of each body whose row of the dedup index is absent, doubled or wrong."""
+        try:
+            key = read_meta(self._connection, "index_key")
+            yield from BodyTable(self._connection, key).index_faults()
+        except (sqlite3.Error, LedgerUnreadable):
+            # The same damage is a fault of ``bodies`` or ``nodes``; here only the names of bodies are asked
+            # for.
+            return
+
+    def _column_faults(self) -> Iterator[SourceFault]:
+        last = -(2**62)
+        while True:
+            page = self._connection.execute(
+                "SELECT seq, CAST(prev AS BLOB), CAST(leaf AS BLOB), CAST(run AS BLOB), CAST(kind AS BLOB), "
+                "CAST(raw AS BLOB) FROM entries WHERE seq > ? ORDER BY seq LIMIT ?",
+                (last, _PAGE),
+            ).fetchall()
+            for seq, prev, leaf, run, kind, raw in page:
+                if seq <= last:  # a damaged page; ``entries`` has told it
+                    return
+                last = seq
+                if leaf != leaf_hash(raw or b""):
+                    yield SourceFault(seq, "the leaf hash stored with the entry is not that of its bytes")
+                try:
+                    entry = decode(raw or b"")
+                except (msgspec.DecodeError, UnicodeError, RecursionError):
+                    continue
+                told = (entry.prev, None if entry.run is None else entry.run.encode(), entry.kind.encode())
+                if ((prev or b"").hex(), run, kind) != told:
+                    yield SourceFault(seq, "prev, run or kind stored with the entry is not what its bytes say")
+            if len(page) < _PAGE:
+                return
+
+    def _file_faults(self) -> Iterator[SourceFault]:
+        for (fault,) in self._connection.execute(f"PRAGMA integrity_check({_FAULTS_OF_FILE})"):
+            if fault != "ok":
+                yield SourceFault(None, f"the database file: {fault}")
+
+
+@contextmanager
+def open_source(path: Path) -> Generator[Source]:
+    """Hold one read view of a ledger file for verification, whatever its state; writes nothing.
+
+    Raises:
+        LedgerMissing: no such file; nothing is created.
+        LedgerUnreadable: a directory, or no right to read it.
+    """
+    path = path.absolute()
+    fault = header_fault(read_header(path))
+    try:
+        connection = reading(path)
+    except sqlite3.Error as error:
+        yield UnreadableSource(fault or f"the file cannot be opened as a database: {error}")
+        return
+    try:
+        yield _source(connection, () if fault is None else (fault,))
+    finally:
+        connection.close()
+
+
+def _source(connection: sqlite3.Connection, faults: tuple[str, ...]) -> Source:
+    try:
+        connection.execute("BEGIN")
+        schema = schema_fault(connection)
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+    except sqlite3.Error as error:
+        return UnreadableSource(f"the tables cannot be read: {error}")
+    if schema is not None:
+        newer = f" (the file has table version {version})" if version > USER_VERSION else ""
+        return UnreadableSource(f"{schema}{newer}")
+    if version != USER_VERSION:
+        faults = (*faults, f"its table version is {version}, expected {USER_VERSION}")
+    return SqliteSource(connection, faults)
+
+
+def _faulting(read: Callable[[], Iterator[T]], what: str) -> Iterator[T | SourceFault]:
+    try:
+        yield from read()
+    except sqlite3.Error as error:
+        yield SourceFault(None, f"{what} cannot be read further: {error}")
