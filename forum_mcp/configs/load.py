@@ -73,8 +73,10 @@ def load(flags: Flags | None = None, *, serving: bool = False, cwd: Path | None 
     here = cwd or Path.cwd()
     chosen = flags or Flags()
     origins = [_Origin("the command line", chosen.settings(here)), _environment(here)]
-    found = config_files(chosen.config, cwd=here, environ=os.environ)
-    origins += [_file(path, distrusted=serving and path == here / PROJECT_FILE) for path in found]
+    named = chosen.config or os.environ.get("FORUM_CONFIG")
+    merely_found = here / PROJECT_FILE if serving and not named else None
+    paths = config_files(named, cwd=here)
+    origins += [_file(path, distrusted=path == merely_found) for path in paths]
     try:
         return Settings.model_validate({"ledger": default_ledger()} | _bind_roles(_merge(origins)))
     except ValidationError as error:

@@ -6,7 +6,6 @@ mistake elsewhere in the configuration never keeps anybody from verifying a ledg
 
 import os
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -46,20 +45,17 @@ def user_file() -> Path:
     return platformdirs.user_config_path(APP, appauthor=False) / "config.toml"
 
 
-def config_files(named: str | None, *, cwd: Path, environ: Mapping[str, str]) -> list[Path]:
-    """Return the configuration files that exist, strongest first.
-
-    A file named by ``--config`` or ``FORUM_CONFIG`` stands in place of ``./forum.toml``.
+def config_files(named: str | None, *, cwd: Path) -> list[Path]:
+    """Return the configuration files that exist, strongest first; a named one stands in place of ``./forum.toml``.
 
     Raises:
         ConfigRefused: the named file does not exist.
     """
-    chosen = named or environ.get("FORUM_CONFIG")
-    if chosen:
-        project = Path(placed(chosen, cwd))
+    if named:
+        project = Path(placed(named, cwd))
         if not project.is_file():
             raise ConfigRefused(
-                f"configuration file {chosen!r} does not exist; --config and FORUM_CONFIG name a TOML file"
+                f"configuration file {named!r} does not exist; --config and FORUM_CONFIG name a TOML file"
             )
     else:
         project = cwd / PROJECT_FILE
@@ -101,7 +97,7 @@ def find_ledger(flag: str | None, *, config: str | None = None, cwd: Path | None
     given = flag or os.environ.get("FORUM_LEDGER")
     if given:
         return placed(given, here)
-    for path in config_files(config, cwd=here, environ=os.environ):
+    for path in config_files(config or os.environ.get("FORUM_CONFIG"), cwd=here):
         found = read_toml(path).get("ledger")
         if found is None:
             continue

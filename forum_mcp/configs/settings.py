@@ -109,7 +109,7 @@ class LimitSettings(_Section):
     """Ceilings of one run; a request may only lower them."""
 
     calls: int = Field(default=200, gt=0)
-    seconds: float = Field(default=3600.0, gt=0)
+    seconds: float = Field(default=3600.0, gt=0, allow_inf_nan=False)
 
 
 class PolicySettings(_Section):
