@@ -1,0 +1,69 @@
+"""``forum://ledger/...``: entries and bodies as their exact bytes, and the newest signed checkpoint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from forum_mcp.errors import NotFound
+from forum_mcp.resources.base import JSON, Content, Family
+
+if TYPE_CHECKING:
+    from forum_mcp.engine.orchestrator import Orchestrator
+
+__all__ = ["FAMILIES"]
+
+
+async def _read_entry(forum: Orchestrator, seq: str) -> Content:
+    return Content(forum.ledger.raw(int(seq)).decode(), JSON)
+
+
+async def _read_body(forum: Orchestrator, commit: str) -> Content:
+    body = forum.ledger.body(commit)
+    if _is_text(body.type):
+        try:
+            return Content(body.data.decode(), body.type)
+        except UnicodeDecodeError:
+            pass
+    return Content(body.data, body.type)
+
+
+async def _read_checkpoint(forum: Orchestrator, variable: str) -> Content:
+    note = forum.ledger.checkpoint()
+    if note is None:
+        raise NotFound("the ledger has no signed checkpoint yet; one is signed when a run ends")
+    return Content(note, "text/plain")
+
+
+def _is_text(media_type: str) -> bool:
+    kind = media_type.partition(";")[0]
+    return kind.startswith("text/") or kind == JSON or kind.endswith(("+json", "+xml"))
+
+
+FAMILIES = (
+    Family(
+        uri="forum://ledger/checkpoint",
+        name="checkpoint",
+        title="Newest checkpoint",
+        description="Signed note over the whole ledger; keep it, ledger_verify takes it back",
+        media_type="text/plain",
+        read=_read_checkpoint,
+    ),
+    Family(
+        uri="forum://ledger/entries/{seq}",
+        name="entry",
+        title="Ledger entry",
+        description="The exact bytes that are hashed: SHA-256 of 0x00 and these is the leaf",
+        media_type=JSON,
+        read=_read_entry,
+        variable="0|[1-9][0-9]{0,14}",
+    ),
+    Family(
+        uri="forum://ledger/bodies/{commit}",
+        name="body",
+        title="Body",
+        description="The plain bytes of a commitment that an entry cites",
+        media_type=None,
+        read=_read_body,
+        variable="[0-9a-f]{64}",
+    ),
+)

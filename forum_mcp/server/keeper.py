@@ -1,0 +1,120 @@
+"""One open forum per server, opened when first needed and closed in order.
+
+A client that only lists tools must not make a ledger, so the forum opens on the first call that needs it. It is held by
+a task of its own: the requests that use it come and go, its runs do not. Closing is shielded from cancellation, since
+runs have to be recorded as interrupted and children ended, and bounded, since the process has to end.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from forum_mcp.errors import ForumError
+
+if TYPE_CHECKING:
+    from forum_mcp.engine.orchestrator import Orchestrator
+
+__all__ = ["CLOSE_S", "ForumClosing", "Keeper", "OpenForum", "keeping"]
+
+OpenForum = Callable[[], AbstractAsyncContextManager["Orchestrator"]]
+
+CLOSE_S: Final = 1.0
+"""Seconds that closing may take before it is cancelled; the process has to end within 2 s."""
+
+_log = logging.getLogger(__name__)
+
+
+class ForumClosing(ForumError):
+    """The server is shutting down and takes no more calls."""
+
+    code = "forum-closing"
+
+
+class _Attempt:
+    """One try to open the forum, which any number of requests may wait for."""
+
+    def __init__(self) -> None:
+        self.done = anyio.Event()
+        self.forum: Orchestrator | None = None
+        self.error: Exception | None = None
+
+
+class Keeper:
+    """Holds the forum open between the first use and the end of the server."""
+
+    def __init__(self, open_forum: OpenForum) -> None:
+        self._open_forum = open_forum
+        self._attempt = _Attempt()
+        self._wanted = anyio.Event()
+        self._stop = anyio.Event()
+        self._closed = anyio.Event()
+        self._scope = anyio.CancelScope(shield=True)
+
+    async def forum(self) -> Orchestrator:
+        """Return the open forum, opening it if need be.
+
+        Raises:
+            ForumClosing: the server is shutting down.
+            ForumError: the forum cannot be opened (the next call tries again).
+        """
+        attempt = self._attempt
+        self._wanted.set()
+        await attempt.done.wait()
+        if attempt.error is not None:
+            raise attempt.error
+        if attempt.forum is None or self._stop.is_set():
+            raise ForumClosing("the server is shutting down; nothing was done")
+        return attempt.forum
+
+    async def hold(self) -> None:
+        """Open the forum whenever it is wanted and not open, until ``close``; the body of the keeper's own task."""
+        with self._scope:
+            try:
+                while not self._stop.is_set():
+                    await self._wanted.wait()
+                    if not self._stop.is_set():
+                        await self._hold_once()
+            finally:
+                self._attempt.done.set()
+                self._closed.set()
+
+    async def _hold_once(self) -> None:
+        attempt = self._attempt
+        try:
+            async with self._open_forum() as forum:
+                attempt.forum = forum
+                attempt.done.set()
+                await self._stop.wait()
+        except Exception as exc:
+            if attempt.done.is_set():
+                _log.exception("the open forum failed; the next call opens it again")
+            attempt.error = exc
+        if not self._stop.is_set():
+            self._attempt = _Attempt()
+            self._wanted = anyio.Event()
+        attempt.done.set()
+
+    async def close(self) -> None:
+        """Close the forum in order within ``CLOSE_S`` seconds, whatever cancels the caller."""
+        self._stop.set()
+        self._wanted.set()
+        with anyio.move_on_after(CLOSE_S, shield=True):
+            await self._closed.wait()
+        self._scope.cancel()
+
+
+@asynccontextmanager
+async def keeping(open_forum: OpenForum) -> AsyncGenerator[Keeper]:
+    """Keep a forum for the length of the block."""
+    keeper = Keeper(open_forum)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(keeper.hold)
+        try:
+            yield keeper
+        finally:
+            await keeper.close()

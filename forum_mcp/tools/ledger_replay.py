@@ -1,0 +1,41 @@
+"""The tool ``ledger_replay``: the state as it was, rebuilt from the record; runs nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from forum_mcp.engine.views import ReplayView
+from forum_mcp.tools.base import Tool, input_schema, output_schema
+
+if TYPE_CHECKING:
+    from forum_mcp.engine.orchestrator import Orchestrator
+    from forum_mcp.tools.arguments import Arguments
+
+__all__ = ["TOOL"]
+
+
+async def _handle(forum: Orchestrator, arguments: Arguments, client: str) -> ReplayView:
+    until = arguments.text("until")
+    seq = until is not None and until.isascii() and until.isdigit() and len(until) < 16
+    return forum.replay(int(until) if seq and until is not None else until, arguments.text("run_id"))
+
+
+TOOL = Tool(
+    name="ledger_replay",
+    title="Replay the ledger",
+    description="Rebuild the state of runs as it was at an entry or a time. Runs nothing.",
+    input_schema=input_schema(
+        {
+            "until": {"type": "string", "description": "Seq or ISO 8601 time; default now"},
+            "run_id": {"type": "string"},
+        }
+    ),
+    output_schema=output_schema(ReplayView),
+    read_only=True,
+    destructive=False,
+    idempotent=True,
+    open_world=False,
+    handler=_handle,
+    rest="name one run_id",
+    whole_as_text=frozenset({"until"}),
+)

@@ -1,0 +1,67 @@
+"""The tool ``plan``: open a run that rests once its plan is accepted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from forum_mcp.engine.views import RunView
+from forum_mcp.tools.base import WAIT_S, Schema, Tool, input_schema, output_schema
+
+if TYPE_CHECKING:
+    from forum_mcp.engine.orchestrator import Orchestrator
+    from forum_mcp.tools.arguments import Arguments
+
+__all__ = ["LANE", "PLAN", "SINGLE", "TOOL"]
+
+PLAN: Schema = {
+    "type": "object",
+    "description": "Your own plan, a DAG",
+    "properties": {
+        "tasks": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "id": {"type": "string"},
+                    "lane": {"type": "string"},
+                    "instruction": {"type": "string"},
+                    "depends_on": {"type": "array", "items": {"type": "string"}},
+                    "done_when": {"type": "array", "items": {"type": "string"}},
+                },
+                "required": ["id", "lane", "instruction"],
+            },
+        }
+    },
+    "required": ["tasks"],
+}
+SINGLE: Schema = {"type": "boolean", "description": "One task, no planning"}
+LANE: Schema = {"type": "string", "description": "Instead of routing"}
+
+
+async def _handle(forum: Orchestrator, arguments: Arguments, client: str) -> RunView:
+    arguments.refuse_beside("plan", ("single", "lane"), "a plan names its own tasks and lanes: leave the others out")
+    return await forum.plan(
+        arguments.required("request"),
+        plan=arguments.mapping("plan"),
+        single=arguments.flag("single"),
+        lane=arguments.text("lane"),
+        wait_s=arguments.number("wait_s") or 0.0,
+    )
+
+
+TOOL = Tool(
+    name="plan",
+    title="Plan a request",
+    description="Plan a request without running it. Returns run_id and tasks; submit with that run_id runs them.",
+    input_schema=input_schema(
+        {"request": {"type": "string"}, "plan": PLAN, "single": SINGLE, "lane": LANE, "wait_s": WAIT_S},
+        required=("request",),
+    ),
+    output_schema=output_schema(RunView),
+    read_only=False,
+    destructive=False,
+    idempotent=False,
+    open_world=True,
+    handler=_handle,
+    rest="ledger_show with the run_id, or the resource forum://runs/{run_id}",
+)

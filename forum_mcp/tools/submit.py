@@ -1,0 +1,71 @@
+"""The tool ``submit``: start a run, or go on with a planned one, and wait a little for its answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from forum_mcp.engine.views import RunView
+from forum_mcp.errors import RequestRefused
+from forum_mcp.tools.base import WAIT_S, Tool, input_schema, output_schema
+from forum_mcp.tools.plan import LANE, PLAN, SINGLE
+
+if TYPE_CHECKING:
+    from forum_mcp.engine.orchestrator import Orchestrator
+    from forum_mcp.tools.arguments import Arguments
+
+__all__ = ["TOOL"]
+
+
+async def _handle(forum: Orchestrator, arguments: Arguments, client: str) -> RunView:
+    request, run_id = arguments.text("request"), arguments.text("run_id")
+    if request is None and run_id is None:
+        raise RequestRefused(
+            "neither 'request' nor 'run_id' is given; pass the request to start a run, or a planned run's id"
+        )
+    arguments.refuse_beside(
+        "run_id", ("request", "plan", "single", "lane"), "a planned run already has them: pass run_id without them"
+    )
+    arguments.refuse_beside("plan", ("single", "lane"), "a plan names its own tasks and lanes: leave the others out")
+    return await forum.submit(
+        request,
+        plan=run_id if run_id is not None else arguments.mapping("plan"),
+        single=arguments.flag("single"),
+        lane=arguments.text("lane"),
+        max_calls=arguments.whole("max_calls"),
+        max_seconds=arguments.number("max_seconds"),
+        max_parallel=arguments.whole("max_parallel"),
+        idempotency_key=arguments.text("idempotency_key"),
+        wait_s=arguments.number("wait_s") or 0.0,
+        client=client,
+    )
+
+
+TOOL = Tool(
+    name="submit",
+    title="Run a request",
+    description=(
+        "Route, plan, run and judge a request with the team; every step is recorded. Returns the answer, "
+        "or run_id and next (the call to make now)."
+    ),
+    input_schema=input_schema(
+        {
+            "request": {"type": "string"},
+            "run_id": {"type": "string", "description": "Run this plan, instead of request"},
+            "plan": PLAN,
+            "single": SINGLE,
+            "lane": LANE,
+            "max_calls": {"type": "integer", "minimum": 1},
+            "max_seconds": {"type": "number", "minimum": 1},
+            "max_parallel": {"type": "integer", "minimum": 1},
+            "idempotency_key": {"type": "string", "description": "Same key joins the same run"},
+            "wait_s": WAIT_S,
+        }
+    ),
+    output_schema=output_schema(RunView),
+    read_only=False,
+    destructive=True,
+    idempotent=False,
+    open_world=True,
+    handler=_handle,
+    rest="ledger_show with the run_id, kind answer.synthesized and bodies true, or the resource forum://runs/{run_id}",
+)

@@ -1,0 +1,58 @@
+"""The tool ``work``: the calling assistant takes work of a run and hands the result back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from forum_mcp.engine.views import WorkView
+from forum_mcp.errors import RequestRefused
+from forum_mcp.tools.base import Tool, input_schema, output_schema
+
+if TYPE_CHECKING:
+    from forum_mcp.engine.orchestrator import Orchestrator
+    from forum_mcp.tools.arguments import Arguments
+
+__all__ = ["TOOL"]
+
+
+async def _handle(forum: Orchestrator, arguments: Arguments, client: str) -> WorkView:
+    action = arguments.required("action")
+    if action == "next":
+        return await forum.work_next(arguments.text("run_id"), limit=arguments.whole("limit") or 1, client=client)
+    item = arguments.whole("item")
+    if item is None:
+        raise RequestRefused(
+            f"argument 'item' is missing, action '{action}' needs the number that 'next' gave; add it and call again"
+        )
+    if action == "complete":
+        result = arguments.required("result", ", action 'complete' needs the text of the result")
+        return await forum.work_complete(item, result, client=client)
+    return await forum.work_fail(item, arguments.required("reason", ", action 'fail' needs it"), client=client)
+
+
+TOOL = Tool(
+    name="work",
+    title="Do work of a run",
+    description=(
+        "Work a run waits for you to do. next: get items (instructions and prompt). complete: hand back the result. "
+        "fail: say why not. Repeat until none is left."
+    ),
+    input_schema=input_schema(
+        {
+            "action": {"type": "string", "enum": ["next", "complete", "fail"]},
+            "run_id": {"type": "string", "description": "next: of this run only"},
+            "item": {"type": "integer", "minimum": 0},
+            "result": {"type": "string", "description": "Text, or JSON if the item has a schema"},
+            "reason": {"type": "string"},
+            "limit": {"type": "integer", "minimum": 1, "maximum": 20},
+        },
+        required=("action",),
+    ),
+    output_schema=output_schema(WorkView),
+    read_only=False,
+    destructive=False,
+    idempotent=False,
+    open_world=True,
+    handler=_handle,
+    rest="ask for one item at a time; a long prompt: ledger_show with seq = item and bodies true, or the resource forum://ledger/bodies/{commit}",
+)
