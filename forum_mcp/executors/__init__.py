@@ -1,1 +1,40 @@
-"""executors."""
+"""Executors: the edge where calls leave for a command, a model server, a local model or the calling assistant.
+
+``BUILDERS`` is the whole list of types. A new executor is one module with ``build(name, settings)`` and one
+line here; a module is imported when the first executor of its type is built, so that nobody pays for what
+is not used.
+"""
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from types import MappingProxyType
+from typing import Final, cast
+
+from forum_mcp.configs.settings import ExecutorSettings
+from forum_mcp.errors import ConfigRefused
+from forum_mcp.executors.base import Executor
+
+__all__ = ["BUILDERS", "build"]
+
+BUILDERS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "command": "forum_mcp.executors.command",
+        "chat": "forum_mcp.executors.chat",
+        "local": "forum_mcp.executors.local",
+        "scripted": "forum_mcp.executors.scripted",
+        "host": "forum_mcp.executors.host",
+    }
+)
+
+
+def build(name: str, settings: ExecutorSettings) -> Executor:
+    """Return the executor called ``name``; it starts nothing before its first call.
+
+    Raises:
+        ConfigRefused: a member is missing or wrong, or a package that the type needs is not installed.
+    """
+    module = BUILDERS.get(settings.type)
+    if module is None:
+        raise ConfigRefused(f"executor {name!r} has type {settings.type!r} (types: {', '.join(BUILDERS)})")
+    builder = cast("Callable[[str, ExecutorSettings], Executor]", import_module(module).build)
+    return builder(name, settings)

@@ -33,6 +33,7 @@ class Child:
         stdin: write end, or None when its stdin is empty. The descriptors do not block.
         stdout: read end.
         stderr: read end.
+        pid: its process id, which is also its group; set by ``launch``.
         exit_code: set once it exited.
         signal: set once a signal ended it.
     """
@@ -41,12 +42,12 @@ class Child:
         self._call = call
         self._open = {descriptor for descriptor in (stdin, stdout, stderr) if descriptor is not None}
         self._said = bytearray()
-        self._started = False
         self._gone = False
         self._failure: LaunchFailed | None = None
         self.stdin = stdin
         self.stdout = stdout
         self.stderr = stderr
+        self.pid: int | None = None
         self.exit_code: int | None = None
         self.signal: int | None = None
 
@@ -63,8 +64,8 @@ class Child:
                     view = view[self._call.send(view) :]
                 except BlockingIOError:
                     await anyio.wait_writable(self._call)
-        await self._wait(lambda: self._started or self._failure is not None)
-        if not self._started:
+        await self._wait(lambda: self.pid is not None or self._failure is not None)
+        if self.pid is None:
             raise self._failure or LaunchFailed("the launcher could not start a process")
 
     async def wait_ended(self) -> None:
@@ -169,7 +170,7 @@ class Child:
         for line in lines:
             kind, number = chr(line[0]), int(line[2:])
             if kind == "P":
-                self._started = True
+                self.pid = number
             elif kind == "X":
                 self.exit_code = number
             elif kind == "S":

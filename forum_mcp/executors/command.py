@@ -123,9 +123,7 @@ class CommandExecutor:
         except LaunchFailed as failure:
             return self._not_started(failure)
         except Exception as fault:
-            return Outcome(
-                error="executor-crashed", detail=f"{type(fault).__name__} while running the command"
-            )
+            return Outcome(error="executor-crashed", detail=f"{type(fault).__name__} while running the command")
         return self._outcome(ended, call)
 
     async def aclose(self) -> None:
@@ -141,16 +139,12 @@ class CommandExecutor:
     def _not_started(self, failure: LaunchFailed) -> Outcome:
         name = self._argv[0]
         if failure.errno == errno.E2BIG:
-            detail = (
-                f"{name!r} was given too long an argument; leave out {_PLACE} to pass the prompt on stdin"
-            )
+            detail = f"{name!r} was given too long an argument; leave out {_PLACE} to pass the prompt on stdin"
             return Outcome(error="not-found", sent_model=self.model, detail=detail)
         if failure.errno in _NOT_EXECUTABLE:
             detail = f"{name!r} cannot be executed: {failure}"
             return Outcome(error="not-found", sent_model=self.model, detail=detail)
-        return Outcome(
-            error="executor-crashed", sent_model=self.model, detail=f"{name!r} not started: {failure}"
-        )
+        return Outcome(error="executor-crashed", sent_model=self.model, detail=f"{name!r} not started: {failure}")
 
     def _outcome(self, ended: Ended, call: Call) -> Outcome:
         truncated = ended.cut == "output-limit"
@@ -192,9 +186,7 @@ class CommandExecutor:
         first = next(relative, None)
         if first is None:
             return ""
-        return (
-            f"; commands run in an empty directory, so {first!r} is not found there: give its absolute path"
-        )
+        return f"; commands run in an empty directory, so {first!r} is not found there: give its absolute path"
 
 
 def _readable(stdout: bytes, *, truncated: bool) -> tuple[bytes, bool]:
@@ -222,13 +214,9 @@ def build(name: str, settings: ExecutorSettings) -> CommandExecutor:
         ConfigRefused: no argv, or no process control on this system.
     """
     if sys.platform == "win32":
-        raise ConfigRefused(
-            f"executor {name!r} of type 'command' needs a POSIX system; use 'chat' or 'host' instead"
-        )
+        raise ConfigRefused(f"executor {name!r} of type 'command' needs a POSIX system; use 'chat' or 'host' instead")
     if not settings.argv or not settings.argv[0]:
-        raise ConfigRefused(
-            f"executor {name!r} of type 'command' has no argv; name the command and its arguments"
-        )
+        raise ConfigRefused(f"executor {name!r} of type 'command' has no argv; name the command and its arguments")
     for variable in settings.env:
         if not variable or "=" in variable:
             raise ConfigRefused(

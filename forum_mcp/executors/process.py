@@ -99,9 +99,7 @@ class Launcher:
         self._control: socket.socket | None = None
         self._children: set[Child] = set()
 
-    async def run(
-        self, argv: Sequence[bytes], *, env: Mapping[str, str], stdin: bytes | None, limits: Limits
-    ) -> Ended:
+    async def run(self, argv: Sequence[bytes], *, env: Mapping[str, str], stdin: bytes | None, limits: Limits) -> Ended:
         """Run a command to its end. ``argv[0]`` is a path; ``stdin`` None is an empty stdin.
 
         When this returns or raises, the command and everything it started were killed (bounded wait; see
