@@ -98,17 +98,19 @@ def _encode(at: _Cursor) -> str:
 
 def _decode(cursor: str) -> _Cursor:
     try:
-        raw = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
-        parts = cast("object", json.loads(raw))
+        found = cast("object", json.loads(urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))))
     except (binascii.Error, ValueError, RecursionError):
-        parts = None
-    match parts:
-        case ["runs" | "entries", None | int(), int()] if type(parts[1]) is not bool:
-            section, before, left = cast("tuple[Literal['runs', 'entries'], int | None, int]", tuple(parts))
-            if 0 < left <= ENTRIES_LISTED and (before is None or 0 <= before < 2**53):
-                return _Cursor(section, before, left)
-        case _:
-            pass
+        found = None
+    parts = cast("list[object]", found) if isinstance(found, list) else []
+    if len(parts) == 3:
+        section, before, left = parts
+        # type() and not isinstance(): JSON's true is an int of Python.
+        numbers = type(left) is int and 0 < left <= ENTRIES_LISTED
+        if numbers and (before is None or (type(before) is int and 0 <= before < 2**53)):
+            if section == "runs":
+                return _Cursor("runs", before, left)
+            if section == "entries":
+                return _Cursor("entries", before, left)
     raise RequestRefused(
         f"the cursor {cursor[:80]!r} is not one that resources/list gave; start again without a cursor"
     )

@@ -6,7 +6,7 @@ stderr has the traceback.
 """
 
 import logging
-from typing import Final
+from typing import Final, cast
 
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.shared.exceptions import MCPError
@@ -62,9 +62,9 @@ def refusal_text(error: ForumError) -> str:
 def unwrapped(error: Exception) -> Exception:
     """Return the one exception that a chain of groups holds, else the exception itself."""
     while isinstance(error, ExceptionGroup):
-        inner: tuple[Exception, ...] = error.exceptions  # pyright: ignore[reportUnknownMemberType]
+        inner = cast("tuple[Exception, ...]", error.exceptions)  # pyright: ignore[reportUnknownMemberType]
         if len(inner) != 1:
-            break
+            return cast("Exception", error)
         error = inner[0]
     return error
 

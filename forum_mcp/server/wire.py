@@ -6,6 +6,7 @@ answered, so that two peers cannot answer each other for ever.
 """
 
 import json
+from collections.abc import Iterator
 from typing import Final, cast
 
 from mcp.shared.message import SessionMessage
@@ -21,6 +22,9 @@ _DIGITS_MAX: Final = 300
 """Longest integer that is read as one; the longest that a float can hold, and far from quadratic conversions."""
 
 _ID_MAX: Final = 2**63
+
+_DEPTH_MAX: Final = 200
+"""Deepest nesting of a message; the parsers behind us recurse."""
 
 
 class _Unfit:
@@ -60,7 +64,13 @@ def read_line(line: bytes) -> tuple[SessionMessage | None, SessionMessage | None
     if not isinstance(message, dict):
         what = "a batch" if isinstance(message, list) else "not an object"
         return None, _error(INVALID_REQUEST, f"the message is {what}; send one JSON-RPC object per line", None)
-    return _read_object(cast("dict[str, object]", message), unfit)
+    fields = cast("dict[str, object]", message)
+    # Walking a large message costs more than parsing it, so it is walked only when its bytes give a reason.
+    if b"\\u" in line:
+        unfit += _surrogates(fields)
+    if line.count(b"{") + line.count(b"[") > _DEPTH_MAX:
+        unfit += _depths(fields)
+    return _read_object(fields, unfit)
 
 
 def _read_object(message: dict[str, object], unfit: list[str]) -> tuple[SessionMessage | None, SessionMessage | None]:
@@ -70,9 +80,7 @@ def _read_object(message: dict[str, object], unfit: list[str]) -> tuple[SessionM
     if "method" not in message and ("result" in message or "error" in message):
         return _response(message), None
     if unfit:
-        return None, _error(PARSE_ERROR, f"the message holds {unfit[0]}", answer_to)
-    if not _is_unicode(message):
-        return None, _error(INVALID_REQUEST, "the message holds a lone surrogate, which is not text", answer_to)
+        return None, _error(INVALID_REQUEST, f"the message holds {unfit[0]}", answer_to)
     if "id" in message and not readable:
         return None, _error(INVALID_REQUEST, "the id is neither a string nor an integer", None)
     fault = _fault(message)
@@ -107,14 +115,35 @@ def _is_id(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) < _ID_MAX
 
 
-def _is_unicode(value: object) -> bool:
+def _is_unicode(text: str) -> bool:
     try:
-        json.dumps(value, ensure_ascii=False, default=str).encode()
+        text.encode()
     except UnicodeEncodeError:
         return False
-    except RecursionError:
-        return True
     return True
+
+
+def _surrogates(message: object) -> list[str]:
+    found = any(isinstance(item, str) and not _is_unicode(item) for item, _ in _walk(message))
+    return ["a lone surrogate, which is not text"] if found else []
+
+
+def _depths(message: object) -> list[str]:
+    found = any(depth > _DEPTH_MAX for _, depth in _walk(message))
+    return [f"more than {_DEPTH_MAX} levels of nesting"] if found else []
+
+
+def _walk(value: object) -> Iterator[tuple[object, int]]:
+    """Yield each value and member name with its depth, without recursion."""
+    waiting: list[tuple[object, int]] = [(value, 0)]
+    while waiting:
+        item, depth = waiting.pop()
+        yield item, depth
+        if isinstance(item, dict):
+            members = cast("dict[str, object]", item)
+            waiting.extend((part, depth + 1) for pair in members.items() for part in pair)
+        elif isinstance(item, list):
+            waiting.extend((part, depth + 1) for part in cast("list[object]", item))
 
 
 def _error(code: int, message: str, request_id: int | str | None) -> SessionMessage:

@@ -13,11 +13,15 @@ if TYPE_CHECKING:
 
 __all__ = ["TOOL"]
 
+_DIGITS_MAX = 16
+
 
 async def _handle(forum: Orchestrator, arguments: Arguments, client: str) -> ReplayView:
     until = arguments.text("until")
-    seq = until is not None and until.isascii() and until.isdigit() and len(until) < 16
-    return forum.replay(int(until) if seq and until is not None else until, arguments.text("run_id"))
+    at: int | str | None = until
+    if until is not None and until.isascii() and until.isdigit() and len(until) < _DIGITS_MAX:
+        at = int(until)
+    return forum.replay(until=at, run_id=arguments.text("run_id"))
 
 
 TOOL = Tool(

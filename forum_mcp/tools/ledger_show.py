@@ -2,28 +2,65 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Final
 
-from forum_mcp.engine.views import ShowView
+import msgspec
+
+from forum_mcp.engine.views import EntryView, ShowView
+from forum_mcp.errors import RequestRefused
 from forum_mcp.tools.base import Tool, input_schema, output_schema
 
 if TYPE_CHECKING:
     from forum_mcp.engine.orchestrator import Orchestrator
+    from forum_mcp.ledger.entry import Body
     from forum_mcp.tools.arguments import Arguments
 
 __all__ = ["TOOL"]
 
+_TEXT_CHARS: Final = 32_000
+"""Most characters of body texts in one result, as JSON."""
+
 
 async def _handle(forum: Orchestrator, arguments: Arguments, client: str) -> ShowView:
     arguments.refuse_beside("seq", ("run_id", "kind", "before"), "seq names one entry: leave the others out")
-    return forum.ledger.show(
-        seq=arguments.whole("seq"),
+    seq, offset = arguments.whole("seq"), arguments.whole("offset")
+    if offset is not None and (seq is None or not arguments.flag("bodies")):
+        raise RequestRefused("argument 'offset' is for the long bodies of one entry; pass seq and bodies=true with it")
+    view = forum.ledger.show(
+        seq=seq,
         run_id=arguments.text("run_id"),
         kind=arguments.text("kind"),
         limit=arguments.whole("limit") or 20,
         before=arguments.whole("before"),
         bodies=arguments.flag("bodies"),
     )
+    if seq is not None and arguments.flag("bodies"):
+        entries = [_with_long_texts(forum, entry, offset or 0) for entry in view.entries]
+        view = msgspec.structs.replace(view, entries=entries)
+    return view
+
+
+def _with_long_texts(forum: Orchestrator, entry: EntryView, offset: int) -> EntryView:
+    """Return the entry with as much of its bodies' texts, from ``offset``, as one result holds."""
+    room = _TEXT_CHARS // max(1, len(entry.bodies))
+    bodies = {
+        name: _window(forum.ledger.body(str(body["commit"])), body, offset, room) if "text" in body else body
+        for name, body in entry.bodies.items()
+    }
+    return msgspec.structs.replace(entry, bodies=bodies)
+
+
+def _window(stored: Body, body: dict[str, object], offset: int, room: int) -> dict[str, object]:
+    text = stored.data.decode("utf-8", "replace")
+    length = room
+    while len(json.dumps(text[offset : offset + length], ensure_ascii=False)) > room + 2:
+        length = length * 3 // 4
+    end = min(offset + length, len(text))
+    window: dict[str, object] = {**body, "text": text[offset:end], "cut": end < len(text)}
+    if end < len(text):
+        window["next_offset"] = end
+    return window
 
 
 TOOL = Tool(
@@ -37,7 +74,8 @@ TOOL = Tool(
             "kind": {"type": "string", "description": "e.g. task.judged"},
             "limit": {"type": "integer", "default": 20, "minimum": 1, "maximum": 200},
             "before": {"type": "integer", "minimum": 0, "description": "Page cursor"},
-            "bodies": {"type": "boolean", "description": "Texts of bodies too"},
+            "bodies": {"type": "boolean", "description": "Texts of bodies too; whole ones with seq"},
+            "offset": {"type": "integer", "minimum": 0, "description": "next_offset of a long body"},
         }
     ),
     output_schema=output_schema(ShowView),
@@ -46,5 +84,5 @@ TOOL = Tool(
     idempotent=True,
     open_world=False,
     handler=_handle,
-    rest="a smaller limit and before; a long body: the resource forum://ledger/bodies/{commit}",
+    rest="a smaller limit and before; one entry with its bodies: its seq and bodies",
 )

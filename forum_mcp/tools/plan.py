@@ -63,5 +63,5 @@ TOOL = Tool(
     idempotent=False,
     open_world=True,
     handler=_handle,
-    rest="ledger_show with the run_id, or the resource forum://runs/{run_id}",
+    rest="ledger_show with run_id, then with one seq and bodies, or the resource forum://runs/{run_id}",
 )

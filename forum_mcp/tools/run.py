@@ -45,5 +45,5 @@ TOOL = Tool(
     idempotent=True,
     open_world=False,
     handler=_handle,
-    rest="a run: ledger_show with run_id and bodies, or the resource forum://runs/{run_id}; a list: a smaller limit",
+    rest="a run: ledger_show with run_id, then with one seq and bodies; a list of runs: a smaller limit",
 )

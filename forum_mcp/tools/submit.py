@@ -36,7 +36,6 @@ async def _handle(forum: Orchestrator, arguments: Arguments, client: str) -> Run
         max_parallel=arguments.whole("max_parallel"),
         idempotency_key=arguments.text("idempotency_key"),
         wait_s=arguments.number("wait_s") or 0.0,
-        client=client,
     )
 
 
@@ -67,5 +66,5 @@ TOOL = Tool(
     idempotent=False,
     open_world=True,
     handler=_handle,
-    rest="ledger_show with the run_id, kind answer.synthesized and bodies true, or the resource forum://runs/{run_id}",
+    rest="ledger_show with run_id, then with one seq and bodies, or the resource forum://runs/{run_id}",
 )

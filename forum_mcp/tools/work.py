@@ -54,5 +54,5 @@ TOOL = Tool(
     idempotent=False,
     open_world=True,
     handler=_handle,
-    rest="ask for one item at a time; a long prompt: ledger_show with seq = item and bodies true, or the resource forum://ledger/bodies/{commit}",
+    rest="one item at a time; a long prompt: ledger_show with seq = item, bodies and offset",
 )
