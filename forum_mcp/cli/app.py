@@ -2,7 +2,7 @@
 
 import os
 import sys
-from typing import Annotated, Final
+from typing import Annotated, Final, NoReturn
 
 import typer
 
@@ -15,7 +15,7 @@ from forum_mcp.errors import ForumError
 
 __all__ = ["app", "main"]
 
-INTERRUPTED: Final = 130
+_INTERRUPTED: Final = 130
 
 app = typer.Typer(
     name="forum-mcp",
@@ -65,12 +65,28 @@ def main() -> None:
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         app()
-    except ForumError as error:
+    except BaseExceptionGroup as group:
+        _end(_only(group))
+    except (ForumError, KeyboardInterrupt, BrokenPipeError) as error:
+        _end(error)
+
+
+def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the one error inside nested groups, or the group: a task group wraps what its body raised."""
+    found: BaseException = group
+    while isinstance(found, BaseExceptionGroup) and len(found.exceptions) == 1:
+        found = found.exceptions[0]
+    return found
+
+
+def _end(error: BaseException) -> NoReturn:
+    if isinstance(error, ForumError):
         note(f"forum-mcp: {error}")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
+    if isinstance(error, KeyboardInterrupt):
+        sys.exit(_INTERRUPTED)
+    if isinstance(error, BrokenPipeError):
         # Whoever read us has gone; the interpreter's own flush at exit must not complain about it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    raise error

@@ -1,9 +1,10 @@
 """Following a run from the outside: what its new entries say, until it rests."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from forum_mcp.cli.terminal import note
+from forum_mcp.cli.terminal import note, one_line
+from forum_mcp.engine.summaries import summary
 from forum_mcp.engine.views import EntryView, RunView
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ EXIT_WAITING: Final = 4
 _GOES_ON: Final = frozenset({"pending", "running"})
 _POLL_S: Final = 0.2
 _PAGE: Final = 100
-_SILENT: Final = frozenset({"t_ms", "seed", "rules", "unicode", "stemmer", "reserve", "fence", "spent", "limits"})
 
 
 async def follow(forum: "Orchestrator", view: RunView, *, wait_s: float | None, quiet: bool = False) -> RunView:
@@ -52,22 +52,10 @@ def _since(forum: "Orchestrator", run_id: str, seen: int) -> Iterator[EntryView]
 
 
 def entry_line(entry: EntryView) -> str:
-    """Return one line that says what an entry records: seq, the run's active time, kind and its small facts."""
+    """Return one line that says what an entry records: seq, the run's active time, kind and a summary."""
     t_ms = entry.data.get("t_ms")
     time = f"{t_ms / 1000:8.2f}s" if isinstance(t_ms, int) else " " * 9
-    return f"{entry.seq:>6} {time}  {entry.kind:<18} {_facts(entry.data)}".rstrip()
-
-
-def _facts(data: Mapping[str, object]) -> str:
-    return " ".join(_fact(name, value) for name, value in data.items() if name not in _SILENT and value is not None)
-
-
-def _fact(name: str, value: object) -> str:
-    if name == "task" and isinstance(value, str):
-        return value
-    if isinstance(value, dict):
-        return f"{name}={','.join(str(key) for key in value)}"  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    return f"{name}={value}"
+    return f"{entry.seq:>6} {time}  {one_line(entry.kind, 40):<18} {summary(entry.kind, entry.data)}".rstrip()
 
 
 def exit_code(view: RunView) -> int:

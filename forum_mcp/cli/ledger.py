@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -11,7 +10,7 @@ import typer
 
 from forum_mcp.cli.following import entry_line
 from forum_mcp.cli.options import AsJson, LedgerPath, ledger_of
-from forum_mcp.cli.terminal import emit, emit_json, note, one_line
+from forum_mcp.cli.terminal import columns, emit, emit_json, note, one_line
 from forum_mcp.engine.views import FindingView, VerifyView
 from forum_mcp.errors import LedgerUnreadable, RequestRefused
 
@@ -27,15 +26,12 @@ SHOWN: Final = 50
 
 
 @contextmanager
-def opened(path: str) -> "Iterator[Ledger]":
-    """Open a ledger that is there for reading, and close it."""
+def opened(path: str, *, read_only: bool = True) -> "Iterator[Ledger]":
+    """Open a ledger that is there, and close it."""
     from forum_mcp.engine.ledger import Ledger
 
-    ledger = Ledger.open(path, create=False)
-    try:
+    with Ledger.open(path, create=False, read_only=read_only) as ledger:
         yield ledger
-    finally:
-        ledger.close()
 
 
 @app.command("verify")
@@ -54,9 +50,10 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Recompute everything from the disk and list what is wrong. Exit 0 clean, 1 findings, 3 cannot read."""
-    note_text = _checkpoint(since) if since is not None else None
-    with opened(ledger_of(ctx, ledger)) as record:
-        view = record.verify(level=level, checkpoint=note_text)
+    from forum_mcp.engine.verifying import verify_path
+
+    kept = _checkpoint(since) if since is not None else None
+    view = verify_path(ledger_of(ctx, ledger), level=level, checkpoint=kept)
     if as_json:
         emit_json(view.to_dict())
     else:
@@ -165,57 +162,47 @@ def replay(
             "--until", metavar="SEQ|TIME", help="Up to this entry, or this time (ISO 8601).", show_default=False
         ),
     ] = None,
+    run_id: Annotated[str | None, typer.Option("--run", metavar="RUN_ID", help="One run.", show_default=False)] = None,
     ledger: LedgerPath = None,
     as_json: AsJson = False,
 ) -> None:
     """Rebuild the state from the first entries; runs nothing, costs nothing."""
-    seq, at_us = _until(until)
+    from forum_mcp.engine.replay import replay as rebuild
+
     with opened(ledger_of(ctx, ledger)) as record:
-        view = record.replay(until=seq, at_us=at_us)
+        view = rebuild(record, until=until, run_id=run_id)
     if as_json:
         emit_json(view.to_dict())
         return
-    print(f"{view.size} entries, root {view.root}")
+    emit(f"{view.size} entries, root {view.root}")
     for run in view.runs:
-        print(f"run {run.run_id} {run.state}: {len(run.tasks)} tasks")
-        for task in run.tasks:
-            print(
-                f"  {one_line(task.id, 40)}  {task.state}  {one_line(task.lane, 40)}  verdict {task.verdict or 'none'}"
-            )
-
-
-def _until(until: str | None) -> tuple[int | None, int | None]:
-    """Return (seq, None) or (None, microseconds since the epoch); a time without a zone is local."""
-    if until is None:
-        return None, None
-    if until.isdecimal():
-        return int(until), None
-    try:
-        return None, int(datetime.fromisoformat(until).timestamp() * 1_000_000)
-    except ValueError as error:
-        raise RequestRefused(
-            f"--until {until} is neither an entry nor a time; "
-            "expected a number, or ISO 8601 such as 2026-11-21T09:30:00+00:00"
-        ) from error
+        emit(f"run {run.run_id} {run.state}: {len(run.tasks)} tasks")
+        for line in columns(
+            (task.id, task.state, task.lane, f"verdict {task.verdict or 'none'}") for task in run.tasks
+        ):
+            print("  " + line)
 
 
 @app.command("export")
 def export(
     ctx: typer.Context,
     file: Annotated[str, typer.Argument(metavar="FILE", help="Where to; - is stdout.")] = "-",
+    without_bodies: Annotated[
+        bool, typer.Option("--without-bodies", help="Entries alone; says so in its head.")
+    ] = False,
     ledger: LedgerPath = None,
 ) -> None:
     """Write the whole ledger as self-contained JSON Lines that anyone can verify offline."""
     path = ledger_of(ctx, ledger)
     with opened(path) as record:
         if file == "-":
-            for line in record.export():
+            for line in record.export(without_bodies=without_bodies):
                 sys.stdout.buffer.write(line)
             sys.stdout.buffer.flush()
             return
         try:
             with Path(file).open("xb") as target:
-                for line in record.export():
+                for line in record.export(without_bodies=without_bodies):
                     target.write(line)
         except FileExistsError as error:
             raise RequestRefused(f"{file} exists; an export overwrites nothing; name another file") from error
@@ -226,5 +213,5 @@ def export(
 @app.command("checkpoint")
 def checkpoint(ctx: typer.Context, ledger: LedgerPath = None) -> None:
     """Print a signed checkpoint of the ledger as it is; keep it outside, and hand it to verify --since later."""
-    with opened(ledger_of(ctx, ledger)) as record:
+    with opened(ledger_of(ctx, ledger), read_only=False) as record:
         sys.stdout.write(record.checkpoint())

@@ -1,5 +1,7 @@
 """``forum-mcp mcp``: speak MCP over stdio."""
 
+from typing import Annotated
+
 import typer
 
 from forum_mcp.cli.options import with_flags
@@ -13,15 +15,26 @@ def register(app: typer.Typer) -> None:
     app.command("mcp")(with_flags(mcp))
 
 
-def mcp(ctx: typer.Context, flags: Flags) -> None:
+def mcp(
+    ctx: typer.Context,
+    flags: Flags,
+    tools: Annotated[
+        str, typer.Option("--tools", metavar="SET", help="Tools to serve: all, core, read-only, or names with commas.")
+    ] = "all",
+    read_only: Annotated[bool, typer.Option("--read-only", help="No tool that changes the record.")] = False,
+) -> None:
     """Speak MCP over stdio until stdin ends; this is what a client starts."""
     del ctx
-    speak_mcp(flags)
+    speak_mcp(flags, tools=tools, read_only=read_only)
 
 
-def speak_mcp(flags: Flags) -> None:
-    """Serve this process's stdin and stdout."""
+def speak_mcp(flags: Flags, *, tools: str = "all", read_only: bool = False) -> None:
+    """Serve this process's stdin and stdout, and exit with the server's code.
+
+    Raises:
+        ConfigRefused: a setting or the set of tools is refused.
+    """
     from forum_mcp.configs.load import load
     from forum_mcp.server.stdio import serve
 
-    serve(load(flags, serving=True))
+    raise typer.Exit(serve(load(flags, serving=True), tools=tools, read_only=read_only))

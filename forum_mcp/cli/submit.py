@@ -121,7 +121,6 @@ def submit(
             max_seconds=max_seconds,
             idempotency_key=key,
             wait_s=0,
-            client="cli",
         )
         return await follow(forum, view, wait_s=wait, quiet=quiet)
 

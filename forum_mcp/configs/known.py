@@ -52,8 +52,7 @@ def refuse_unknown(values: Mapping[str, object], model: type[BaseModel], *, file
         line = line_of(text, path)
         where = f"{file} line {line}" if line else file
         raise ConfigRefused(
-            f"{'.'.join(path)!r} in {where} is no setting; "
-            f"unknown keys are refused; {nearest(path[-1], known)}"
+            f"{'.'.join(path)!r} in {where} is no setting; unknown keys are refused; {nearest(path[-1], known)}"
         )
 
 
@@ -107,9 +106,7 @@ def refuse_unknown_variables(environ: Mapping[str, str]) -> None:
             )
 
 
-def refused(
-    error: ValidationError, origins: Iterable[tuple[str, Mapping[str, object], str]]
-) -> ConfigRefused:
+def refused(error: ValidationError, origins: Iterable[tuple[str, Mapping[str, object], str]]) -> ConfigRefused:
     """Return the refusal for the first fault pydantic found; the value is not shown, it may be a secret."""
     fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
     path = tuple(str(part) for part in fault["loc"])

@@ -21,8 +21,8 @@ from pydantic_settings import BaseSettings, EnvSettingsSource
 from pydantic_settings.exceptions import SettingsError
 
 from forum_mcp.configs.flags import Flags
-from forum_mcp.configs.known import refuse_unknown, refuse_unknown_variables, refused
-from forum_mcp.configs.names import ROLES
+from forum_mcp.configs.known import nearest, refuse_unknown, refuse_unknown_variables, refused
+from forum_mcp.configs.names import BUILT_IN, ROLES
 from forum_mcp.configs.paths import PROJECT_FILE, config_files, default_ledger, placed, read_toml
 from forum_mcp.configs.settings import Settings
 from forum_mcp.errors import ConfigRefused
@@ -78,9 +78,11 @@ def load(flags: Flags | None = None, *, serving: bool = False, cwd: Path | None 
     paths = config_files(named, cwd=here)
     origins += [_file(path, distrusted=path == merely_found) for path in paths]
     try:
-        return Settings.model_validate({"ledger": default_ledger()} | _bind_roles(_merge(origins)))
+        settings = Settings.model_validate({"ledger": default_ledger()} | _bind_roles(_merge(origins)))
     except ValidationError as error:
         raise refused(error, [(origin.name, origin.values, origin.text) for origin in origins]) from None
+    _check_roles(settings)
+    return settings
 
 
 def _environment(cwd: Path) -> _Origin:
@@ -129,6 +131,19 @@ def _bind_roles(values: dict[str, object]) -> dict[str, object]:
     first = next(iter(cast("dict[str, object]", executors)))
     bound = {role: [first] for role in ROLES} | cast("dict[str, object]", roles)
     return values | {"roles": bound}
+
+
+def _check_roles(settings: Settings) -> None:
+    """Refuse a role bound to nobody. Not a matter of shape: a program may bring executors of its own."""
+    if "rules" in settings.executors:
+        raise ConfigRefused(
+            "'executors.rules' is refused; 'rules' is the deterministic code of a role; name it otherwise"
+        )
+    known = (*BUILT_IN, *settings.executors)
+    for role in ROLES:
+        for name in getattr(settings.roles, role):
+            if name not in known:
+                raise ConfigRefused(f"role {role} is bound to {name!r}, which is no executor; {nearest(name, known)}")
 
 
 def _based(values: Mapping[str, object], base: Path) -> dict[str, object]:

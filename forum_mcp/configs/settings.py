@@ -8,11 +8,7 @@ from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from forum_mcp.configs.names import BUILT_IN, ROLES
-
 __all__ = [
-    "BUILT_IN",
-    "ROLES",
     "ExecutorSettings",
     "LimitSettings",
     "PolicySettings",
@@ -133,14 +129,3 @@ class Settings(_Section):
     limits: LimitSettings = LimitSettings()
     policy: PolicySettings = PolicySettings()
     max_parallel: int = Field(default=4, gt=0, le=64)
-
-    @model_validator(mode="after")
-    def _roles_name_executors(self) -> Self:
-        known = (*BUILT_IN, *self.executors)
-        if "rules" in self.executors:
-            raise ValueError("'executors.rules' is taken: 'rules' is the deterministic implementation of a role")
-        for role in ROLES:
-            for name in getattr(self.roles, role):
-                if name not in known:
-                    raise ValueError(f"'roles.{role}' names {name!r}, which is no executor (known: {', '.join(known)})")
-        return self

@@ -153,7 +153,7 @@ def test_a_server_takes_no_executors_from_a_file_it_merely_found(caplog: pytest.
         ('[roles]\nworker = "agent"', ["'roles.worker'", "line 2", "list"]),
         ('[roles]\nworker = ["rules"]', ["'roles.worker'", "cannot do tasks"]),
         ("[roles]\nworker = []", ["'roles.worker'"]),
-        (AGENT + '[roles]\nworker = ["agnt"]', ["'agnt'", "known: rules, host, agent"]),
+        (AGENT + '[roles]\nworker = ["agnt"]', ["role worker", "'agnt'", "did you mean 'agent'"]),
         ('[executors.a]\ntype = "comand"', ["'executors.a.type'", "'command'"]),
         ('[executors.a]\ntype = "command"', ["'executors.a'", "needs 'argv'"]),
         ('[executors.a]\ntype = "chat"\nurl = "http://h/v1"', ["needs 'model'"]),
