@@ -28,7 +28,7 @@ from forum_mcp.resources.base import Listed
 from forum_mcp.resources.listing import page
 from forum_mcp.server.errors import not_found, protocol_error, tool_error
 from forum_mcp.server.instructions import INSTRUCTIONS, NAME, TITLE
-from forum_mcp.server.keeper import Keeper, OpenForum, keeping
+from forum_mcp.server.lifespan import LazyForum, OpenForum, lazily
 from forum_mcp.server.sdk import PagingServer, client_name
 from forum_mcp.tools import select
 from forum_mcp.tools.arguments import check, preview
@@ -61,8 +61,8 @@ class ForumServer(PagingServer):
             lifespan=self._lifespan,
         )
 
-    def _lifespan(self, _: MCPServer[Any]) -> AbstractAsyncContextManager[Keeper]:
-        return keeping(self._open_forum)
+    def _lifespan(self, _: MCPServer[Any]) -> AbstractAsyncContextManager[LazyForum]:
+        return lazily(self._open_forum)
 
     async def list_tools(self) -> list[types.Tool]:
         """Return the definitions as written, always in the same order."""
@@ -87,7 +87,7 @@ class ForumServer(PagingServer):
             checked = check(tool, arguments)
             if context is None:
                 raise RuntimeError("a tool was called outside a connection")
-            view = await tool.handler(await _keeper(context).forum(), checked, client_name(context))
+            view = await tool.handler(await _lazy(context).forum(), checked, client_name(context))
             return _result(view, tool)
         except MCPError:
             raise
@@ -97,7 +97,7 @@ class ForumServer(PagingServer):
     async def list_resources_page(self, cursor: str | None, context: Context[Any, Any]) -> types.ListResourcesResult:
         """Return the fixed resources, then the newest runs and entries, in pages."""
         try:
-            found = await page(await _keeper(context).forum(), cursor, FIXED)
+            found = await page(await _lazy(context).forum(), cursor, FIXED)
         except Exception as exc:
             raise protocol_error(exc, "resources/list") from exc
         return types.ListResourcesResult(
@@ -131,7 +131,7 @@ class ForumServer(PagingServer):
         try:
             if context is None:
                 raise RuntimeError("a resource was read outside a connection")
-            content = await family.read(await _keeper(context).forum(), variable)
+            content = await family.read(await _lazy(context).forum(), variable)
         except NotFound as exc:
             raise not_found(address, str(exc), version) from exc
         except Exception as exc:
@@ -159,11 +159,11 @@ def configure_logging() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
 
 
-def _keeper(context: Context[Any, Any]) -> Keeper:
-    keeper = context.request_context.lifespan_context
-    if not isinstance(keeper, Keeper):
+def _lazy(context: Context[Any, Any]) -> LazyForum:
+    lazy = context.request_context.lifespan_context
+    if not isinstance(lazy, LazyForum):
         raise ForumError("the server was started without its lifespan")
-    return keeper
+    return lazy
 
 
 def _definition(tool: Tool) -> types.Tool:

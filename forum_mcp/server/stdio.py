@@ -39,7 +39,7 @@ LAST_WORDS_S: Final = 0.2
 """Seconds that a client which does not read may hold up the end."""
 
 END_S: Final = 1.4
-"""Seconds after which a shutdown that hangs is cut off: ``LAST_WORDS_S``, ``keeper.CLOSE_S`` and a little."""
+"""Seconds after which a shutdown that hangs is cut off: ``LAST_WORDS_S``, ``lifespan.CLOSE_S`` and a little."""
 
 IN_FLIGHT_MAX: Final = 256
 """Requests being served before no further line is read."""

@@ -19,7 +19,7 @@ from forum_mcp.errors import ForumError
 if TYPE_CHECKING:
     from forum_mcp.engine.orchestrator import Orchestrator
 
-__all__ = ["CLOSE_S", "ForumClosing", "Keeper", "OpenForum", "keeping"]
+__all__ = ["CLOSE_S", "ForumClosing", "LazyForum", "OpenForum", "lazily"]
 
 OpenForum = Callable[[], AbstractAsyncContextManager["Orchestrator"]]
 
@@ -44,7 +44,7 @@ class _Attempt:
         self.error: Exception | None = None
 
 
-class Keeper:
+class LazyForum:
     """Holds the forum open between the first use and the end of the server."""
 
     def __init__(self, open_forum: OpenForum) -> None:
@@ -72,7 +72,7 @@ class Keeper:
         return attempt.forum
 
     async def hold(self) -> None:
-        """Open the forum whenever it is wanted and not open, until ``close``; the body of the keeper's own task."""
+        """Open the forum whenever it is wanted and not open, until ``close``; the body of the task that holds it."""
         with self._scope:
             try:
                 while not self._stop.is_set():
@@ -109,12 +109,12 @@ class Keeper:
 
 
 @asynccontextmanager
-async def keeping(open_forum: OpenForum) -> AsyncGenerator[Keeper]:
+async def lazily(open_forum: OpenForum) -> AsyncGenerator[LazyForum]:
     """Keep a forum for the length of the block."""
-    keeper = Keeper(open_forum)
+    lazy = LazyForum(open_forum)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(keeper.hold)
+        tasks.start_soon(lazy.hold)
         try:
-            yield keeper
+            yield lazy
         finally:
-            await keeper.close()
+            await lazy.close()
