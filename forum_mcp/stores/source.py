@@ -6,7 +6,7 @@ with those bytes: other operations find entries by them.
 """
 
 import sqlite3
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
@@ -48,9 +48,12 @@ class UnreadableSource(Source):
 class SqliteSource(Source):
     """One read view of a ledger, file or memory."""
 
-    def __init__(self, connection: sqlite3.Connection, faults: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, *, faults: Sequence[str] = (), vkeys: Sequence[str] = ()
+    ) -> None:
         self._connection = connection
         self._faults = faults
+        self._vkeys = vkeys
         self._reached = -1
 
     @property
@@ -60,6 +63,11 @@ class SqliteSource(Source):
             return read_meta(self._connection, "ledger").decode("ascii", "replace")
         except (sqlite3.Error, LedgerUnreadable):
             return None
+
+    @property
+    def vkeys(self) -> Sequence[str]:
+        """Keys the opener knows of, for the head of an export; the file itself keeps them in its entries."""
+        return self._vkeys
 
     @property
     def stores_nodes(self) -> bool:
@@ -127,8 +135,8 @@ class SqliteSource(Source):
 
 
 @contextmanager
-def open_source(path: Path) -> Generator[Source]:
-    """Hold one read view of a ledger file for verification, whatever its state; writes nothing.
+def open_source(path: Path, *, vkeys: Sequence[str] = ()) -> Generator[Source]:
+    """Hold one read view of a ledger file for verification or export, whatever its state; writes nothing.
 
     Raises:
         LedgerMissing: no such file; nothing is created.
@@ -142,12 +150,12 @@ def open_source(path: Path) -> Generator[Source]:
         yield UnreadableSource(fault or f"the file cannot be opened as a database: {error}")
         return
     try:
-        yield _source(connection, () if fault is None else (fault,))
+        yield _source(connection, () if fault is None else (fault,), vkeys)
     finally:
         connection.close()
 
 
-def _source(connection: sqlite3.Connection, faults: tuple[str, ...]) -> Source:
+def _source(connection: sqlite3.Connection, faults: tuple[str, ...], vkeys: Sequence[str]) -> Source:
     try:
         connection.execute("BEGIN")
         schema = schema_fault(connection)
@@ -159,7 +167,7 @@ def _source(connection: sqlite3.Connection, faults: tuple[str, ...]) -> Source:
         return UnreadableSource(f"{schema}{newer}")
     if version != USER_VERSION:
         faults = (*faults, f"its table version is {version}, expected {USER_VERSION}")
-    return SqliteSource(connection, faults)
+    return SqliteSource(connection, faults=faults, vkeys=vkeys)
 
 
 def _faulting(read: Callable[[], Iterator[T]], what: str) -> Iterator[T | SourceFault]:

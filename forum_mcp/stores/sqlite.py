@@ -16,10 +16,12 @@ from typing import Final, Self, TypeVar
 
 from forum_mcp.errors import LedgerError, LedgerReadOnly, NotFound
 from forum_mcp.ledger.entry import Body, Draft, LedgerId, RunId
+from forum_mcp.ledger.verify import Source
 from forum_mcp.stores import opening, rows, tree
 from forum_mcp.stores.base import Lease, RunRow, Stored, Transaction
 from forum_mcp.stores.bodies import BodyTable
 from forum_mcp.stores.connection import begin_immediate, connect, is_poison, refusal, translated
+from forum_mcp.stores.source import SqliteSource, open_source
 from forum_mcp.stores.transaction import SqliteTransaction
 
 __all__ = ["MEMORY", "SqliteStore", "wall_clock_us"]
@@ -145,6 +147,32 @@ class SqliteStore:
                 self._views -= 1
                 if pinned and reader.in_transaction:
                     reader.execute("ROLLBACK")
+
+    @contextmanager
+    def source(self, *, vkeys: Sequence[str] = ()) -> Generator[Source]:
+        """Hold a view of the ledger for verification or export: the file opened anew, nothing cached.
+
+        Raises:
+            LedgerMissing: the file has gone.
+        """
+        if self._path is not None:
+            with open_source(self._path, vkeys=vkeys) as source:
+                yield source
+        else:
+            with self.snapshot():
+                yield SqliteSource(self._reader, vkeys=vkeys)
+
+    @contextmanager
+    def anew(self) -> Generator[Self]:
+        """Hold the file opened a second time, read-only; a ledger in memory is itself."""
+        if self._path is None:
+            yield self
+            return
+        store = self.open(self._path, read_only=True)
+        try:
+            yield store
+        finally:
+            store.close()
 
     def size(self) -> int:
         """Return the number of entries."""

@@ -1,0 +1,327 @@
+"""``Ledger``: one ledger opened, the same operations for Python, the CLI and MCP.
+
+Reading and verifying need no key. Signing a checkpoint appends nothing; ``record_checkpoint`` does.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from forum_mcp.configs.paths import MEMORY, default_ledger
+from forum_mcp.engine import reading
+from forum_mcp.engine.founding import found_file, found_in_memory
+from forum_mcp.engine.signing import Signing
+from forum_mcp.engine.verifying import DECISIONS, rederived, report_of, verify_path
+from forum_mcp.engine.views import EntryView, ShowView, TraceView, VerifyView
+from forum_mcp.errors import EntryRefused, LedgerMissing, NotFound, RequestRefused
+from forum_mcp.ledger import export, merkle
+from forum_mcp.ledger.entry import Body, BodyRef, Draft, LedgerId, NewBody, RunId
+from forum_mcp.ledger.verify.findings import read
+from forum_mcp.ledger.verify.source import SourceFault
+from forum_mcp.stores.base import Stored, Transaction
+from forum_mcp.stores.keys import KeyFile
+from forum_mcp.stores.sqlite import SqliteStore, wall_clock_us
+
+__all__ = ["Ledger", "verify_path"]
+
+_TEXT: Final = "text/plain; charset=utf-8"
+_BYTES: Final = "application/octet-stream"
+
+BodyGiven = NewBody | BodyRef | str | bytes
+
+
+class Ledger:
+    """One open ledger; a context manager. Make it with ``open``."""
+
+    def __init__(self, store: SqliteStore, signing: Signing, now_us: Callable[[], int]) -> None:
+        self._store = store
+        self._signing = signing
+        self._now_us = now_us
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path | None = None,
+        *,
+        create: bool = True,
+        read_only: bool = False,
+        keys: Path | None = None,
+        entropy: Callable[[int], bytes] = os.urandom,
+        now_us: Callable[[], int] = wall_clock_us,
+    ) -> Self:
+        """Open a ledger, making it first where there is none; O(log n) reads.
+
+        Args:
+            path: the file, ``:memory:``, or None for the user's own ledger.
+            create: make a ledger where there is none, with its key and entry 0.
+            read_only: never write; nothing is created.
+            keys: directory of the signing keys, ``keys`` beside the ledger unless given.
+            entropy: source of ids, salts and keys; n -> n bytes.
+            now_us: wall clock, microseconds since the epoch.
+
+        Raises:
+            LedgerMissing: there is none and it is not to be made.
+            LedgerUnreadable: not a ledger, damaged at its head, or a place that cannot hold one.
+        """
+        if path is not None and str(path) == MEMORY:
+            store, signer = found_in_memory(entropy, now_us)
+            return cls(store, Signing(store, lambda: signer), now_us)
+        file = Path(default_ledger() if path is None else path).expanduser().absolute()
+        key_file = KeyFile(file.resolve().parent / "keys" if keys is None else keys)
+        try:
+            store = SqliteStore.open(file, read_only=read_only, entropy=entropy)
+        except LedgerMissing:
+            if not create or read_only:
+                raise
+            store = found_file(file, key_file, entropy, now_us)
+        return cls(store, Signing(store, lambda: key_file.read(store.ledger_id)), now_us)
+
+    def close(self) -> None:
+        """Release the ledger; closing twice is harmless."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def store(self) -> SqliteStore:
+        """The store, for the engine."""
+        return self._store
+
+    @property
+    def ledger_id(self) -> LedgerId:
+        """The ledger's id, 32 lower-case hex."""
+        return self._store.ledger_id
+
+    @property
+    def size(self) -> int:
+        """Number of entries."""
+        return self._store.size()
+
+    @property
+    def vkey(self) -> str:
+        """The C2SP verifier key in force: of the newest ``key.rotated``, else of entry 0."""
+        return self._signing.vkey
+
+    def append(
+        self,
+        kind: str,
+        *,
+        actor: str,
+        data: Mapping[str, object] | None = None,
+        bodies: Mapping[str, BodyGiven] | None = None,
+        parents: Sequence[int] = (),
+        run: str | None = None,
+    ) -> EntryView:
+        """Append one entry of any dotted kind, durable on return.
+
+        Args:
+            kind: dotted, past tense.
+            actor: who, 1..200 characters.
+            data: small facts; ASCII keys, whole numbers, texts.
+            bodies: name -> text, bytes, ``NewBody`` for another media type, or the reference of an earlier entry.
+            parents: seqs of the entries that caused it, ascending, each once.
+            run: 32 lower-case hex, or None.
+
+        Raises:
+            EntryRefused: the entry would break the format; nothing was appended.
+            LedgerReadOnly: the ledger is open for reading only, or the disk failed.
+        """
+        draft = Draft(
+            kind, actor, data or {}, {name: _body(name, body) for name, body in (bodies or {}).items()}, tuple(parents)
+        )
+        return self._append(draft, run)
+
+    def entry(self, seq: int) -> EntryView:
+        """Return one entry with the texts of its bodies.
+
+        Raises:
+            NotFound: no such entry.
+        """
+        return reading.entry_view(self._store, self._store.entry(seq), texts=True)
+
+    def raw(self, seq: int) -> bytes:
+        """Return an entry's exact bytes: what is stored, hashed and verified.
+
+        Raises:
+            NotFound: no such entry.
+        """
+        return self._store.entry(seq).raw
+
+    def body(self, commit: str) -> Body:
+        """Return the body of a commitment (64 hex).
+
+        Raises:
+            NotFound: it is not here: redacted, missing, or never was.
+        """
+        body = self._store.body(commit)
+        if body is None:
+            raise NotFound(f"no body {commit[:64]!a} in this ledger (redacted, missing or never recorded)")
+        return body
+
+    def show(
+        self,
+        *,
+        seq: int | None = None,
+        run_id: str | None = None,
+        kind: str | None = None,
+        limit: int = 20,
+        before: int | None = None,
+        bodies: bool = False,
+    ) -> ShowView:
+        """Return one entry, or the newest of a run, of a kind or of all, newest last; ``before`` pages on.
+
+        Raises:
+            NotFound: no entry ``seq``.
+            RequestRefused: limit or before out of range.
+        """
+        newest = self._signing.newest_note()
+        if seq is None:
+            return reading.show(
+                self._store,
+                limit=limit,
+                before=before,
+                run_id=run_id,
+                kind=kind,
+                bodies=bodies,
+                checkpoint=newest,
+            )
+        view = reading.entry_view(self._store, self._store.entry(seq), texts=bodies)
+        return ShowView(entries=[view], size=self.size, before=None, checkpoint=newest)
+
+    def trace(self, seq: int, limit: int = 500) -> TraceView:
+        """Return what caused an entry, newest first, at most ``limit`` lines.
+
+        Raises:
+            NotFound: no such entry.
+            RequestRefused: limit out of range.
+        """
+        return reading.trace_view(self._store, seq, limit)
+
+    def root(self, size: int | None = None) -> bytes:
+        """Return the 32-byte root over the first ``size`` entries, all of them unless given.
+
+        Raises:
+            NotFound: the ledger has fewer entries.
+        """
+        with self._store.snapshot():
+            return merkle.root_from_nodes(self._within(size), self._store.node)
+
+    def inclusion_proof(self, seq: int, size: int | None = None) -> list[bytes]:
+        """Return the RFC 9162 inclusion proof of an entry in the tree of ``size`` (default: all) entries.
+
+        Raises:
+            NotFound: no such entry in a tree of that size.
+        """
+        with self._store.snapshot():
+            within = self._within(size)
+            if not 0 <= seq < within:
+                raise NotFound(f"no entry {seq} in a tree of {within} entries")
+            return merkle.inclusion_proof(seq, within, self._store.node)
+
+    def consistency_proof(self, old_size: int, size: int | None = None) -> list[bytes]:
+        """Return the RFC 9162 proof that the tree of ``size`` (default: all) entries extends that of ``old_size``.
+
+        Raises:
+            NotFound: the ledger has fewer entries.
+            RequestRefused: no such proof exists (from 0, or backwards).
+        """
+        with self._store.snapshot():
+            try:
+                return merkle.consistency_proof(old_size, self._within(size), self._store.node)
+            except ValueError as error:
+                raise RequestRefused(str(error)) from error
+
+    def checkpoint(self) -> str:
+        """Sign the present head and return the note; appends nothing.
+
+        Raises:
+            LedgerReadOnly: the key file is missing.
+            NoteError: the key file is damaged, or holds a key that does not sign for this ledger.
+        """
+        with self._store.snapshot():
+            return self._signing.sign(self._store.size())
+
+    def record_checkpoint(self, parents: Sequence[int] = ()) -> EntryView:
+        """Append ``checkpoint.signed`` with the note over the entries before it.
+
+        Raises:
+            LedgerReadOnly: the key file is missing, or nothing can be appended.
+        """
+
+        def work(transaction: Transaction) -> Stored:
+            # The write lock is held: what the store's own view shows is all there is.
+            size = transaction.size
+            body = NewBody(_TEXT, self._signing.sign(size).encode())
+            draft = Draft("checkpoint.signed", "engine", {"size": size}, {"note": body}, tuple(parents))
+            return transaction.append(draft, run=None, at_us=self._now_us())
+
+        return reading.entry_view(self._store, self._store.transact(work))
+
+    def verify(
+        self, level: int = 3, checkpoint: str | Sequence[str] | None = None, *, vkeys: Sequence[str] = ()
+    ) -> VerifyView:
+        """Recompute everything from the disk; see ``verify_path``.
+
+        Args:
+            level: 1 chain, 2 and bodies, 3 and checkpoints, 4 and decisions.
+            checkpoint: signed notes kept from earlier, one or several.
+            vkeys: verifier keys the caller trusts; the key in use here is known without.
+
+        Raises:
+            LedgerMissing: the file has gone.
+            RequestRefused: no such level.
+        """
+        trusted = list(dict.fromkeys([*vkeys, *self._signing.own_vkeys()]))
+        with self._store.source() as source:
+            report = report_of(source, level, checkpoint, trusted)
+        if level >= DECISIONS:
+            with self._store.anew() as store:
+                report = rederived(report, store)
+        return reading.verify_view(report, self._signing.newest_note() if report.clean else report.newest_checkpoint)
+
+    def export(self, *, without_bodies: bool = False) -> Iterator[bytes]:
+        """Yield the lines of a self-contained export of the whole ledger, each ended by a newline.
+
+        Raises:
+            LedgerUnreadable: an entry cannot be read, so that no export can hold it.
+        """
+        notes = [text for text in (self._signing.newest_note(),) if text is not None]
+        with self._store.source(vkeys=[self.vkey]) as source:
+            size = sum(not isinstance(item, SourceFault) for item in read(source.entries()))
+            yield from export.write(
+                source, ledger=self.ledger_id, size=size, notes=notes, without_bodies=without_bodies
+            )
+
+    def _append(self, draft: Draft, run: str | None) -> EntryView:
+        of_run = None if run is None else RunId(run)
+        stored = self._store.transact(lambda transaction: transaction.append(draft, run=of_run, at_us=self._now_us()))
+        return reading.entry_view(self._store, stored)
+
+    def _within(self, size: int | None) -> int:
+        present = self._store.size()
+        if size is None:
+            return present
+        if not 0 <= size <= present:
+            raise NotFound(f"no tree of {size} entries in a ledger of {present}")
+        return size
+
+
+def _body(name: str, body: BodyGiven) -> NewBody | BodyRef:
+    if isinstance(body, bytes):
+        return NewBody(_BYTES, body)
+    if not isinstance(body, str):
+        return body
+    try:
+        return NewBody(_TEXT, body.encode())
+    except UnicodeEncodeError as error:
+        raise EntryRefused(
+            f"body {name[:80]!a} holds a lone surrogate at character {error.start}, which UTF-8 has not; give bytes"
+        ) from error

@@ -1,0 +1,164 @@
+"""Entries, causes and reports as views: the reading half of ``engine.ledger``."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from forum_mcp.engine.summaries import summary
+from forum_mcp.engine.views import EntryView, FindingView, ShowView, TraceLine, TraceView, VerifyView
+from forum_mcp.errors import RequestRefused
+from forum_mcp.ledger.entry import BodyRef, Entry, RunId, decode, leaf_hash
+from forum_mcp.ledger.finding import Report
+from forum_mcp.ledger.trace import trace
+from forum_mcp.stores.base import Store, Stored
+
+__all__ = ["SHOW_MAX", "entry_view", "show", "trace_view", "verify_view"]
+
+SHOW_MAX: Final = 10_000
+TRACE_MAX: Final = 10_000
+TEXT_MAX_CHARS: Final = 2_000
+_WINDOW: Final = 512
+_FINDINGS_SHOWN: Final = 200
+
+
+def entry_view(store: Store, stored: Stored, *, texts: bool = False) -> EntryView:
+    """Return an entry as people read it; ``texts`` adds to each body its text, cut to 2,000 characters."""
+    entry = stored.entry
+    return EntryView(
+        seq=entry.seq,
+        at=entry.at,
+        kind=entry.kind,
+        actor=entry.actor,
+        run=entry.run,
+        parents=entry.parents,
+        data=entry.data,
+        bodies={name: _body_view(store, reference, texts) for name, reference in entry.bodies.items()},
+        leaf=stored.leaf.hex(),
+    )
+
+
+def show(
+    store: Store,
+    *,
+    limit: int,
+    before: int | None,
+    run_id: str | None,
+    kind: str | None,
+    bodies: bool,
+    checkpoint: str | None,
+) -> ShowView:
+    """Return the newest entries that match, newest last, at most ``limit``, with seq < before.
+
+    Raises:
+        RequestRefused: limit or before out of range.
+    """
+    if not 1 <= limit <= SHOW_MAX:
+        raise RequestRefused(f"limit {limit} is refused: expected 1 to {SHOW_MAX}; page on with 'before'")
+    if before is not None and before < 0:
+        raise RequestRefused(f"before {before} is refused: expected a seq, 0 or more")
+    with store.snapshot():
+        size = store.size()
+        stop = size if before is None else min(before, size)
+        found: list[Stored] = []
+        older = False
+        for stored in _downwards(store, stop, run_id):
+            if kind is not None and stored.entry.kind != kind:
+                continue
+            if len(found) == limit:
+                older = True
+                break
+            found.append(stored)
+        entries = [entry_view(store, stored, texts=bodies) for stored in reversed(found)]
+    return ShowView(
+        entries=entries,
+        size=size,
+        before=entries[0].seq if older and entries else None,
+        checkpoint=checkpoint,
+    )
+
+
+def trace_view(store: Store, seq: int, limit: int) -> TraceView:
+    """Return an entry and what caused it, newest first, at most ``limit`` lines.
+
+    Raises:
+        NotFound: no such entry.
+        RequestRefused: limit out of range.
+    """
+    if not 1 <= limit <= TRACE_MAX:
+        raise RequestRefused(f"limit {limit} is refused: expected 1 to {TRACE_MAX}")
+    with store.snapshot():
+        found = trace(seq, lambda at: store.entry(at).entry, limit)
+    shown = {entry.seq for _, entry in found}
+    run = found[0][1].run
+    return TraceView(
+        seq=seq,
+        lines=[
+            TraceLine(
+                seq=entry.seq,
+                depth=depth,
+                kind=entry.kind,
+                actor=entry.actor,
+                parents=entry.parents,
+                summary=summary(entry.kind, entry.data),
+            )
+            for depth, entry in found
+        ],
+        reaches_request=any(_begins(entry, run) for _, entry in found),
+        cut=any(parent not in shown for _, entry in found for parent in entry.parents),
+    )
+
+
+def verify_view(report: Report, checkpoint: str | None) -> VerifyView:
+    """Return a report as every surface answers it; ``checkpoint`` is the note to keep from now on."""
+    return VerifyView(
+        clean=report.clean,
+        level=report.level,
+        ledger=report.ledger or "",
+        size=report.size,
+        root=report.root.hex(),
+        findings=[
+            FindingView(
+                code=finding.code,
+                seq=finding.seq,
+                body=finding.body,
+                expected=finding.expected,
+                found=finding.found,
+            )
+            for finding in report.findings[:_FINDINGS_SHOWN]
+        ],
+        findings_total=report.total,
+        counts=dict(report.counts),
+        holds=list(report.holds),
+        not_protected=list(report.not_protected),
+        checkpoint=checkpoint,
+    )
+
+
+def _begins(entry: Entry, run: str | None) -> bool:
+    return entry.kind == "run.started" and entry.run is not None and entry.run == run
+
+
+def _downwards(store: Store, stop: int, run_id: str | None) -> Iterator[Stored]:
+    """Yield entries with seq < stop, newest first: of one run, or all of them a window at a time."""
+    if run_id is not None:
+        of_run = store.run_entries(RunId(run_id))
+        yield from (stored for stored in reversed(of_run) if stored.entry.seq < stop)
+        return
+    while stop > 0:
+        start = max(0, stop - _WINDOW)
+        window = list(store.raw_entries(start, stop))
+        for _, raw in reversed(window):
+            yield Stored(decode(raw), raw, leaf_hash(raw))
+        stop = start
+
+
+def _body_view(store: Store, reference: BodyRef, texts: bool) -> dict[str, object]:
+    view: dict[str, object] = {"commit": reference.commit, "size": reference.size, "type": reference.type}
+    if texts:
+        body = store.body(reference.commit)
+        if body is None:
+            view["absent"] = True
+        else:
+            text = body.data.decode("utf-8", "replace")
+            view["text"] = text[:TEXT_MAX_CHARS]
+            view["cut"] = len(text) > TEXT_MAX_CHARS
+    return view

@@ -1,0 +1,81 @@
+"""Verification of a ledger from its disk: levels 1 to 3 by the pure room, level 4 by the rules.
+
+It opens what is damaged, writes nothing, and answers with findings; only a missing file is an error.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from forum_mcp.engine.reading import verify_view
+from forum_mcp.engine.views import VerifyView
+from forum_mcp.errors import LedgerError, NotFound, RequestRefused
+from forum_mcp.ledger.finding import Finding, Report
+from forum_mcp.ledger.verify import Source, verify
+from forum_mcp.stores.base import Store
+from forum_mcp.stores.source import open_source
+from forum_mcp.stores.sqlite import SqliteStore
+
+__all__ = ["DECISIONS", "rederived", "report_of", "verify_path"]
+
+DECISIONS = 4
+
+
+def verify_path(
+    path: str | Path, level: int = 3, checkpoint: str | Sequence[str] | None = None, *, vkeys: Sequence[str] = ()
+) -> VerifyView:
+    """Verify a ledger file whatever its state; it is not opened as a ledger and nothing is created.
+
+    Args:
+        path: the file.
+        level: 1 chain, 2 and bodies, 3 and checkpoints, 4 and decisions.
+        checkpoint: signed notes kept from earlier, one or several.
+        vkeys: verifier keys the caller has from elsewhere.
+
+    Raises:
+        LedgerMissing: no such file.
+        LedgerUnreadable: a directory, or no right to read it.
+        RequestRefused: no such level.
+    """
+    file = Path(path).expanduser()
+    with open_source(file) as source:
+        report = report_of(source, level, checkpoint, vkeys)
+    if level >= DECISIONS:
+        try:
+            store = SqliteStore.open(file, read_only=True)
+        except LedgerError as error:
+            report = _not_rederived(report, str(error))
+        else:
+            try:
+                report = rederived(report, store)
+            finally:
+                store.close()
+    return verify_view(report, report.newest_checkpoint)
+
+
+def report_of(source: Source, level: int, checkpoint: str | Sequence[str] | None, vkeys: Sequence[str]) -> Report:
+    """Return the report of a source up to level 3.
+
+    Raises:
+        RequestRefused: level is not 1 to 4.
+    """
+    if not 1 <= level <= DECISIONS:
+        raise RequestRefused(f"level {level} is refused: expected 1 chain, 2 bodies, 3 checkpoints or 4 decisions")
+    given = () if checkpoint is None else checkpoint
+    return verify(source, level=min(level, DECISIONS - 1), checkpoints=given, vkeys=vkeys)
+
+
+def rederived(report: Report, store: Store) -> Report:
+    """Return the report with level 4: each recorded decision made again from the entries before it."""
+    from forum_mcp.engine.rederive import findings
+
+    try:
+        found, counts = findings(store)
+    except (LedgerError, NotFound) as error:
+        return _not_rederived(report, str(error))
+    holds = () if found else ("decisions: each recorded decision that can be made again is the one recorded",)
+    return report.deepened(DECISIONS, found, counts=counts, holds=holds)
+
+
+def _not_rederived(report: Report, why: str) -> Report:
+    fault = Finding("unreadable", None, None, "a record that decisions can be made from again", why[:500])
+    return report.deepened(DECISIONS, () if report.total else (fault,), not_protected=("decisions: not checked",))
