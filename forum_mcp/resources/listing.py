@@ -6,12 +6,13 @@ base64url of the section, the position to go on before, and how many are left.
 
 from __future__ import annotations
 
-import binascii
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, cast
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
 
 from forum_mcp.errors import RequestRefused
 from forum_mcp.resources.base import JSON, Listed
@@ -96,21 +97,17 @@ def _encode(at: _Cursor) -> str:
     return urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
+_SHAPE: Final = msgspec.json.Decoder(tuple[Literal["runs", "entries"], int | None, int])
+
+
 def _decode(cursor: str) -> _Cursor:
     try:
-        found = cast("object", json.loads(urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))))
-    except (binascii.Error, ValueError, RecursionError):
-        found = None
-    parts = cast("list[object]", found) if isinstance(found, list) else []
-    if len(parts) == 3:
-        section, before, left = parts
-        # type() and not isinstance(): JSON's true is an int of Python.
-        numbers = type(left) is int and 0 < left <= ENTRIES_LISTED
-        if numbers and (before is None or (type(before) is int and 0 <= before < 2**53)):
-            if section == "runs":
-                return _Cursor("runs", before, left)
-            if section == "entries":
-                return _Cursor("entries", before, left)
-    raise RequestRefused(
-        f"the cursor {cursor[:80]!r} is not one that resources/list gave; start again without a cursor"
-    )
+        at = _Cursor(*_SHAPE.decode(urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))))
+    except (ValueError, msgspec.MsgspecError):
+        at = None
+    ours = at is not None and 0 < at.left <= ENTRIES_LISTED and (at.before is None or 0 <= at.before < 2**53)
+    if at is None or not ours or _encode(at) != cursor:
+        raise RequestRefused(
+            f"the cursor {cursor[:80]!r} is not one that resources/list gave; start again without a cursor"
+        )
+    return at
