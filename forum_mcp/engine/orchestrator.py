@@ -1,75 +1,366 @@
-"""The front of the engine: every operation, once, for MCP, the CLI and Python.
+"""The front of the engine: every operation, once, for MCP, the CLI and Python."""
 
-THIS IS A STUB THAT FIXES SIGNATURES; the founding engineer is writing the real one.
-"""
-
+import hashlib
+import unicodedata
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Self
+from typing import Final, Self
 
+import anyio
+import msgspec
+
+from forum_mcp.configs.paths import default_ledger
 from forum_mcp.configs.settings import Settings
+from forum_mcp.engine.assembly import contract_of, executors_of, roster_of
+from forum_mcp.engine.clock import Clock
+from forum_mcp.engine.keeping import Keeper
 from forum_mcp.engine.ledger import Ledger
-from forum_mcp.engine.views import RouteView, RunsView, RunView, WorkView
+from forum_mcp.engine.present import route_view, run_line, run_state, run_view
+from forum_mcp.engine.replay import replay
+from forum_mcp.engine.requests import checked_plan, checked_request, limits_of
+from forum_mcp.engine.views import Next, ReplayView, RouteView, RunsView, RunView, WorkItem, WorkView
+from forum_mcp.engine.working import WorkDesk
+from forum_mcp.errors import NotFound, RequestRefused
+from forum_mcp.executors.base import Executor
+from forum_mcp.ledger.entry import Draft, NewBody, RunId
+from forum_mcp.ledger.kinds.run import RunCancelled, RunStarted
+from forum_mcp.rules.calls import JSON, TEXT
+from forum_mcp.rules.contract import Contract
+from forum_mcp.rules.next import VERSIONS
+from forum_mcp.rules.policy import refusal
+from forum_mcp.rules.roster import Roster
+from forum_mcp.rules.routing import route
+from forum_mcp.rules.run import RunState
+from forum_mcp.rules.words import STEMMER
 
 __all__ = ["Orchestrator"]
 
+_WAIT_MAX_S: Final = 3_600.0
+
 
 class Orchestrator:
-    """One open forum: a ledger, a roster, executors and the runs this process holds."""
+    """One open forum: a ledger, a roster, executors, and the runs this process holds.
 
-    ledger: Ledger
+    Made by ``open``; not to be used after it is left.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        settings: Settings,
+        roster: Roster,
+        executors: Mapping[str, Executor],
+        contract: Contract,
+        keeper: Keeper,
+        clock: Clock,
+    ) -> None:
+        self.ledger = ledger
+        self._settings = settings
+        self._roster = roster
+        self._executors = executors
+        self._contract = contract
+        self._keeper = keeper
+        self._desk = WorkDesk(keeper, clock)
+        self._clock = clock
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: Settings) -> AsyncIterator[Self]:
-        """Open the ledger (made on first use) and hold a task group for the runs; leaving interrupts them in order."""
-        raise NotImplementedError
-        yield
+    async def open(
+        cls, settings: Settings, *, executors: Mapping[str, Executor] | None = None, clock: Clock | None = None
+    ) -> AsyncIterator[Self]:
+        """Open the ledger (made on first use) and hold a place for runs; leaving lets them go in order.
+
+        ``executors`` stand for the configured ones of their names.
+
+        Raises:
+            ConfigRefused, RosterRefused: the settings do not make a working whole.
+            LedgerError: the ledger cannot be used.
+        """
+        clock = clock or Clock()
+        roster = roster_of(settings)
+        built = executors_of(settings, executors or {})
+        contract = contract_of(settings, built)
+        ledger = Ledger.open(settings.ledger or default_ledger(), now_us=clock.now_us, entropy=clock.entropy)
+        keeper = Keeper(ledger, built, clock)
+        try:
+            async with anyio.create_task_group() as group:
+                await group.start(keeper.keep)
+                try:
+                    yield cls(ledger, settings, roster, built, contract, keeper, clock)
+                finally:
+                    await keeper.close()
+                    group.cancel_scope.cancel()
+        except BaseExceptionGroup as errors:
+            if len(errors.exceptions) == 1:  # the caller's own error, which only passed through the group
+                raise errors.exceptions[0] from None
+            raise
+        finally:
+            with anyio.CancelScope(shield=True):
+                for executor in built.values():
+                    await executor.aclose()
+            ledger.close()
 
     def route(self, request: str) -> RouteView:
-        """Route a request; records nothing."""
-        raise NotImplementedError
+        """Route a request; records nothing.
+
+        Raises:
+            RequestRefused: the request is empty or too long.
+        """
+        return route_view(route(checked_request(request), self._roster), self._roster)
 
     def roster(self) -> list[dict[str, object]]:
-        """Return the lanes: name, category, description, keywords, tier."""
-        raise NotImplementedError
+        """Return the lanes: name, category, tier, description, keywords, and whether policy permits them."""
+        return [
+            {
+                "name": lane.name,
+                "category": lane.category,
+                "tier": lane.tier,
+                "description": lane.description,
+                "keywords": list(lane.keywords),
+                "permitted": refusal(self._contract.policy, lane) is None,
+            }
+            for lane in self._roster.lanes.values()
+        ]
 
-    async def plan(self, request: str, *, plan: Mapping[str, object] | None = None, single: bool = False,
-                   lane: str | None = None, wait_s: float = 45.0) -> RunView:
-        """Open a run that rests once its plan is accepted."""
-        raise NotImplementedError
+    async def plan(
+        self,
+        request: str | None = None,
+        *,
+        plan: Mapping[str, object] | None = None,
+        single: bool = False,
+        lane: str | None = None,
+        wait_s: float = 45.0,
+        by: str = "person:local",
+    ) -> RunView:
+        """Open a run that rests once its plan is accepted; ``submit(plan=run_id)`` goes on.
 
-    async def submit(self, request: str | None = None, *, plan: Mapping[str, object] | str | None = None,
-                     single: bool = False, lane: str | None = None, max_calls: int | None = None,
-                     max_seconds: float | None = None, max_parallel: int | None = None,
-                     idempotency_key: str | None = None, wait_s: float = 45.0, client: str = "host") -> RunView:
-        """Start a run and wait at most ``wait_s`` for it to end or to need its caller. ``plan`` is a plan or a run id."""
-        raise NotImplementedError
+        Raises:
+            InvalidInput: the request, the lane or the plan is refused; nothing was recorded.
+        """
+        run = await self._begin("plan", request, plan=plan, single=single, lane=lane, by=by)
+        return await self.run(run, wait_s=wait_s)
+
+    async def submit(
+        self,
+        request: str | None = None,
+        *,
+        plan: Mapping[str, object] | str | None = None,
+        single: bool = False,
+        lane: str | None = None,
+        max_calls: int | None = None,
+        max_seconds: float | None = None,
+        max_parallel: int | None = None,
+        idempotency_key: str | None = None,
+        wait_s: float = 45.0,
+        by: str = "person:local",
+    ) -> RunView:
+        """Start a run and wait at most ``wait_s`` seconds for it to end or to need its caller.
+
+        ``plan`` is a plan of the caller's own, or the id of a run that rests after its plan. Limits only lower the
+        operator's. An ``idempotency_key`` that was used before joins that run. ``by`` is the actor that is recorded.
+
+        Raises:
+            InvalidInput: the request, the lane, the plan or a limit is refused; nothing was recorded.
+        """
+        if isinstance(plan, str):
+            if self._keeper.state(self._run_id(plan)).phase != "rest":
+                raise RequestRefused(f"run {plan} does not rest after its plan; read it with run(run_id)")
+            await self._keeper.resume(RunId(plan), mode="submit")
+            return await self.run(plan, wait_s=wait_s)
+        run = await self._begin(
+            "submit",
+            request,
+            plan=plan,
+            single=single,
+            lane=lane,
+            max_calls=max_calls,
+            max_seconds=max_seconds,
+            max_parallel=max_parallel,
+            idempotency_key=idempotency_key,
+            by=by,
+        )
+        return await self.run(run, wait_s=wait_s)
 
     async def run(self, run_id: str, *, wait_s: float = 0.0) -> RunView:
-        """Return a run as its record tells it, waiting at most ``wait_s`` for it to end or need its caller."""
-        raise NotImplementedError
+        """Return a run as its record tells it, waiting at most ``wait_s`` seconds for it to end or need its caller.
+
+        Raises:
+            NotFound: the ledger has no such run.
+        """
+        run = self._run_id(run_id)
+        with anyio.move_on_after(min(max(wait_s, 0.0), _WAIT_MAX_S)):
+            while not self._settled(run):
+                held = self._keeper.held(run)
+                await (held.changed if held is not None else self._keeper.changed).wait()
+        return self._view(self._keeper.state(run))
 
     def runs(self, *, limit: int = 20, before: int | None = None) -> RunsView:
-        """List runs, newest first."""
-        raise NotImplementedError
+        """List runs, newest first; ``before`` is the cursor a page ends with."""
+        rows = self.ledger.store.runs(limit + 1, before)
+        lines = [run_line(self._keeper.state(row.run), live=self._keeper.live(row.run)) for row in rows[:limit]]
+        return RunsView(runs=lines, before=rows[limit - 1].first_seq if len(rows) > limit else None)
 
     async def cancel(self, run_id: str, *, reason: str = "", by: str = "person:local") -> RunView:
-        """Cancel a run."""
-        raise NotImplementedError
+        """Cancel a run and wait until what it had under way is ended.
+
+        Raises:
+            NotFound: the ledger has no such run.
+        """
+        run = self._run_id(run_id)
+        if self._keeper.state(run).phase != "finished":
+            bodies = {"reason": NewBody(TEXT, reason.encode("utf-8", "replace"))} if reason else {}
+            data = msgspec.to_builtins(RunCancelled())
+            await self._keeper.report(
+                run, lambda state: Draft("run.cancelled", by[:200], data, dict(bodies), (state.started_seq,))
+            )
+        return await self.run(run_id, wait_s=5.0)
 
     async def resume(self, run_id: str, *, wait_s: float = 45.0) -> RunView:
-        """Go on with a run that no live process holds."""
-        raise NotImplementedError
+        """Go on with a run that no live process holds; settled tasks are not run again.
+
+        Raises:
+            NotFound: the ledger has no such run.
+            RunHeld: another live process holds it.
+        """
+        run = self._run_id(run_id)
+        if self._keeper.state(run).phase not in ("finished", "rest"):
+            await self._keeper.resume(run)
+        return await self.run(run_id, wait_s=wait_s)
+
+    def replay(self, until: int | str | None = None, run_id: str | None = None) -> ReplayView:
+        """Rebuild the state after the entry ``until`` (a seq, or a time) and return it; runs nothing.
+
+        Raises:
+            NotFound: no such entry or run.
+        """
+        return replay(self.ledger, until=until, run_id=run_id)
 
     async def work_next(self, run_id: str | None = None, *, limit: int = 1, client: str = "host") -> WorkView:
-        """Hand out the next items on offer (of one run, or of any)."""
-        raise NotImplementedError
+        """Hand out the next items on offer, of one run or of any.
+
+        Raises:
+            NotFound: the ledger has no such run.
+        """
+        run = self._run_id(run_id) if run_id is not None else None
+        items = await self._desk.hand_out(run, limit, client)
+        concerned = list(dict.fromkeys([RunId(item.run_id) for item in items] or ([run] if run is not None else [])))
+        return self._work_view(items, concerned)
 
     async def work_complete(self, item: int, result: str, *, client: str = "host", wait_s: float = 5.0) -> WorkView:
-        """Take a result back; the view says what to do next."""
-        raise NotImplementedError
+        """Take a result back; the view says what to do next.
+
+        Raises:
+            NotFound: no such item.
+            AttemptClosed: the item has its outcome already.
+        """
+        return await self._taken_back(await self._desk.take_back(item, client, result=result, reason=None), wait_s)
 
     async def work_fail(self, item: int, reason: str, *, client: str = "host", wait_s: float = 5.0) -> WorkView:
-        """Take back that the assistant cannot or will not do the item."""
-        raise NotImplementedError
+        """Take back that the assistant cannot or will not do the item.
+
+        Raises:
+            NotFound: no such item.
+            AttemptClosed: the item has its outcome already.
+        """
+        return await self._taken_back(await self._desk.take_back(item, client, result=None, reason=reason), wait_s)
+
+    async def _taken_back(self, run: RunId, wait_s: float) -> WorkView:
+        await self.run(run, wait_s=wait_s)
+        return self._work_view([], [run])
+
+    def _work_view(self, items: list[WorkItem], runs: list[RunId]) -> WorkView:
+        words = {run: run_state(self._keeper.state(run), live=self._keeper.live(run)) for run in runs}
+        upcoming: Next | None = None
+        if items:
+            upcoming = Next(tool="work", arguments={"action": "complete", "item": items[0].item, "result": "..."})
+        elif runs and words[runs[0]] == "waiting":
+            upcoming = Next(tool="work", arguments={"action": "next", "run_id": runs[0]})
+        elif runs:
+            upcoming = Next(tool="run", arguments={"run_id": runs[0]})
+        return WorkView(
+            items=items,
+            runs={str(run): word for run, word in words.items()},
+            next=upcoming,
+            checkpoint=self.ledger.checkpoint(),
+        )
+
+    async def _begin(
+        self,
+        mode: str,
+        request: str | None,
+        *,
+        plan: Mapping[str, object] | None,
+        single: bool,
+        lane: str | None,
+        by: str,
+        max_calls: int | None = None,
+        max_seconds: float | None = None,
+        max_parallel: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> RunId:
+        """Check everything that can be refused, then append ``run.started`` and hold the run."""
+        contract = msgspec.structs.replace(
+            self._contract,
+            single=single,
+            max_parallel=min(self._contract.max_parallel, max_parallel or self._contract.max_parallel),
+        )
+        bodies = {
+            "contract": NewBody(JSON, contract.to_json()),
+            "roster": NewBody(JSON, self._roster.to_json()),
+        }
+        if plan is not None:
+            encoded, words = checked_plan(plan, self._roster, contract.policy)
+            bodies["plan"] = NewBody(JSON, encoded)
+            request = request if request is not None else words
+        bodies["request"] = NewBody(TEXT, checked_request(request).encode())
+        if lane is not None:
+            self._check_lane(lane)
+        limits = limits_of(self._settings.limits, max_calls=max_calls, max_seconds=max_seconds)
+        seed = self._clock.entropy(32).hex()
+
+        def started(fence: int) -> Draft:
+            payload = RunStarted(
+                mode=mode,
+                fence=fence,
+                seed=seed,
+                rules=VERSIONS,
+                unicode=unicodedata.unidata_version,
+                stemmer=STEMMER,
+                limits=limits,
+                lane=lane,
+            )
+            return Draft("run.started", by[:200], msgspec.to_builtins(payload), bodies, ())
+
+        run = self._new_run_id(idempotency_key)
+        await self._keeper.begin(run, started)
+        return run
+
+    def _new_run_id(self, idempotency_key: str | None) -> RunId:
+        if idempotency_key is None:
+            return RunId(self._clock.entropy(16).hex())
+        text = f"{self.ledger.store.ledger_id}\n{idempotency_key}"
+        return RunId(hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32])
+
+    def _check_lane(self, name: str) -> None:
+        lane = self._roster.lanes.get(name)
+        if lane is None:
+            raise RequestRefused(f"lane {name[:80]!r} is not in the roster; lanes are: {', '.join(self._roster.lanes)}")
+        if (why := refusal(self._contract.policy, lane)) is not None:
+            raise RequestRefused(f"lane {name!r} is not permitted: {why}")
+
+    def _run_id(self, run_id: str) -> RunId:
+        if self.ledger.store.newest(RunId(run_id)) is None:
+            raise NotFound(f"run {run_id[:80]!r} is not in this ledger; list runs to see those that are")
+        return RunId(run_id)
+
+    def _settled(self, run: RunId) -> bool:
+        """Tell whether waiting is of no use: the run is over, rests, waits for its caller, or nobody holds it."""
+        held = self._keeper.held(run)
+        if held is not None:
+            word = run_state(held.folded.state, live=True)
+            return word == "waiting" and held.quiet and held.folded.state.phase != "rest"
+        return not self._keeper.live(run) or run_state(self._keeper.state(run), live=True) != "running"
+
+    def _view(self, state: RunState) -> RunView:
+        live = self._keeper.live(state.run)
+        return run_view(self.ledger.store, state, live=live, checkpoint=self.ledger.checkpoint())

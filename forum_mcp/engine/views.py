@@ -11,7 +11,6 @@ __all__ = [
     "EntryView",
     "FindingView",
     "Next",
-    "PlanTask",
     "ReplayView",
     "RouteView",
     "RunLine",
@@ -37,14 +36,14 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.to_builtins(self)  # type: ignore[no-any-return]
 
 
-class Next(View):
+class Next(View, frozen=True, kw_only=True):
     """The call to make now: a tool's name and its arguments."""
 
     tool: str
     arguments: dict[str, object]
 
 
-class Candidate(View):
+class Candidate(View, frozen=True, kw_only=True):
     """One lane the router weighed. ``score``: 0..1; ``terms``: what of the request spoke for it, strongest first."""
 
     lane: str
@@ -52,7 +51,7 @@ class Candidate(View):
     terms: list[str]
 
 
-class RouteView(View):
+class RouteView(View, frozen=True, kw_only=True):
     """Where a request goes. ``lane`` is None when the router abstains; ``chosen`` then is the fallback lane."""
 
     lane: str | None
@@ -64,7 +63,7 @@ class RouteView(View):
     candidates: list[Candidate]
 
 
-class Spent(View):
+class Spent(View, frozen=True, kw_only=True):
     """What a run has used. ``cost_usd`` is None while the price of some call is unknown."""
 
     calls: int
@@ -73,7 +72,7 @@ class Spent(View):
     cost_usd: float | None
 
 
-class TaskView(View):
+class TaskView(View, frozen=True, kw_only=True):
     """One task of a run.
 
     ``state``: pending, running, waiting, succeeded, failed, skipped, cancelled. ``verdict``: passed, failed, undecided
@@ -94,7 +93,7 @@ class TaskView(View):
     reason: str | None = None
 
 
-class RunView(View):
+class RunView(View, frozen=True, kw_only=True):
     """One run, as its record tells it.
 
     ``state``: pending, running, waiting, succeeded, failed, cancelled, interrupted. ``answer`` is None until there is
@@ -121,7 +120,7 @@ class RunView(View):
     request: str | None = None
 
 
-class RunLine(View):
+class RunLine(View, frozen=True, kw_only=True):
     """One run in a list. ``started_us``: wall clock, microseconds since the epoch."""
 
     run_id: str
@@ -131,14 +130,14 @@ class RunLine(View):
     request: str
 
 
-class RunsView(View):
+class RunsView(View, frozen=True, kw_only=True):
     """Runs, newest first; ``before`` is the cursor of the next page or None."""
 
     runs: list[RunLine]
     before: int | None
 
 
-class WorkItem(View):
+class WorkItem(View, frozen=True, kw_only=True):
     """One piece of work for the calling assistant. ``prompt`` holds instructions and fenced inputs, complete.
 
     ``item`` is the id to hand back; ``schema`` is the JSON Schema of the result or None for text.
@@ -155,7 +154,7 @@ class WorkItem(View):
     lease_seconds: int
 
 
-class WorkView(View):
+class WorkView(View, frozen=True, kw_only=True):
     """Work handed out, or taken back; ``runs`` maps each run concerned to its state."""
 
     items: list[WorkItem]
@@ -164,7 +163,7 @@ class WorkView(View):
     checkpoint: str | None
 
 
-class FindingView(View):
+class FindingView(View, frozen=True, kw_only=True):
     """One fault. ``seq`` or ``body`` (commitment) says where; ``code`` is one of docs/ledger-format.md."""
 
     code: str
@@ -174,7 +173,7 @@ class FindingView(View):
     found: str
 
 
-class VerifyView(View):
+class VerifyView(View, frozen=True, kw_only=True):
     """What verification found, what holds and what does not."""
 
     clean: bool
@@ -190,8 +189,8 @@ class VerifyView(View):
     checkpoint: str | None
 
 
-class EntryView(View):
-    """One entry as people read it: the decoded members, its leaf hash (hex) and short texts of its bodies on request."""
+class EntryView(View, frozen=True, kw_only=True):
+    """One entry as people read it: decoded members, leaf hash (hex), and short texts of its bodies on request."""
 
     seq: int
     at: int
@@ -204,7 +203,7 @@ class EntryView(View):
     leaf: str
 
 
-class ShowView(View):
+class ShowView(View, frozen=True, kw_only=True):
     """Entries, newest last; ``before`` is the cursor of the next older page or None."""
 
     entries: list[EntryView]
@@ -213,7 +212,7 @@ class ShowView(View):
     checkpoint: str | None
 
 
-class TraceLine(View):
+class TraceLine(View, frozen=True, kw_only=True):
     """One ancestor: how far it is (0 is the entry asked for) and what it says."""
 
     seq: int
@@ -224,7 +223,7 @@ class TraceLine(View):
     summary: str
 
 
-class TraceView(View):
+class TraceView(View, frozen=True, kw_only=True):
     """The causal chain of an entry, newest first; ``reaches_request`` tells whether it ends at its run's start."""
 
     seq: int
@@ -233,7 +232,7 @@ class TraceView(View):
     cut: bool
 
 
-class ReplayView(View):
+class ReplayView(View, frozen=True, kw_only=True):
     """The state rebuilt from the first ``size`` entries; runs nothing."""
 
     size: int

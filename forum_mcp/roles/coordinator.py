@@ -6,8 +6,8 @@ from typing import Literal
 import msgspec
 
 from forum_mcp.roles.fence import cap, fence
-from forum_mcp.roles.prompts import prompt_text
 from forum_mcp.roles.prompt import Prompt
+from forum_mcp.roles.prompts import prompt_text
 from forum_mcp.roles.reply import Unusable, read
 
 __all__ = ["DependencyReply", "PlanReply", "TaskReply", "ask", "parse"]

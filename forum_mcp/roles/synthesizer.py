@@ -10,7 +10,7 @@ __all__ = ["ask", "by_rules", "remark"]
 
 
 def ask(request: str, results: Sequence[tuple[str, str]], *, mark: str, limit: int) -> Prompt:
-    """Return the prompt. ``results``: (instruction, output) in plan order; ``limit``: most characters of all of them."""
+    """Return the prompt. ``results``: (instruction, output) in plan order; ``limit``: most characters of it all."""
     share = limit // (len(results) + 1)
     parts = [fence("REQUEST", cap(request, share), mark)]
     parts.extend(

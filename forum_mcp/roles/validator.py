@@ -44,7 +44,7 @@ def ask(
     limit: int,
     problem: str | None,
 ) -> Prompt:
-    """Return the prompt; ``limit``: most characters of untrusted text; ``problem``: what was wrong with the last reply."""
+    """Return the prompt; ``limit``: most characters of untrusted text; ``problem``: of the last reply, if any."""
     parts = ["The task was:\n" + fence("TASK", cap(instruction, limit // 3), mark)]
     if done_when:
         lines = "\n".join(f"- {line}" for line in done_when)

@@ -15,8 +15,8 @@ from forum_mcp.ledger.entry import Entry, RunId
 from forum_mcp.ledger.kinds import answer, run
 from forum_mcp.ledger.kinds import plan as planning
 from forum_mcp.rules.contract import Contract
+from forum_mcp.rules.lanes import Roster
 from forum_mcp.rules.plan import from_json
-from forum_mcp.rules.roster import Roster
 from forum_mcp.rules.run import Attempts, RunState, TaskState
 from forum_mcp.rules.transitions import HANDLERS, Bodies, Handler, attempts_of, text_of, touch
 

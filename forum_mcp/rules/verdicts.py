@@ -73,26 +73,29 @@ def decide_verdict(state: RunState, held: TaskState) -> Draft | None:
     if calls.ladder[0] == RULES:
         return _judged(held, "passed", ok=True, by="rules", passed=passed, reason=None)
     step = follow(state, calls, lambda mark: _ask(state, held, mark, None), held.outcome_seq, climb=True, held=held)
-    problem = "the Validator gave no usable reply"
-    if step == "reply":
-        reply = validator.parse(calls.reply)
-        if not isinstance(reply, Unusable):
-            return _judged(
-                held,
-                "passed" if reply.passed else "failed",
-                ok=reply.passed,
-                by="validator",
-                passed=passed,
-                reason="\n".join(part for part in (reply.reason, reply.evidence) if part),
-            )
-        problem = reply.problem
-        step = repair(state, calls, lambda mark: _ask(state, held, mark, problem), calls.seq, held=held)
     if step == "exhausted":
-        assert state.contract is not None
-        ok = state.contract.policy.undecided == "pass"
-        return _judged(held, "undecided", ok=ok, by="validator", passed=passed, reason=problem)
-    assert step != "reply"
-    return step
+        return _undecided(state, held, passed, "the Validator gave no reply")
+    if step != "reply":
+        return step
+    reply = validator.parse(calls.reply)
+    if isinstance(reply, Unusable):
+        problem = reply.problem
+        again = repair(state, calls, lambda mark: _ask(state, held, mark, problem), calls.seq, held=held)
+        return _undecided(state, held, passed, problem) if again == "exhausted" else again
+    return _judged(
+        held,
+        "passed" if reply.passed else "failed",
+        ok=reply.passed,
+        by="validator",
+        passed=passed,
+        reason="\n".join(part for part in (reply.reason, reply.evidence) if part),
+    )
+
+
+def _undecided(state: RunState, held: TaskState, passed: dict[str, bool], why: str) -> Draft:
+    assert state.contract is not None
+    ok = state.contract.policy.undecided == "pass"
+    return _judged(held, "undecided", ok=ok, by="validator", passed=passed, reason=why)
 
 
 def _ask(state: RunState, held: TaskState, mark: str, problem: str | None) -> Prompt:

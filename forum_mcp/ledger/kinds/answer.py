@@ -5,7 +5,7 @@ from forum_mcp.ledger.kinds.base import Kind, Payload
 __all__ = ["KINDS", "AnswerSynthesized"]
 
 
-class AnswerSynthesized(Payload):
+class AnswerSynthesized(Payload, frozen=True, kw_only=True):
     """The answer, made from results that count as ok; ``by`` is ``rules`` or ``synthesizer``."""
 
     by: str

@@ -14,7 +14,7 @@ __all__ = [
 ]
 
 
-class CallStarted(Payload):
+class CallStarted(Payload, frozen=True, kw_only=True):
     """The intent to make one attempt: an *open attempt* until its call.finished.
 
     ``rung`` counts from 0 on the purpose's ladder, ``attempt`` from 1 on that rung, ``n`` is the task's execution
@@ -37,7 +37,7 @@ class CallStarted(Payload):
     repair: bool = False
 
 
-class CallFinished(Payload):
+class CallFinished(Payload, frozen=True, kw_only=True):
     """The outcome of the open attempt ``call`` (a seq). ``error`` None is success; unknown figures are left out."""
 
     call: int
@@ -56,8 +56,8 @@ class CallFinished(Payload):
     truncated: bool = False
 
 
-class CallDeferred(Payload):
-    """The attempt after the finished one (``call``: seq of its call.started) may start at ``not_before_ms``, active milliseconds."""
+class CallDeferred(Payload, frozen=True, kw_only=True):
+    """The attempt after ``call`` (seq of its call.started) may start at ``not_before_ms``, active milliseconds."""
 
     call: int
     purpose: str
@@ -66,26 +66,26 @@ class CallDeferred(Payload):
     task: str | None = None
 
 
-class WorkOffered(Payload):
+class WorkOffered(Payload, frozen=True, kw_only=True):
     """The open attempt ``call`` is to be done by the calling assistant; ``call`` is also the work item's id."""
 
     call: int
 
 
-class WorkTaken(Payload):
+class WorkTaken(Payload, frozen=True, kw_only=True):
     """An assistant took the item until ``lease_until_us`` (wall clock, microseconds since the epoch)."""
 
     call: int
     lease_until_us: int
 
 
-class WorkReturned(Payload):
+class WorkReturned(Payload, frozen=True, kw_only=True):
     """An assistant handed the item back; the call.finished that follows carries the outcome."""
 
     call: int
 
 
-class WorkExpired(Payload):
+class WorkExpired(Payload, frozen=True, kw_only=True):
     """The lease on the item ran out; it is on offer again."""
 
     call: int

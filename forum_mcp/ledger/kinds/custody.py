@@ -5,7 +5,7 @@ from forum_mcp.ledger.kinds.base import Kind, Payload
 __all__ = ["KINDS", "BodyRedacted", "CheckpointSigned", "KeyRotated", "LedgerOpened", "LedgerRecovered"]
 
 
-class LedgerOpened(Payload):
+class LedgerOpened(Payload, frozen=True, kw_only=True):
     """Entry 0: the format, the verifier key (C2SP vkey) that signs this ledger's checkpoints, and what made it."""
 
     format: int
@@ -13,25 +13,25 @@ class LedgerOpened(Payload):
     software: str
 
 
-class LedgerRecovered(Payload):
+class LedgerRecovered(Payload, frozen=True, kw_only=True):
     """Opening found something to put right; ``reason`` is a kebab word."""
 
     reason: str
 
 
-class CheckpointSigned(Payload):
+class CheckpointSigned(Payload, frozen=True, kw_only=True):
     """A signed note over the first ``size`` entries, kept as the body ``note``."""
 
     size: int
 
 
-class KeyRotated(Payload):
+class KeyRotated(Payload, frozen=True, kw_only=True):
     """Checkpoints from here on are signed by ``vkey``."""
 
     vkey: str
 
 
-class BodyRedacted(Payload):
+class BodyRedacted(Payload, frozen=True, kw_only=True):
     """The body of ``commit`` and its salt were deleted on purpose."""
 
     commit: str

@@ -5,7 +5,7 @@ from forum_mcp.ledger.kinds.base import Kind, Payload
 __all__ = ["KINDS", "PlanAccepted", "PlanRejected", "RouteDecided"]
 
 
-class RouteDecided(Payload):
+class RouteDecided(Payload, frozen=True, kw_only=True):
     """The lane that drives the run. ``lane`` is None when the router abstained; ``chosen`` is then the fallback.
 
     Scores, margin and confidence are parts per million; ``by`` is ``rules``, ``caller`` or ``classifier``.
@@ -19,7 +19,7 @@ class RouteDecided(Payload):
     confidence_ppm: int = 0
 
 
-class PlanAccepted(Payload):
+class PlanAccepted(Payload, frozen=True, kw_only=True):
     """The plan (a body) is a valid DAG; ``by`` is ``caller``, ``single``, ``rules`` or ``coordinator``."""
 
     by: str
@@ -28,7 +28,7 @@ class PlanAccepted(Payload):
     waves: int
 
 
-class PlanRejected(Payload):
+class PlanRejected(Payload, frozen=True, kw_only=True):
     """A plan was refused; the body ``problem`` says why in words that its author can use. ``by``: who made the plan."""
 
     by: str

@@ -1,5 +1,7 @@
 """Entries that begin, hold, end and time a run."""
 
+import msgspec
+
 from forum_mcp.ledger.kinds.base import Amounts, Kind, Payload
 
 __all__ = [
@@ -14,7 +16,7 @@ __all__ = [
 ]
 
 
-class RunStarted(Payload):
+class RunStarted(Payload, frozen=True, kw_only=True):
     """Everything the run will be decided from.
 
     ``mode`` is ``submit`` or ``plan`` (rests after the plan). ``seed`` is 32 random bytes in hex: the fence around
@@ -31,35 +33,35 @@ class RunStarted(Payload):
     lane: str | None = None
 
 
-class RunResumed(Payload):
+class RunResumed(Payload, frozen=True, kw_only=True):
     """A process took the run up again. ``in_doubt``: seqs of calls that were started and will have no outcome."""
 
     fence: int
-    in_doubt: list[int] = []
+    in_doubt: list[int] = msgspec.field(default_factory=list[int])
     mode: str | None = None
 
 
-class RunInterrupted(Payload):
+class RunInterrupted(Payload, frozen=True, kw_only=True):
     """The process that held the run let it go in order; ``reason`` is a kebab word."""
 
     fence: int
     reason: str
 
 
-class RunCancelled(Payload):
+class RunCancelled(Payload, frozen=True, kw_only=True):
     """Somebody asked that the run end."""
 
     reason: str = "asked"
 
 
-class TimerFired(Payload):
+class TimerFired(Payload, frozen=True, kw_only=True):
     """The deadline at ``due_ms`` (active milliseconds of the run) has passed."""
 
     due_ms: int
 
 
-class BudgetStopped(Payload):
-    """A call was refused: ``settled + reserved + asked`` would exceed ``limit`` of ``currency`` (less what is kept back)."""
+class BudgetStopped(Payload, frozen=True, kw_only=True):
+    """A call was refused: ``settled + reserved + asked`` would exceed ``limit - kept_back`` of ``currency``."""
 
     currency: str
     limit: int
@@ -69,7 +71,7 @@ class BudgetStopped(Payload):
     kept_back: int = 0
 
 
-class RunFinished(Payload):
+class RunFinished(Payload, frozen=True, kw_only=True):
     """The run is sealed. ``state``: succeeded, failed or cancelled; counts of tasks by how they ended."""
 
     state: str

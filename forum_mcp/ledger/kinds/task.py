@@ -1,5 +1,7 @@
 """Entries of a task's life: started, finished, judged; escalated or skipped."""
 
+import msgspec
+
 from forum_mcp.ledger.kinds.base import Kind, Payload
 
 __all__ = [
@@ -12,7 +14,7 @@ __all__ = [
 ]
 
 
-class TaskStarted(Payload):
+class TaskStarted(Payload, frozen=True, kw_only=True):
     """Execution ``n`` of the task begins: its dependencies are settled ok."""
 
     task: str
@@ -20,7 +22,7 @@ class TaskStarted(Payload):
     lane: str
 
 
-class TaskFinished(Payload):
+class TaskFinished(Payload, frozen=True, kw_only=True):
     """The rung's attempts are over: an output to judge, or the error class of the last attempt."""
 
     task: str
@@ -29,7 +31,7 @@ class TaskFinished(Payload):
     error: str | None = None
 
 
-class TaskJudged(Payload):
+class TaskJudged(Payload, frozen=True, kw_only=True):
     """The verdict: ``passed``, ``failed`` or ``undecided``; ``by`` is ``rules`` or ``validator``.
 
     ``checks`` maps each deterministic check to whether it passed. ``ok`` is how the verdict counts under the
@@ -42,10 +44,10 @@ class TaskJudged(Payload):
     verdict: str
     ok: bool
     by: str
-    checks: dict[str, bool] = {}
+    checks: dict[str, bool] = msgspec.field(default_factory=dict[str, bool])
 
 
-class TaskEscalated(Payload):
+class TaskEscalated(Payload, frozen=True, kw_only=True):
     """The task goes on at rung ``rung`` of the ladder; ``because``: ``verdict`` or an error class."""
 
     task: str
@@ -54,7 +56,7 @@ class TaskEscalated(Payload):
     because: str
 
 
-class TaskSkipped(Payload):
+class TaskSkipped(Payload, frozen=True, kw_only=True):
     """The task will not run; ``because``: ``upstream``, ``budget`` or ``cancelled``."""
 
     task: str

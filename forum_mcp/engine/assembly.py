@@ -1,0 +1,99 @@
+"""From settings to what an engine needs: the roster, the executors and the contract they make."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from forum_mcp.configs.roster import shipped_roster_text
+from forum_mcp.configs.settings import ExecutorSettings, Settings
+from forum_mcp.engine.outcomes import json_form
+from forum_mcp.errors import ConfigRefused, RosterRefused
+from forum_mcp.executors import build
+from forum_mcp.executors.base import Executor
+from forum_mcp.rules.contract import RULES, Contract, ExecutorTerms
+from forum_mcp.rules.policy import Policy
+from forum_mcp.rules.roster import Roster, parse
+
+__all__ = ["contract_of", "executors_of", "roster_of"]
+
+_INPUT_CHARS: Final = 24_000
+_ROLES: Final = ("coordinator", "worker", "validator", "synthesizer")
+
+
+def roster_of(settings: Settings) -> Roster:
+    """Return the shipped roster with the user's over it.
+
+    Raises:
+        RosterRefused: a roster cannot be read or has a fault.
+    """
+    roster = parse(shipped_roster_text(), "the shipped roster")
+    if settings.roster is None:
+        return roster
+    try:
+        text = Path(settings.roster).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RosterRefused(
+            f"roster {settings.roster} cannot be read ({error.__class__.__name__}); give the path of a UTF-8 TOML file"
+        ) from None
+    return parse(text, settings.roster, roster)
+
+
+def executors_of(settings: Settings, given: Mapping[str, Executor]) -> dict[str, Executor]:
+    """Return the configured executors; ``host`` is always there, and one that is ``given`` stands for its name.
+
+    Raises:
+        ConfigRefused: an executor lacks what its type needs.
+    """
+    table = {"host": ExecutorSettings(type="host", max_parallel=16, attempts=1), **settings.executors}
+    return {**{name: build(name, each) for name, each in table.items() if name not in given}, **given}
+
+
+def contract_of(settings: Settings, executors: Mapping[str, Executor]) -> Contract:
+    """Return the contract of a run under these settings; only executors that a role names are part of it.
+
+    Raises:
+        ConfigRefused: a role names an executor that does not exist, or the worker is bound to rules.
+    """
+    ladders = {role: list(getattr(settings.roles, role)) for role in _ROLES}
+    used = {name for ladder in ladders.values() for name in ladder if name != RULES}
+    for role, ladder in ladders.items():
+        unknown = [name for name in ladder if name != RULES and name not in executors]
+        if not ladder or unknown:
+            known = ", ".join(sorted({RULES, *executors}))
+            raise ConfigRefused(
+                f"role {role} is bound to {unknown[0] if unknown else 'nothing'!r}; executors are: {known}"
+            )
+    if RULES in ladders["worker"]:
+        raise ConfigRefused("role worker is bound to 'rules', which do no work; bind it to an executor or to 'host'")
+    policy = settings.policy
+    return Contract(
+        executors={name: _terms(name, settings, executors[name]) for name in sorted(used)},
+        roles=ladders,
+        policy=Policy(
+            allow_lanes=list(policy.allow_lanes),
+            deny_lanes=list(policy.deny_lanes),
+            allow_categories=list(policy.allow_categories),
+            deny_categories=list(policy.deny_categories),
+            max_tasks=policy.max_tasks,
+            undecided=policy.undecided,
+        ),
+        max_parallel=settings.max_parallel,
+    )
+
+
+def _terms(name: str, settings: Settings, executor: Executor) -> ExecutorTerms:
+    each = settings.executors.get(name)
+    identity = json_form(executor.identity())
+    assert isinstance(identity, dict)
+    return ExecutorTerms(
+        type=executor.type,
+        model=executor.model,
+        egress=executor.egress,
+        identity=identity,
+        timeout_ms=int((each.timeout_s if each else 86_400.0) * 1000),
+        max_tokens=each.max_tokens if each else None,
+        attempts=each.attempts if each else 1,
+        max_parallel=each.max_parallel if each else 16,
+        input_chars=each.context_tokens * 2 if each and each.context_tokens else _INPUT_CHARS,
+        effects="idempotent" if executor.type == "command" else "none",
+    )

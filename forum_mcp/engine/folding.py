@@ -1,0 +1,98 @@
+"""A run's state kept up with its record: folded once, then entry by entry."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from forum_mcp.errors import NotFound, StaleAppend
+from forum_mcp.ledger.entry import Body, Draft, Entry, NewBody, RunId
+from forum_mcp.rules.next import decide
+from forum_mcp.rules.run import RunState
+from forum_mcp.rules.state import evolve
+from forum_mcp.stores.base import Store, Stored, Transaction
+
+__all__ = ["Folded", "entry_bodies", "fold_run"]
+
+
+class _Bodies(Protocol):
+    def body(self, commit: str) -> Body | None: ...
+
+
+def entry_bodies(store: _Bodies, entry: Entry) -> Callable[[str], bytes | None]:
+    """Return a reader of the entry's bodies by name; it reads the store only when asked."""
+
+    def read(name: str) -> bytes | None:
+        ref = entry.bodies.get(name)
+        body = store.body(ref.commit) if ref is not None else None
+        return None if body is None else body.data
+
+    return read
+
+
+def fold_run(store: Store, run: RunId, until: int | None = None) -> RunState:
+    """Return the state after the run's entries (those with seq < until).
+
+    Raises:
+        NotFound: the ledger has no entry of that run.
+    """
+    entries = store.run_entries(run)
+    state = RunState(run)
+    for stored in entries:
+        if until is not None and stored.entry.seq >= until:
+            break
+        state = evolve(state, stored.entry, entry_bodies(store, stored.entry))
+    if state.started_seq < 0:
+        raise NotFound(f"run {run!r} is not in this ledger; list runs to see those that are")
+    return state
+
+
+class Folded:
+    """One run's state and the means to move it forward inside a transaction."""
+
+    def __init__(self, store: Store, run: RunId, state: RunState | None = None) -> None:
+        self.store = store
+        self.run = run
+        self.state = fold_run(store, run) if state is None else state
+        self._spoiled = False
+
+    def refold(self) -> None:
+        """Build the state anew: a transaction that moved it was undone."""
+        self.state = fold_run(self.store, self.run)
+        self._spoiled = False
+
+    def spoil(self) -> None:
+        """Mark the state as moved by a work that is being undone; nothing is appended until ``refold``."""
+        self._spoiled = True
+
+    def catch_up(self, tx: Transaction) -> None:
+        """Fold what other processes appended since.
+
+        Raises:
+            StaleAppend: the state is spoiled; fold anew and decide again.
+        """
+        if self._spoiled:
+            raise StaleAppend(f"the state of run {self.run} was moved by an append that was undone; fold it again")
+        if tx.newest(self.run) != self.state.last_seq:
+            for stored in tx.run_entries(self.run, after=self.state.last_seq):
+                self.state = evolve(self.state, stored.entry, entry_bodies(self.store, stored.entry))
+
+    def append(self, tx: Transaction, draft: Draft, *, t_ms: int, at_us: int) -> Stored:
+        """Append one entry of the run and fold it."""
+        t_ms = max(t_ms, self.state.t_ms)
+        placed = Draft(draft.kind, draft.actor, {**draft.data, "t_ms": t_ms}, draft.bodies, draft.parents)
+        stored = tx.append(placed, run=self.run, at_us=at_us)
+
+        def read(name: str) -> bytes | None:
+            body = draft.bodies.get(name)
+            if isinstance(body, NewBody):
+                return body.data
+            return entry_bodies(self.store, stored.entry)(name)
+
+        self.state = evolve(self.state, stored.entry, read)
+        return stored
+
+    def decide(self, tx: Transaction, *, t_ms: int, at_us: int) -> Sequence[Stored]:
+        """Append every decision that can be made now, one by one, and return them."""
+        made: list[Stored] = []
+        while (draft := decide(self.state)) is not None:
+            made.append(self.append(tx, draft, t_ms=t_ms, at_us=at_us))
+        return made

@@ -1,0 +1,219 @@
+"""Keeping runs: which of them this process holds, how one is begun, taken up again and let go."""
+
+import logging
+from collections.abc import Callable, Mapping
+
+import anyio
+import anyio.abc
+import msgspec
+
+from forum_mcp.engine.clock import Clock
+from forum_mcp.engine.folding import Folded
+from forum_mcp.engine.holding import Held
+from forum_mcp.engine.leases import holder_id, renew, take
+from forum_mcp.engine.ledger import Ledger
+from forum_mcp.engine.outcomes import Event, Performer
+from forum_mcp.engine.present import is_live
+from forum_mcp.engine.recorder import Recorder
+from forum_mcp.errors import ForumError, LedgerUnreadable
+from forum_mcp.executors.base import Executor
+from forum_mcp.ledger.entry import Draft, RunId
+from forum_mcp.ledger.kinds.run import RunResumed
+from forum_mcp.rules.run import RunState
+from forum_mcp.stores.base import Lease, Transaction
+
+__all__ = ["Keeper"]
+
+_log = logging.getLogger(__name__)
+
+_NOTICE_S = 0.2
+_RENEW_US = 5_000_000
+_CLOSE_S = 1.5
+
+
+class Keeper:
+    """The runs this process holds, and the appends it makes to runs that others hold."""
+
+    def __init__(self, ledger: Ledger, executors: Mapping[str, Executor], clock: Clock) -> None:
+        self.ledger = ledger
+        self.recorder = Recorder(ledger.store)
+        self.changed = anyio.Event()
+        """Set and replaced when another process has committed, or a held run has ended."""
+        self._executors = executors
+        self._clock = clock
+        self._holder = holder_id(clock.entropy(4).hex())
+        self._held: dict[RunId, Held] = {}
+        self._token = ledger.store.change_token()
+
+    def held(self, run: RunId) -> Held | None:
+        """Return the run if this process holds it."""
+        return self._held.get(run)
+
+    def held_runs(self) -> list[Held]:
+        """Return the runs this process holds, oldest first."""
+        return list(self._held.values())
+
+    def state(self, run: RunId) -> RunState:
+        """Return the run's state: the live one of a held run, else folded from the record.
+
+        Raises:
+            NotFound: the ledger has no such run.
+        """
+        held = self._held.get(run)
+        return held.folded.state if held is not None else Folded(self.ledger.store, run).state
+
+    def live(self, run: RunId) -> bool:
+        """Tell whether some process, this one included, holds the run."""
+        return run in self._held or is_live(self.ledger.store.lease(run), self._clock.now_us())
+
+    async def keep(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+        """Notice foreign appends and renew leases until cancelled; held runs live in this task's group."""
+        async with anyio.create_task_group() as self._group:
+            task_status.started()
+            renewed_us = self._clock.now_us()
+            while True:
+                await anyio.sleep(_NOTICE_S)
+                token = self.ledger.store.change_token()
+                if token != self._token:
+                    self._token = token
+                    for held in self.held_runs():
+                        held.wake()
+                    self._notify()
+                if self._held and self._clock.now_us() - renewed_us > _RENEW_US:
+                    renewed_us = self._clock.now_us()
+                    await self._renew(renewed_us)
+
+    async def begin(self, run: RunId, started: Callable[[int], Draft]) -> None:
+        """Append ``run.started`` (given the fencing number) unless the run exists, and hold it."""
+        store = self.ledger.store
+
+        def work(tx: Transaction) -> tuple[Folded, Lease] | None:
+            if tx.newest(run) is not None:
+                return None
+            lease = take(tx, run, self._holder, self._clock.now_us())
+            folded = Folded(store, run, RunState(run))
+            folded.append(tx, started(lease.fence), t_ms=0, at_us=self._clock.now_us())
+            return folded, lease
+
+        begun = await self.recorder.record(work)
+        if begun is not None:
+            await self._hold(*begun)
+
+    async def resume(self, run: RunId, *, mode: str | None = None) -> Held:
+        """Take the run's lease, record that it goes on and what is in doubt, and hold it.
+
+        Raises:
+            RunHeld: another live process holds it.
+            NotFound: the ledger has no such run.
+        """
+        held = self._held.get(run)
+        if held is not None:
+            return held
+        folded = Folded(self.ledger.store, run)
+
+        def work(tx: Transaction) -> Lease:
+            lease = take(tx, run, self._holder, self._clock.now_us())
+            folded.catch_up(tx)
+            state = folded.state
+            doubtful = [seq for seq, item in state.open.items() if item.type != "host"]
+            data = msgspec.to_builtins(RunResumed(fence=lease.fence, in_doubt=doubtful, mode=mode))
+            draft = Draft("run.resumed", "engine", data, {}, (state.started_seq,))
+            folded.append(tx, draft, t_ms=state.t_ms, at_us=self._clock.now_us())
+            return lease
+
+        lease = await self.recorder.record(work)
+        return await self._hold(folded, lease)
+
+    async def report(self, run: RunId, *events: Event) -> None:
+        """Append events to a run: through the loop if this process holds it, beside it if another does.
+
+        A run that nobody holds is taken up first: whoever brings it news goes on with it.
+
+        Raises:
+            AppendRefused: the record has moved past an event.
+        """
+        held = self._held.get(run)
+        if held is None and not self.live(run):
+            held = await self.resume(run)
+        if held is not None:
+            await held.step(*events)
+            held.wake()
+        else:
+            await self.append(run, *events)
+
+    async def append(self, run: RunId, *events: Event) -> None:
+        """Append events beside the run's holder, deciding nothing.
+
+        Raises:
+            AppendRefused: the record has moved past an event.
+        """
+        folded = Folded(self.ledger.store, run)
+
+        def work(tx: Transaction) -> None:
+            folded.catch_up(tx)
+            for event in events:
+                folded.append(tx, event(folded.state), t_ms=folded.state.t_ms, at_us=self._clock.now_us())
+
+        await self.recorder.record(work)
+
+    async def close(self) -> None:
+        """Let every held run go, in order and within a deadline; what is left is in doubt and resumable."""
+        with anyio.move_on_after(_CLOSE_S, shield=True):
+            async with anyio.create_task_group() as group:
+                for held in self.held_runs():
+                    group.start_soon(self._let_go, held)
+            while self._held:
+                await self.changed.wait()
+
+    async def _let_go(self, held: Held) -> None:
+        try:
+            await held.let_go("shutdown")
+        except ForumError as error:
+            _log.warning("run %s could not be let go in order: %s", held.folded.run, error)
+
+    async def _hold(self, folded: Folded, lease: Lease) -> Held:
+        contract = folded.state.contract
+        if contract is None:
+            raise LedgerUnreadable(
+                f"run {folded.run} cannot go on: its contract or roster is gone or not of this version; fork it instead"
+            )
+        performer = Performer(self.ledger.store, self._executors, contract)
+        held = Held(folded, lease, self.recorder, performer, self._clock)
+        self._held[folded.run] = held
+        self._group.start_soon(self._run, held)
+        return held
+
+    async def _run(self, held: Held) -> None:
+        """Hold one run to its end here; whatever goes wrong stays with that run."""
+        run = held.folded.run
+        try:
+            await held.hold()
+        except Exception:
+            _log.exception("run %s stopped here; it can be resumed", run)
+        finally:
+            with anyio.CancelScope(shield=True):
+                try:
+                    await self._release(held)
+                except ForumError as error:
+                    _log.warning("run %s was not released in order: %s", run, error)
+                self._held.pop(run, None)
+                self._notify()
+
+    async def _release(self, held: Held) -> None:
+        lease, finished = held.lease, held.folded.state.finished_seq
+        if finished >= 0:
+            self.ledger.record_checkpoint((finished,))
+        await self.recorder.record(lambda tx: tx.drop_lease(lease.run, lease.fence))
+
+    async def _renew(self, now_us: int) -> None:
+        for held in self.held_runs():
+            lease = held.lease
+            try:
+                await self.recorder.record(lambda tx, lease=lease: renew(tx, lease, now_us))  # type: ignore[misc]
+            except ForumError as error:
+                _log.warning("the lease of run %s was not renewed: %s", lease.run, error)
+                held.wake()
+
+    def _notify(self) -> None:
+        self.changed.set()
+        self.changed = anyio.Event()

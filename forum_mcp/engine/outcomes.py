@@ -1,0 +1,169 @@
+"""Performing a call from its recorded bytes, and writing down what came of it."""
+
+import logging
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from forum_mcp.errors import AttemptClosed
+from forum_mcp.executors.base import Call, Executor, Outcome
+from forum_mcp.ledger.entry import BodyRef, Draft, Entry, NewBody
+from forum_mcp.ledger.kinds.call import CallFinished, CallStarted
+from forum_mcp.rules.calls import TEXT
+from forum_mcp.rules.contract import Contract
+from forum_mcp.rules.run import OpenCall, RunState
+from forum_mcp.stores.base import Store, Stored
+
+__all__ = ["Event", "Performer", "host_outcome", "open_call", "outcome_event"]
+
+Event = Callable[[RunState], Draft]
+"""Something from outside the rules: given the newest state under the write lock, the entry that reports it.
+
+It raises AppendRefused when the record has moved past it.
+"""
+
+_log = logging.getLogger(__name__)
+
+
+class Performer:
+    """Finds the executor a call names and hands it the bodies the record holds, nothing else."""
+
+    def __init__(self, store: Store, executors: Mapping[str, Executor], contract: Contract) -> None:
+        self._store = store
+        self._executors = executors
+        self._contract = contract
+
+    async def perform(self, stored: Stored, payload: CallStarted) -> Outcome:
+        """Perform the attempt; every failure but cancellation is an outcome."""
+        executor = self._executors.get(payload.executor)
+        if executor is None:
+            return Outcome(error="executor-missing", detail=self._missing(payload.executor))
+        terms = self._contract.executors[payload.executor]
+        if json_form(executor.identity()) != json_form(terms.identity):
+            return Outcome(
+                error="executor-changed",
+                detail=f"executor {payload.executor!r} is not configured as it was when the run began; start again "
+                "with the same flags or settings, or begin a new run",
+            )
+        entry = stored.entry
+        call = Call(
+            run=entry.run,  # type: ignore[arg-type]  # a call.started always belongs to a run
+            seq=entry.seq,
+            purpose=payload.purpose,
+            task=payload.task,
+            attempt=payload.attempt,
+            system=self._read(entry, "system"),
+            prompt=self._read(entry, "prompt"),
+            schema=self._read(entry, "schema") if "schema" in entry.bodies else None,
+            timeout_ms=payload.timeout_ms,
+            max_tokens=payload.max_tokens,
+        )
+        try:
+            return await executor.perform(call)
+        except Exception as error:
+            _log.exception("executor %r raised on call %d", payload.executor, entry.seq)
+            return Outcome(error="executor-crashed", detail=f"{type(error).__name__} in executor {payload.executor!r}")
+
+    def _missing(self, name: str) -> str:
+        terms = self._contract.executors[name]
+        return (
+            f"this process has no executor {name!r} ({terms.type}); start it with the flags or settings that define it"
+        )
+
+    def _read(self, entry: Entry, name: str) -> bytes:
+        body = self._store.body(entry.bodies[name].commit)
+        if body is None:
+            raise LookupError(f"body {name} of call {entry.seq} is gone")
+        return body.data
+
+
+def json_form(value: object) -> object:
+    """Return the value as it comes back from JSON: what was recorded and what is configured compare equal."""
+    return msgspec.json.decode(msgspec.json.encode(value, order="sorted"))
+
+
+def outcome_event(seq: int, started: CallStarted, outcome: Outcome, duration_ms: int) -> Event:
+    """Return the ``call.finished`` of an attempt this process performed."""
+    error = outcome.error
+    if error is None and not (outcome.reply or b"").strip():
+        error = "empty-reply"
+    payload = CallFinished(
+        call=seq,
+        error=error,
+        duration_ms=duration_ms,
+        finish_reason=outcome.finish_reason[:200] if outcome.finish_reason else None,
+        sent_model=outcome.sent_model,
+        served_model=outcome.served_model[:200] if outcome.served_model else None,
+        tokens_in=outcome.tokens_in,
+        tokens_out=outcome.tokens_out,
+        exit_code=outcome.exit_code,
+        http_status=outcome.http_status,
+        retry_after_ms=outcome.retry_after_ms,
+        truncated=outcome.truncated,
+    )
+    bodies: dict[str, NewBody | BodyRef] = {}
+    if outcome.reply:
+        bodies["reply"] = NewBody(outcome.reply_type, outcome.reply)
+    if outcome.stderr:
+        bodies["stderr"] = NewBody(TEXT if _is_text(outcome.stderr) else "application/octet-stream", outcome.stderr)
+    if outcome.detail:
+        bodies["detail"] = NewBody(TEXT, outcome.detail.encode("utf-8", "replace"))
+    finished = Draft(
+        "call.finished", f"executor:{started.executor}"[:200], msgspec.to_builtins(payload), bodies, (seq,)
+    )
+
+    def event(state: RunState) -> Draft:
+        open_call(state, seq)
+        return finished
+
+    return event
+
+
+def host_outcome(seq: int, client: str, *, result: str | None, reason: str | None) -> tuple[Event, Event]:
+    """Return ``work.returned`` and the ``call.finished`` of an item the calling assistant hands back.
+
+    ``result`` None means that it was not done, for ``reason``.
+    """
+    actor = f"host:{client}"[:200]
+
+    def returned(state: RunState) -> Draft:
+        item = open_call(state, seq)
+        return Draft("work.returned", actor, {"call": seq}, {}, (max(item.offered_seq, item.taken_seq),))
+
+    def finished(state: RunState) -> Draft:
+        bodies: dict[str, NewBody | BodyRef] = {}
+        error: str | None = None
+        if result is None:
+            error = "refused"
+        elif not result.strip():
+            error = "empty-reply"
+        if result:
+            bodies["reply"] = NewBody(TEXT, result.encode())
+        if reason:
+            bodies["detail"] = NewBody(TEXT, reason.encode())
+        payload = CallFinished(call=seq, error=error)
+        return Draft("call.finished", actor, msgspec.to_builtins(payload), bodies, (seq, state.last_seq))
+
+    return returned, finished
+
+
+def open_call(state: RunState, seq: int) -> OpenCall:
+    """Return the open attempt.
+
+    Raises:
+        AttemptClosed: it has its outcome already, or the run never asked for it.
+    """
+    item = state.open.get(seq)
+    if item is None:
+        raise AttemptClosed(
+            f"call {seq} has its outcome already, or its run is over; nothing was changed, ask for the next item"
+        )
+    return item
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

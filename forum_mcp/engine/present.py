@@ -1,0 +1,143 @@
+"""Views of runs, made from their states."""
+
+from typing import Final
+
+from forum_mcp.engine.leases import alive
+from forum_mcp.engine.views import Candidate, Next, RouteView, RunLine, RunView, Spent, TaskView
+from forum_mcp.ledger.entry import BodyRef, RunId
+from forum_mcp.rules.roster import Roster
+from forum_mcp.rules.routing import Route
+from forum_mcp.rules.run import RunState, TaskState
+from forum_mcp.stores.base import Lease, Store
+
+__all__ = ["is_live", "route_view", "run_line", "run_state", "run_view"]
+
+_REQUEST_CHARS: Final = 4_000
+_LINE_CHARS: Final = 120
+_STATES: Final = {
+    "pending": "pending",
+    "ready": "pending",
+    "doomed": "pending",
+    "working": "running",
+    "judging": "running",
+    "retiring": "running",
+    "ok": "succeeded",
+    "failed": "failed",
+    "skipped": "skipped",
+}
+
+
+def is_live(lease: Lease | None, now_us: int) -> bool:
+    """Tell whether some process holds the run at this moment."""
+    return lease is not None and lease.expires_us > now_us and alive(lease.holder)
+
+
+def run_state(state: RunState, *, live: bool) -> str:
+    """Return the run's state in one word."""
+    if state.end is not None:
+        return state.end
+    if state.phase == "rest":
+        return "waiting"
+    if state.open and all(item.type == "host" for item in state.open.values()) and not state.timers:
+        return "waiting"
+    return "running" if live else "interrupted"
+
+
+def route_view(found: Route, roster: Roster) -> RouteView:
+    """Return the view of a route."""
+    lane = roster.lanes[found.chosen]
+    return RouteView(
+        lane=found.lane,
+        chosen=found.chosen,
+        category=lane.category,
+        tier=lane.tier,
+        confidence=found.confidence_ppm / 1_000_000,
+        margin=found.margin_ppm / 1_000_000,
+        candidates=[
+            Candidate(lane=each.lane, score=each.score_ppm / 1_000_000, terms=list(each.terms))
+            for each in found.candidates
+        ],
+    )
+
+
+def run_line(state: RunState, *, live: bool) -> RunLine:
+    """Return a run's line in a list."""
+    request = " ".join(state.request.split())
+    return RunLine(
+        run_id=state.run,
+        state=run_state(state, live=live),
+        started_us=state.started_us,
+        entries=[state.started_seq, state.last_seq],
+        request=request if len(request) <= _LINE_CHARS else request[: _LINE_CHARS - 3] + "...",
+    )
+
+
+def run_view(store: Store, state: RunState, *, live: bool, checkpoint: str | None) -> RunView:
+    """Return the full view of a run."""
+    word = run_state(state, live=live)
+    spend = state.spend
+    return RunView(
+        run_id=state.run,
+        state=word,
+        mode=state.mode,
+        lane=state.lane or None,
+        plan_by=state.plan_by,
+        tasks=[_task_view(state, held, word) for held in state.tasks.values()],
+        waves=[list(wave) for wave in state.plan.waves] if state.plan is not None else [],
+        answer=_text(store, state.answer_ref),
+        unvalidated=[name for name, held in state.tasks.items() if held.status == "ok" and held.verdict == "undecided"],
+        failed=[name for name, held in state.tasks.items() if held.status == "failed"],
+        skipped=[name for name, held in state.tasks.items() if held.status == "skipped"],
+        spent=Spent(
+            calls=spend.calls,
+            seconds=state.t_ms / 1000,
+            tokens=spend.tokens if spend.tokens_known else None,
+            cost_usd=spend.microusd / 1_000_000 if spend.cost_known else None,
+        ),
+        error=state.error,
+        entries=[state.started_seq, state.last_seq],
+        next=_next(state.run, word, state.phase),
+        checkpoint=checkpoint,
+        request=state.request[:_REQUEST_CHARS],
+    )
+
+
+def _task_view(state: RunState, held: TaskState, run_word: str) -> TaskView:
+    word = _STATES[held.status]
+    if word in ("pending", "running") and run_word == "cancelled":
+        word = "cancelled"
+    elif word == "running" and any(item.task == held.plan.id and item.type == "host" for item in state.open.values()):
+        word = "waiting"
+    return TaskView(
+        id=held.plan.id,
+        lane=held.plan.lane,
+        state=word,
+        instruction=held.plan.instruction,
+        depends_on=[edge.id for edge in held.plan.depends_on],
+        wave=held.wave,
+        attempts=held.calls,
+        verdict=held.verdict,
+        error=held.error or (held.because or None),
+        executor=held.executor,
+        served=held.served,
+        reason=held.reason,
+    )
+
+
+def _text(store: Store, ref: BodyRef | None) -> str | None:
+    body = store.body(ref.commit) if ref is not None else None
+    return None if body is None else body.data.decode("utf-8", "replace")
+
+
+def _next(run: RunId, word: str, phase: str) -> Next | None:
+    match word:
+        case "running":
+            return Next(tool="run", arguments={"run_id": run, "wait_s": 45})
+        case "interrupted":
+            return Next(tool="run_control", arguments={"run_id": run, "action": "resume"})
+        case "waiting" if phase == "rest":
+            return Next(tool="submit", arguments={"run_id": run})
+        case "waiting":
+            return Next(tool="work", arguments={"action": "next", "run_id": run})
+        case _:
+            return None

@@ -1,0 +1,89 @@
+"""Verify level 4: every recorded decision, derived again from the entries before it.
+
+The state before a decision is folded from the run's entries; ``decide`` must give that very entry: kind, actor, data,
+parents, and bodies that match their commitments. ``t_ms`` is time, not a decision, and is not compared.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from forum_mcp.engine.folding import entry_bodies
+from forum_mcp.ledger.entry import Draft, Entry, NewBody, RunId
+from forum_mcp.ledger.finding import Finding
+from forum_mcp.ledger.kinds import KINDS
+from forum_mcp.rules.next import VERSIONS, decide
+from forum_mcp.rules.run import RunState
+from forum_mcp.rules.state import evolve
+from forum_mcp.stores.base import Store
+
+__all__ = ["findings"]
+
+_PAGE = 256
+
+
+def findings(store: Store) -> tuple[list[Finding], dict[str, int]]:
+    """Return the decisions that the record does not give again, and counts.
+
+    Counts: ``decisions`` derived, ``rules-not-available`` (made by versions not shipped any more) and
+    ``not-rederivable`` (they rest on a body that is gone); the last two are not findings.
+    """
+    found: list[Finding] = []
+    counts = {"decisions": 0, "rules-not-available": 0, "not-rederivable": 0}
+    before: int | None = None
+    while rows := store.runs(_PAGE, before):
+        for row in rows:
+            _run(store, row.run, found, counts)
+        before = rows[-1].first_seq
+    found.sort(key=lambda each: each.seq if each.seq is not None else -1)
+    return found, counts
+
+
+def _run(store: Store, run: RunId, found: list[Finding], counts: dict[str, int]) -> None:
+    state = RunState(run)
+    for stored in store.run_entries(run):
+        entry = stored.entry
+        kind = KINDS.get(entry.kind)
+        if kind is not None and kind.role == "decision":
+            if state.rules != VERSIONS:
+                counts["rules-not-available"] += 1
+            elif state.incomplete:
+                counts["not-rederivable"] += 1
+            else:
+                counts["decisions"] += 1
+                problem = _compare(store, decide(state), entry)
+                if problem is not None:
+                    found.append(Finding("decision", entry.seq, None, *problem))
+        state = evolve(state, entry, entry_bodies(store, entry))
+
+
+def _compare(store: Store, draft: Draft | None, entry: Entry) -> tuple[str, str] | None:
+    """Return (expected, found) where the entry is not the decision that follows, else None."""
+    if draft is None:
+        return "no decision", entry.kind
+    if draft.kind != entry.kind:
+        return draft.kind, entry.kind
+    if draft.actor != entry.actor:
+        return f"actor {draft.actor}", f"actor {entry.actor}"
+    if list(draft.parents) != entry.parents:
+        return f"parents {list(draft.parents)}", f"parents {entry.parents}"
+    recorded = {key: value for key, value in entry.data.items() if key != "t_ms"}
+    if dict(draft.data) != recorded:
+        return f"data {_short(draft.data)}", f"data {_short(recorded)}"
+    if set(draft.bodies) != set(entry.bodies):
+        return f"bodies {sorted(draft.bodies)}", f"bodies {sorted(entry.bodies)}"
+    for name, body in draft.bodies.items():
+        ref = entry.bodies[name]
+        if not isinstance(body, NewBody):
+            if body != ref:
+                return f"body {name} {body.commit}", f"body {name} {ref.commit}"
+            continue
+        held = store.body(ref.commit)
+        if held is not None and (held.type, held.data) != (body.type, body.data):
+            return f"another {name} of {len(body.data)} bytes", f"{name} of {len(held.data)} bytes"
+    return None
+
+
+def _short(data: Mapping[str, object]) -> str:
+    text = msgspec.json.encode(data, order="sorted").decode()
+    return text if len(text) <= 300 else text[:297] + "..."

@@ -1,0 +1,69 @@
+"""What a caller asks for, checked before anything is recorded."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from forum_mcp.configs.settings import LimitSettings
+from forum_mcp.errors import PlanRefused, RequestRefused
+from forum_mcp.ledger.kinds.base import Amounts
+from forum_mcp.rules import plan as plans
+from forum_mcp.rules.policy import Policy
+from forum_mcp.rules.roster import Roster
+
+__all__ = ["REQUEST_CHARS", "checked_plan", "checked_request", "limits_of"]
+
+REQUEST_CHARS: Final = 100_000
+"""Longest request, characters."""
+
+
+def checked_request(request: str | None) -> str:
+    """Return the request.
+
+    Raises:
+        RequestRefused: it is missing, blank, too long, or holds a lone surrogate.
+    """
+    if request is None or not request.strip():
+        raise RequestRefused("the request is empty; say in a sentence what is to be done")
+    if len(request) > REQUEST_CHARS:
+        raise RequestRefused(
+            f"the request has {len(request)} characters; at most {REQUEST_CHARS} are taken: put long material in a file"
+        )
+    try:
+        request.encode()
+    except UnicodeEncodeError as error:
+        raise RequestRefused(
+            f"the request holds a lone surrogate at character {error.start}; send valid Unicode text"
+        ) from None
+    return request
+
+
+def checked_plan(plan: Mapping[str, object], roster: Roster, policy: Policy) -> tuple[bytes, str]:
+    """Return the bytes of a caller's plan and, for a caller that gave no request, its instructions as one text.
+
+    Raises:
+        PlanRefused: it is not a valid DAG of permitted lanes.
+    """
+    reply = plans.read(dict(plan))
+    plans.accept(reply, roster, policy)
+    try:
+        encoded = msgspec.json.encode(dict(plan), order="sorted")
+    except (UnicodeEncodeError, msgspec.MsgspecError) as error:
+        raise PlanRefused(f"the plan cannot be recorded: {error}; use valid Unicode text and JSON values") from None
+    return encoded, "\n".join(task.instruction for task in reply.tasks)[:REQUEST_CHARS]
+
+
+def limits_of(ceiling: LimitSettings, *, max_calls: int | None, max_seconds: float | None) -> Amounts:
+    """Return the limits of a run: the operator's, lowered by the request's.
+
+    Raises:
+        RequestRefused: a limit is not above zero.
+    """
+    for name, value in (("max_calls", max_calls), ("max_seconds", max_seconds)):
+        if value is not None and not value > 0:
+            raise RequestRefused(f"{name} is {value}; give a number above 0")
+    seconds = ceiling.seconds if max_seconds is None else min(ceiling.seconds, max_seconds)
+    return Amounts(
+        calls=ceiling.calls if max_calls is None else min(ceiling.calls, max_calls), ms=max(1, round(seconds * 1000))
+    )

@@ -1,0 +1,127 @@
+"""Work for the calling assistant: handing items out, and taking back what came of them."""
+
+from typing import Final
+
+import msgspec
+
+from forum_mcp.engine.clock import Clock
+from forum_mcp.engine.keeping import Keeper
+from forum_mcp.engine.outcomes import Event, host_outcome, open_call
+from forum_mcp.engine.views import WorkItem
+from forum_mcp.errors import AttemptClosed, NotFound, RequestRefused
+from forum_mcp.ledger.entry import Draft, Entry, RunId
+from forum_mcp.rules.run import OpenCall, RunState
+
+__all__ = ["LEASE_S", "WorkDesk"]
+
+LEASE_S: Final = 900
+"""How long an item is kept for the assistant that took it, seconds."""
+
+_RUNS_LOOKED_AT: Final = 20
+_RESULT_CHARS: Final = 1_000_000
+
+
+class WorkDesk:
+    """Where assistants take items and hand them back."""
+
+    def __init__(self, keeper: Keeper, clock: Clock) -> None:
+        self._keeper = keeper
+        self._clock = clock
+
+    async def hand_out(self, run: RunId | None, limit: int, client: str) -> list[WorkItem]:
+        """Return at most ``limit`` items on offer, each now taken by ``client``.
+
+        Raises:
+            NotFound: there is no such run.
+        """
+        items: list[WorkItem] = []
+        for each in [run] if run is not None else self._runs():
+            for seq in self._on_offer(self._keeper.state(each)):
+                if len(items) == limit:
+                    return items
+                if await self._take(each, seq, client):
+                    items.append(self._item(seq))
+        return items
+
+    async def take_back(self, item: int, client: str, *, result: str | None, reason: str | None) -> RunId:
+        """Record what came of an item and return its run.
+
+        Raises:
+            NotFound: there is no such item.
+            RequestRefused: the result is larger than an item may be.
+            AttemptClosed: the item has its outcome, or its run is over.
+        """
+        entry = self._entry(item)
+        if len(result or "") > _RESULT_CHARS:
+            raise RequestRefused(
+                f"the result of item {item} has {len(result or '')} characters; hand back at most {_RESULT_CHARS}"
+            )
+        assert entry.run is not None
+        await self._keeper.report(entry.run, *host_outcome(item, client, result=result, reason=reason))
+        return entry.run
+
+    def _runs(self) -> list[RunId]:
+        held = [each.folded.run for each in self._keeper.held_runs()]
+        stored = [row.run for row in self._keeper.ledger.store.runs(_RUNS_LOOKED_AT)]
+        return [*held, *(run for run in reversed(stored) if run not in held)]
+
+    def _on_offer(self, state: RunState) -> list[int]:
+        now_us = self._clock.now_us()
+        return [seq for seq, item in state.open.items() if _free(item, now_us)]
+
+    async def _take(self, run: RunId, seq: int, client: str) -> bool:
+        now_us = self._clock.now_us()
+        actor = f"host:{client}"[:200]
+
+        def expired(state: RunState) -> Draft:
+            item = open_call(state, seq)
+            return Draft("work.expired", "engine", {"call": seq}, {}, (item.taken_seq,))
+
+        def taken(state: RunState) -> Draft:
+            item = open_call(state, seq)
+            if not _free(item, now_us):
+                raise AttemptClosed(f"item {seq} was taken by {item.taken_by} in the meantime; ask for the next item")
+            data = {"call": seq, "lease_until_us": now_us + LEASE_S * 1_000_000}
+            return Draft("work.taken", actor, data, {}, (max(item.offered_seq, state.last_seq if renewed else -1),))
+
+        renewed = self._keeper.state(run).open[seq].taken_seq >= 0
+        events: tuple[Event, ...] = (expired, taken) if renewed else (taken,)
+        held = self._keeper.held(run)
+        try:
+            await (held.step(*events) if held is not None else self._keeper.append(run, *events))
+        except AttemptClosed:
+            return False
+        return True
+
+    def _entry(self, item: int) -> Entry:
+        if 0 <= item < self._keeper.ledger.store.size():
+            entry = self._keeper.ledger.store.entry(item).entry
+            if entry.kind == "call.started" and entry.data.get("type") == "host":
+                return entry
+        raise NotFound(f"work item {item} does not exist; ask for items with work(action='next')")
+
+    def _item(self, seq: int) -> WorkItem:
+        entry = self._entry(seq)
+        assert entry.run is not None
+        held = self._keeper.state(entry.run).tasks.get(str(entry.data.get("task")))
+        schema = self._body(entry, "schema")
+        return WorkItem(
+            item=seq,
+            run_id=entry.run,
+            purpose=str(entry.data["purpose"]),
+            task=held.plan.id if held is not None else None,
+            lane=held.plan.lane if held is not None else None,
+            instructions=self._body(entry, "system").decode(),
+            prompt=self._body(entry, "prompt").decode(),
+            schema=msgspec.json.decode(schema, type=dict[str, object]) if schema else None,
+            lease_seconds=LEASE_S,
+        )
+
+    def _body(self, entry: Entry, name: str) -> bytes:
+        ref = entry.bodies.get(name)
+        body = self._keeper.ledger.store.body(ref.commit) if ref is not None else None
+        return b"" if body is None else body.data
+
+
+def _free(item: OpenCall, now_us: int) -> bool:
+    return item.type == "host" and item.offered_seq >= 0 and (item.taken_seq < 0 or item.lease_until_us <= now_us)
