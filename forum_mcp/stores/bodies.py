@@ -14,6 +14,7 @@ from typing import Final
 import zstandard
 
 from forum_mcp.ledger.entry import Body
+from forum_mcp.ledger.members import is_hash
 
 __all__ = ["BODY_MAX_BYTES", "BodyTable", "pack", "unpack"]
 
@@ -85,6 +86,8 @@ class BodyTable:
 
     def holds(self, commit: str, size: int, media_type: str) -> bool:
         """Tell whether a body with that commitment, size and type is here; its bytes are not read."""
+        if not is_hash(commit):
+            return False
         row = self._connection.execute(
             'SELECT size, type FROM bodies WHERE "commit" = ?', (bytes.fromhex(commit),)
         ).fetchone()
@@ -102,12 +105,10 @@ class BodyTable:
 
     def get(self, commit: str) -> Body | None:
         """Return a body, or None when it is not here or does not unpack."""
-        try:
-            wanted = bytes.fromhex(commit)
-        except ValueError:
+        if not is_hash(commit):
             return None
         row = self._connection.execute(
-            'SELECT type, salt, size, codec, data FROM bodies WHERE "commit" = ?', (wanted,)
+            'SELECT type, salt, size, codec, data FROM bodies WHERE "commit" = ?', (bytes.fromhex(commit),)
         ).fetchone()
         if row is None:
             return None

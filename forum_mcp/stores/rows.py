@@ -11,6 +11,7 @@ from forum_mcp.ledger.entry import RunId, decode
 from forum_mcp.stores.base import Lease, RunRow, Stored
 
 __all__ = [
+    "bounded",
     "drop_lease",
     "entry",
     "head",
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 _PAGE: Final = 512
+_INTEGER_MAX: Final = 2**62
 _CUSTODY: Final = ("checkpoint.signed", "key.rotated")
 
 
@@ -46,21 +48,21 @@ def insert(
 
 def entry(connection: sqlite3.Connection, seq: int) -> Stored | None:
     """Return one entry, or None."""
-    row = connection.execute("SELECT raw, leaf FROM entries WHERE seq = ?", (seq,)).fetchone()
+    row = connection.execute("SELECT raw, leaf FROM entries WHERE seq = ?", (bounded(seq),)).fetchone()
     return None if row is None else _stored(seq, row[0], row[1])
 
 
 def run_entries(connection: sqlite3.Connection, run: RunId, after: int) -> list[Stored]:
     """Return the run's entries with seq > after, oldest first."""
     found = connection.execute(
-        "SELECT seq, raw, leaf FROM entries WHERE run = ? AND seq > ? ORDER BY seq", (run, after)
+        "SELECT seq, raw, leaf FROM entries WHERE run = ? AND seq > ? ORDER BY seq", (_name(run), bounded(after))
     ).fetchall()
     return [_stored(seq, raw, leaf) for seq, raw, leaf in found]
 
 
 def newest(connection: sqlite3.Connection, run: RunId) -> int | None:
     """Return the seq of the run's newest entry, or None."""
-    (seq,) = connection.execute("SELECT max(seq) FROM entries WHERE run = ?", (run,)).fetchone()
+    (seq,) = connection.execute("SELECT max(seq) FROM entries WHERE run = ?", (_name(run),)).fetchone()
     return None if seq is None else int(seq)
 
 
@@ -86,14 +88,14 @@ def runs(connection: sqlite3.Connection, limit: int, before: int | None) -> list
     found = connection.execute(
         "SELECT run, seq FROM entries WHERE kind = 'run.started' AND run IS NOT NULL AND seq < ? "
         "ORDER BY seq DESC LIMIT ?",
-        (2**62 if before is None else before, limit),
+        (_INTEGER_MAX if before is None else bounded(before), bounded(limit)),
     ).fetchall()
     return [RunRow(run, seq) for run, seq in found]
 
 
 def scan(connection: sqlite3.Connection, start: int, stop: int | None) -> Iterator[tuple[int, bytes]]:
     """Yield (seq, exact bytes) for start <= seq < stop, ascending, a page at a time."""
-    last, end = start - 1, 2**62 if stop is None else stop
+    last, end = bounded(start) - 1, _INTEGER_MAX if stop is None else bounded(stop)
     while True:
         found = connection.execute(
             "SELECT seq, CAST(raw AS BLOB) FROM entries WHERE seq > ? AND seq < ? ORDER BY seq LIMIT ?",
@@ -110,7 +112,7 @@ def scan(connection: sqlite3.Connection, start: int, stop: int | None) -> Iterat
 
 def lease(connection: sqlite3.Connection, run: RunId) -> Lease | None:
     """Return the run's lease, or None."""
-    row = connection.execute("SELECT holder, fence, expires_us FROM leases WHERE run = ?", (run,)).fetchone()
+    row = connection.execute("SELECT holder, fence, expires_us FROM leases WHERE run = ?", (_name(run),)).fetchone()
     return None if row is None else Lease(run, *row)
 
 
@@ -126,6 +128,16 @@ def set_lease(connection: sqlite3.Connection, lease: Lease) -> None:
 def drop_lease(connection: sqlite3.Connection, run: RunId, fence: int) -> None:
     """Expire the lease if ``fence`` is still the one given."""
     connection.execute("UPDATE leases SET expires_us = 0 WHERE run = ? AND fence = ?", (run, fence))
+
+
+def bounded(number: int) -> int:
+    """Return the number, or the nearest that SQLite can hold: any integer may be asked for, none is an error."""
+    return max(-_INTEGER_MAX, min(number, _INTEGER_MAX))
+
+
+def _name(run: str) -> str:
+    # A lone surrogate cannot be bound as a parameter, and no run is called that.
+    return run if run.isascii() else ""
 
 
 def _stored(seq: int, raw: bytes, leaf: bytes) -> Stored:

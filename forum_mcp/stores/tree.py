@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from forum_mcp.ledger.merkle import completed_nodes, node_hash
+from forum_mcp.stores.rows import bounded
 
 __all__ = ["extend", "newest_nodes_fault", "read_node", "scan_inner", "scan_nodes"]
 
@@ -41,9 +42,11 @@ def extend(connection: sqlite3.Connection, seq: int, leaf: bytes, previous: byte
 def read_node(connection: sqlite3.Connection, level: int, index: int) -> bytes | None:
     """Return the 32-byte hash of a stored node or leaf, or None when there is none."""
     if level == 0:
-        row = connection.execute("SELECT leaf FROM entries WHERE seq = ?", (index,)).fetchone()
+        row = connection.execute("SELECT leaf FROM entries WHERE seq = ?", (bounded(index),)).fetchone()
     else:
-        row = connection.execute("SELECT hash FROM nodes WHERE level = ? AND idx = ?", (level, index)).fetchone()
+        row = connection.execute(
+            "SELECT hash FROM nodes WHERE level = ? AND idx = ?", (bounded(level), bounded(index))
+        ).fetchone()
     return None if row is None else bytes(row[0])
 
 
