@@ -7,8 +7,9 @@ model a lane deserves when several are configured: ``small``, ``medium`` or ``la
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
-from typing import Final, Literal, get_args
+from typing import Final, Literal, Self, get_args
 
 import msgspec
 
@@ -17,7 +18,7 @@ from forum_mcp.rules.stopwords import STOP
 from forum_mcp.rules.words import fold, split_words
 
 __all__ = [
-    "FALLBACK", "LANES_MAX", "LANE_NAME", "TIERS", "Lane", "Roster", "Tier", "from_json", "lane_fault",
+    "FALLBACK", "LANES_MAX", "LANE_NAME", "TIERS", "Lane", "Roster", "Tier", "lane_fault",
 ]  # fmt: skip
 
 FALLBACK: Final = "general"
@@ -79,6 +80,16 @@ class Roster:
             for lane in self.lanes.values()
         }
         return _ENCODER.encode(_RosterJson(self.fallback, lanes, 1))
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Self:
+        """Return the roster of recorded bytes.
+
+        Raises:
+            RosterRefused: not a roster as ``to_json`` writes it.
+        """
+        roster = _decode(data)
+        return roster if isinstance(roster, cls) else cls(roster.lanes, roster.fallback)
 
 
 class _LaneJson(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -154,23 +165,20 @@ def _quoted(text: str) -> str:
     return repr(text if len(text) <= 60 else text[:57] + "...")
 
 
-def from_json(data: bytes) -> Roster:
-    """Return the roster of recorded bytes.
-
-    Raises:
-        RosterRefused: not a roster as ``Roster.to_json`` writes it.
-    """
+@lru_cache(maxsize=16)
+def _decode(data: bytes) -> Roster:
+    # Cached because every run of a ledger carries the same bytes, and so that its router finds the compiled roster
+    # by identity. Shape only is checked: what a later version refuses to load must still route as it once did.
     try:
         decoded = _DECODER.decode(data)
     except (msgspec.DecodeError, RecursionError) as fault:
         raise RosterRefused(f"recorded roster: {fault}") from fault
-    lanes = {
-        name: Lane(name, lane.category, lane.description, lane.keywords, lane.tier, lane.examples, lane.strong)
-        for name, lane in decoded.lanes.items()
-    }
-    if decoded.fallback not in lanes:
+    if decoded.fallback not in decoded.lanes:
         raise RosterRefused(f"recorded roster: the fallback lane {_quoted(decoded.fallback)} is not among its lanes")
-    for lane in lanes.values():
-        if problem := lane_fault(lane, decoded.fallback):
-            raise RosterRefused(f"recorded roster: lane {_quoted(lane.name)}: {problem[0]} {problem[1]}")
-    return Roster(lanes, decoded.fallback)
+    return Roster(
+        {
+            name: Lane(name, lane.category, lane.description, lane.keywords, lane.tier, lane.examples, lane.strong)
+            for name, lane in decoded.lanes.items()
+        },
+        decoded.fallback,
+    )

@@ -22,9 +22,9 @@ from difflib import get_close_matches
 from typing import Final, NoReturn, cast
 
 from forum_mcp.errors import RosterRefused
-from forum_mcp.rules.lanes import FALLBACK, LANES_MAX, TIERS, Lane, Roster, Tier, from_json, lane_fault
+from forum_mcp.rules.lanes import FALLBACK, LANES_MAX, TIERS, Lane, Roster, Tier, lane_fault
 
-__all__ = ["FALLBACK", "TEXT_MAX", "TIERS", "VERSION", "Lane", "Roster", "from_json", "parse"]
+__all__ = ["FALLBACK", "TEXT_MAX", "TIERS", "VERSION", "Lane", "Roster", "parse"]
 
 VERSION: Final = 1
 
