@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 from forum_mcp.errors import LedgerError, LedgerReadOnly, LedgerUnreadable
 
-__all__ = ["LOCK_TIMEOUT_S", "begin_immediate", "connect", "is_poison", "refusal", "translated"]
+__all__ = ["LOCK_TIMEOUT_S", "UNREADABLE", "begin_immediate", "connect", "is_poison", "refusal", "translated"]
 
 LOCK_TIMEOUT_S: Final = 60.0
 _BUSY_TIMEOUT_MS: Final = 20
@@ -26,6 +26,9 @@ _PAUSE_MAX_S: Final = 0.02
 _PRIMARY: Final = 0xFF
 _BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+# What reading a damaged file may raise: the driver decodes SQLite's own error messages, which quote damaged bytes.
+UNREADABLE: Final = (sqlite3.Error, UnicodeDecodeError, LedgerUnreadable)
 
 Mode = Literal["rw", "ro", "immutable", "memory"]
 
@@ -125,6 +128,10 @@ def translated() -> Generator[None]:
         yield
     except sqlite3.Error as error:
         raise refusal(error) from error
+    except UnicodeDecodeError as error:
+        raise LedgerUnreadable(
+            f"the ledger is damaged (not UTF-8: {error.reason}); run `forum-mcp ledger verify` to see where"
+        ) from error
 
 
 def _code(error: sqlite3.Error) -> int:

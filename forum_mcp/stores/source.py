@@ -13,12 +13,12 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from forum_mcp.errors import LedgerUnreadable
 from forum_mcp.ledger.entry import decode, leaf_hash
 from forum_mcp.ledger.verify import Source, SourceFault
 from forum_mcp.ledger.verify.source import RawBody, RawEntry, RawNode
 from forum_mcp.stores import rows, tree
 from forum_mcp.stores.bodies import BodyTable
+from forum_mcp.stores.connection import UNREADABLE
 from forum_mcp.stores.opening import read_header, reading
 from forum_mcp.stores.schema import USER_VERSION, header_fault, read_meta, schema_fault
 
@@ -61,7 +61,7 @@ class SqliteSource(Source):
         """The id in ``meta``, or None when it cannot be read."""
         try:
             return read_meta(self._connection, "ledger").decode("ascii", "replace")
-        except (sqlite3.Error, LedgerUnreadable):
+        except UNREADABLE:
             return None
 
     @property
@@ -80,7 +80,7 @@ class SqliteSource(Source):
             for seq, raw in rows.scan(self._connection, -(2**62), None):
                 self._reached = seq
                 yield seq, raw
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             raise SourceFault(self._reached + 1, f"no entry can be read from here on: {error}") from error
 
     def bodies(self) -> Iterator[RawBody | SourceFault]:
@@ -99,7 +99,7 @@ class SqliteSource(Source):
         try:
             key = read_meta(self._connection, "index_key")
             yield from BodyTable(self._connection, key).index_faults()
-        except (sqlite3.Error, LedgerUnreadable):
+        except UNREADABLE:
             # The same damage is a fault of ``bodies`` or ``nodes``; here only the names of bodies are asked
             # for.
             return
@@ -146,7 +146,7 @@ def open_source(path: Path, *, vkeys: Sequence[str] = ()) -> Generator[Source]:
     fault = header_fault(read_header(path))
     try:
         connection = reading(path)
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         yield UnreadableSource(fault or f"the file cannot be opened as a database: {error}")
         return
     try:
@@ -160,7 +160,7 @@ def _source(connection: sqlite3.Connection, faults: tuple[str, ...], vkeys: Sequ
         connection.execute("BEGIN")
         schema = schema_fault(connection)
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         return UnreadableSource(f"the tables cannot be read: {error}")
     if schema is not None:
         newer = f" (the file has table version {version})" if version > USER_VERSION else ""
@@ -173,5 +173,5 @@ def _source(connection: sqlite3.Connection, faults: tuple[str, ...], vkeys: Sequ
 def _faulting(read: Callable[[], Iterator[T]], what: str) -> Iterator[T | SourceFault]:
     try:
         yield from read()
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         yield SourceFault(None, f"{what} cannot be read further: {error}")

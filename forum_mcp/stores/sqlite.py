@@ -135,17 +135,18 @@ class SqliteStore:
     @contextmanager
     def snapshot(self) -> Generator[None]:
         """Hold one consistent read view; nested use shares the outermost one."""
-        with self._lock, self._reading() as reader:
-            pinned = self._views == 0 and reader is not self._writer
-            if pinned:
-                reader.execute("BEGIN")
-                rows.head(reader)
+        with self._lock:
+            with self._reading() as reader:
+                pinned = self._views == 0 and reader is not self._writer
+                if pinned:
+                    reader.execute("BEGIN")
+                    rows.head(reader)
             self._views += 1
             try:
                 yield
             finally:
                 self._views -= 1
-                if pinned and reader.in_transaction:
+                if pinned and not self._closed and reader.in_transaction:
                     reader.execute("ROLLBACK")
 
     @contextmanager
