@@ -44,7 +44,8 @@ second secondly then third to want we will would you
 """
 
 _BACKWARD: Final = """
-conclusion conclusions everything findings it its outcome recommendation result results summary that them these they this those
+conclusion conclusions everything findings it its outcome recommendation result results summary that them
+these they this those
 """
 
 IMPERATIVES: Final = frozenset((_CLEAR + _AMBIGUOUS).split())
