@@ -69,11 +69,7 @@ def _scalar_fault(item: object) -> str | None:
     if isinstance(item, str):
         return None if _is_text(item) else f"is the string {_shown(item)}, which holds a lone surrogate"
     if isinstance(item, int):
-        return (
-            None
-            if -INTEGER_MAX <= item <= INTEGER_MAX
-            else "is an integer beyond 2^53 - 1; write it as a string"
-        )
+        return None if -INTEGER_MAX <= item <= INTEGER_MAX else "is an integer beyond 2^53 - 1; write it as a string"
     if isinstance(item, float):
         return f"is the float {item!r}; write it as an integer of a smaller unit"
     return f"is a {type(item).__name__}, which JSON does not have"
@@ -87,9 +83,7 @@ def _prepare(value: object) -> object:
         return msgspec.Raw(_number(value))
     if isinstance(value, int):
         if not -INTEGER_MAX <= value <= INTEGER_MAX:
-            raise ValueError(
-                "an integer beyond 2^53 - 1 is refused: its value would not survive another JSON reader"
-            )
+            raise ValueError("an integer beyond 2^53 - 1 is refused: its value would not survive another JSON reader")
         return int(value)
     if isinstance(value, list | tuple):
         return [_prepare(item) for item in cast("Sequence[object]", value)]

@@ -43,14 +43,10 @@ def parse(text: str) -> Checkpoint:
     """
     lines = text.split("\n")
     if len(lines) < 4 or lines[-1] or not all(lines[:-1]):
-        raise NoteError(
-            "not a checkpoint: expected origin, size and root on three lines, each ended by a newline"
-        )
+        raise NoteError("not a checkpoint: expected origin, size and root on three lines, each ended by a newline")
     origin, size, encoded = lines[:3]
     if not _SIZE.fullmatch(size):
-        raise NoteError(
-            f"checkpoint size {size[:40]!r} is refused: expected a decimal number without leading zeros"
-        )
+        raise NoteError(f"checkpoint size {size[:40]!r} is refused: expected a decimal number without leading zeros")
     root = b64decode(encoded) if _ROOT.fullmatch(encoded) else b""
     if len(root) != 32 or b64encode(root).decode() != encoded:
         raise NoteError(f"checkpoint root {encoded[:60]!r} is refused: expected 32 bytes in base64")

@@ -138,7 +138,7 @@ class ExportSource(Source):
             rank = _ORDER.index(type(line))
             if rank < stage or (rank == 0 and number > 1):
                 yield SourceFault(None, f"line {number}: {_name(line)} line after {_name_of(stage)} lines")
-            stage = max(stage, rank)
+            stage = rank
             if isinstance(line, _EntryLine):
                 yield position, line.bytes.encode()
                 position += 1

@@ -123,9 +123,7 @@ def consistency_proof(old_size: int, new_size: int, node: NodeReader) -> list[by
         ValueError: sizes out of order, or from 0 to more (every tree extends the empty one).
     """
     if not 0 <= old_size <= new_size or (old_size == 0 and new_size > 0):
-        raise ValueError(
-            f"no consistency proof from size {old_size} to {new_size}: expected 0 < old size <= new size"
-        )
+        raise ValueError(f"no consistency proof from size {old_size} to {new_size}: expected 0 < old size <= new size")
     siblings: list[bytes] = []
     start, old, new = 0, old_size, new_size
     while old != new:
@@ -164,9 +162,7 @@ def verify_inclusion(index: int, size: int, leaf_hash: bytes, proof: Sequence[by
     return last == 0 and computed == root
 
 
-def verify_consistency(
-    old_size: int, new_size: int, proof: Sequence[bytes], old_root: bytes, new_root: bytes
-) -> bool:
+def verify_consistency(old_size: int, new_size: int, proof: Sequence[bytes], old_root: bytes, new_root: bytes) -> bool:
     """State whether the tree under ``new_root`` extends the one under ``old_root`` (RFC 9162 2.1.4.2).
 
     Equal sizes need an empty proof and equal roots (the empty root for 0 and 0); from 0 to more is False.

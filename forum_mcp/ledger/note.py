@@ -79,9 +79,7 @@ class Signer:
         """The verifier key, C2SP text form."""
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-        return vkey(
-            self.name, Ed25519PrivateKey.from_private_bytes(self.seed).public_key().public_bytes_raw()
-        )
+        return vkey(self.name, Ed25519PrivateKey.from_private_bytes(self.seed).public_key().public_bytes_raw())
 
 
 def vkey(name: str, public_key: bytes) -> str:
@@ -134,9 +132,7 @@ def parse(text: str) -> Note:
         )
     signature_lines = lines[:-1].split("\n")
     if len(signature_lines) > _MAX_SIGNATURES:
-        raise NoteError(
-            f"a note with {len(signature_lines)} signatures is refused: expected at most {_MAX_SIGNATURES}"
-        )
+        raise NoteError(f"a note with {len(signature_lines)} signatures is refused: expected at most {_MAX_SIGNATURES}")
     return Note(body + "\n", tuple(map(_parse_signature, signature_lines)))
 
 
@@ -155,9 +151,7 @@ def verify(text: str, vkeys: Sequence[str] | str) -> Note:
     for given in [vkeys] if isinstance(vkeys, str) else vkeys:
         key = parse_vkey(given)
         if known.setdefault((key.name, key.key_id), key) != key:
-            raise NoteError(
-                f"two different verifier keys share name {key.name!r} and key id {key.key_id.hex()}"
-            )
+            raise NoteError(f"two different verifier keys share name {key.name!r} and key id {key.key_id.hex()}")
     signed = note.text.encode()
     checked: list[NoteSignature] = []
     for line in note.signatures:
@@ -224,17 +218,13 @@ def _key_id(name: str, public_key: bytes) -> bytes:
 def _check_name(name: str) -> None:
     _check_characters(name)
     if not name or "+" in name or any(character.isspace() for character in name):
-        raise NoteError(
-            f"key name {name[:200]!r} is refused: expected characters other than spaces and plus signs"
-        )
+        raise NoteError(f"key name {name[:200]!r} is refused: expected characters other than spaces and plus signs")
 
 
 def _check_characters(text: str) -> None:
     for character in text:
         if (character < " " and character != "\n") or "\ud800" <= character <= "\udfff":
-            raise NoteError(
-                f"a note may not hold {character!a}: no control character but newline, no lone surrogate"
-            )
+            raise NoteError(f"a note may not hold {character!a}: no control character but newline, no lone surrogate")
 
 
 def _unbase64(text: str) -> bytes | None:
