@@ -18,10 +18,10 @@ from forum_mcp.stores.connection import connect, translated
 from forum_mcp.stores.schema import USER_VERSION, create_tables, header_fault, read_meta, schema_fault
 from forum_mcp.stores.transaction import SqliteTransaction
 
-__all__ = ["Opened", "check_head", "create_file", "fill", "open_file", "reading"]
+__all__ = ["INDEX_KEY_BYTES", "Opened", "check_head", "create_file", "fill", "open_file", "reading"]
 
 _HEADER_BYTES = 100
-_INDEX_KEY_BYTES = 32
+INDEX_KEY_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def fill(
     entropy: Callable[[int], bytes],
 ) -> Opened:
     """Make an empty database a ledger with its entry 0, in one transaction."""
-    index_key = entropy(_INDEX_KEY_BYTES)
+    index_key = entropy(INDEX_KEY_BYTES)
     connection.execute("BEGIN IMMEDIATE")
     create_tables(connection)
     connection.executemany(

@@ -14,12 +14,13 @@ from typing import Final, TypeVar
 import msgspec
 
 from forum_mcp.ledger.entry import decode, leaf_hash
+from forum_mcp.ledger.members import is_ledger_id
 from forum_mcp.ledger.verify import Source, SourceFault
 from forum_mcp.ledger.verify.source import RawBody, RawEntry, RawNode
 from forum_mcp.stores import rows, tree
 from forum_mcp.stores.bodies import BodyTable
 from forum_mcp.stores.connection import UNREADABLE
-from forum_mcp.stores.opening import read_header, reading
+from forum_mcp.stores.opening import INDEX_KEY_BYTES, read_header, reading
 from forum_mcp.stores.schema import USER_VERSION, header_fault, read_meta, schema_fault
 
 __all__ = ["SqliteSource", "UnreadableSource", "open_source"]
@@ -91,6 +92,7 @@ class SqliteSource(Source):
         """Yield the stored inner nodes, then what else of the file disagrees with its entries."""
         yield from _faulting(lambda: tree.scan_inner(self._connection), "the tree nodes")
         yield from (SourceFault(None, fault) for fault in self._faults)
+        yield from _faulting(self._meta_faults, "the table 'meta'")
         yield from _faulting(self._column_faults, "the columns of entries")
         yield from _faulting(self._file_faults, "the file")
 
@@ -103,6 +105,14 @@ class SqliteSource(Source):
             # The same damage is a fault of ``bodies`` or ``nodes``; here only the names of bodies are asked
             # for.
             return
+
+    def _meta_faults(self) -> Iterator[SourceFault]:
+        ledger = read_meta(self._connection, "ledger").decode("ascii", "replace")
+        if not is_ledger_id(ledger):
+            yield SourceFault(None, f"the ledger id in 'meta' is {ledger[:64]!a}")
+        length = len(read_meta(self._connection, "index_key"))
+        if length != INDEX_KEY_BYTES:
+            yield SourceFault(None, f"the index key in 'meta' has {length} bytes, expected {INDEX_KEY_BYTES}")
 
     def _column_faults(self) -> Iterator[SourceFault]:
         last = -(2**62)
