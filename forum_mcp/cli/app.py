@@ -2,7 +2,7 @@
 
 import os
 import sys
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, Final, NoReturn, cast
 
 import typer
 
@@ -73,10 +73,10 @@ def main() -> None:
 
 def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """Return the one error inside nested groups, or the group: a task group wraps what its body raised."""
-    found: BaseException = group
-    while isinstance(found, BaseExceptionGroup) and len(found.exceptions) == 1:
-        found = found.exceptions[0]
-    return found
+    if len(group.exceptions) != 1:
+        return group
+    inner = group.exceptions[0]
+    return _only(cast("BaseExceptionGroup[BaseException]", inner)) if isinstance(inner, BaseExceptionGroup) else inner
 
 
 def _end(error: BaseException) -> NoReturn:

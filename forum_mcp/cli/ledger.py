@@ -1,7 +1,7 @@
 """``forum-mcp ledger``: verify, read and export the record. Loads no settings and needs no model."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -26,7 +26,7 @@ SHOWN: Final = 50
 
 
 @contextmanager
-def opened(path: str, *, read_only: bool = True) -> "Iterator[Ledger]":
+def opened(path: str, *, read_only: bool = True) -> "Generator[Ledger]":
     """Open a ledger that is there, and close it."""
     from forum_mcp.engine.ledger import Ledger
 

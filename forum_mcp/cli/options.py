@@ -40,6 +40,16 @@ _FLAGS: Final[dict[str, object]] = {
     "api_key": _text("--api-key", "REF", "Key for --chat-url: env:NAME or file:PATH."),
     "local": _text("--local", "FILE", "Model: a GGUF file, or package:NAME of a package that carries one."),
     "scripted": _text("--scripted", "FILE", "Fixed replies from a file, for tests and examples."),
+    "max_tokens": Annotated[
+        int | None,
+        typer.Option(
+            "--max-tokens",
+            metavar="N",
+            min=1,
+            help="Most tokens of one reply of --chat-url or --local.",
+            show_default=False,
+        ),
+    ],
     "roles": _text("--roles", "NAMES", "Executors of coordinator, validator and synthesizer, or rules."),
     "coordinator": _text("--coordinator", "NAMES", "Who plans: executors or rules, first rung first."),
     "worker": _text("--worker", "NAMES", "Who does the tasks: executors or host, first rung first."),

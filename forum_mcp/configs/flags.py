@@ -6,12 +6,16 @@ A model flag is an executor plus the four roles bound to it; single role flags b
 import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from forum_mcp.configs.names import ROLES
 from forum_mcp.configs.paths import placed
 from forum_mcp.errors import ConfigRefused
 
-__all__ = ["Flags"]
+__all__ = ["LOCAL_MAX_TOKENS", "Flags"]
+
+LOCAL_MAX_TOKENS: Final = 1024
+"""Most tokens of a reply under ``--local``: a small model that does not find its end would fill its whole window."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +31,7 @@ class Flags:
         api_key: ``env:NAME`` or ``file:PATH``; goes with ``chat_url``.
         local: path of a GGUF file, or ``package:NAME`` of an installed package that carries one.
         scripted: path of a script of replies.
+        max_tokens: most tokens of one reply, of ``chat_url`` or ``local``.
         roles: executors of coordinator, validator and synthesizer, comma-separated, first rung first.
         coordinator: executors of this role alone; so for ``worker``, ``validator`` and ``synthesizer``.
         max_parallel: calls at a time.
@@ -41,6 +46,7 @@ class Flags:
     api_key: str | None = None
     local: str | None = None
     scripted: str | None = None
+    max_tokens: int | None = None
     roles: str | None = None
     coordinator: str | None = None
     worker: str | None = None
@@ -89,6 +95,8 @@ class Flags:
             )
         if self.chat_url is None and (self.model is not None or self.api_key is not None):
             raise ConfigRefused("--model and --api-key belong to --chat-url; give --chat-url URL too")
+        if self.max_tokens is not None and self.chat_url is None and self.local is None:
+            raise ConfigRefused("--max-tokens belongs to --chat-url or --local; give one of them too")
         if self.cmd is not None:
             return {"command": {"type": "command", "argv": _split(self.cmd, cwd)}}
         if self.chat_url is not None:
@@ -99,10 +107,12 @@ class Flags:
             chat: dict[str, object] = {"type": "chat", "url": self.chat_url, "model": self.model}
             if self.api_key is not None:
                 chat["api_key"] = self.api_key
+            if self.max_tokens is not None:
+                chat["max_tokens"] = self.max_tokens
             return {"chat": chat}
         if self.local is not None:
             file = self.local if self.local.startswith("package:") else placed(self.local, cwd)
-            return {"local": {"type": "local", "file": file}}
+            return {"local": {"type": "local", "file": file, "max_tokens": self.max_tokens or LOCAL_MAX_TOKENS}}
         if self.scripted is not None:
             return {"scripted": {"type": "scripted", "script": placed(self.scripted, cwd)}}
         return {}
