@@ -42,6 +42,8 @@ def subset_fault(value: object) -> str | None:
     The subset: ASCII keys, integers within 2^53 - 1 and no floats (so no -0), strings without lone
     surrogates, at most ``DEPTH_MAX`` containers inside one another.
     """
+    if _is_flat_and_fit(value):
+        return None
     pending: list[tuple[str, object, int]] = [("", value, 0)]
     while pending:
         path, item, depth = pending.pop()
@@ -61,6 +63,24 @@ def subset_fault(value: object) -> str | None:
             for index, inner in enumerate(cast("Sequence[object]", item)):
                 pending.append((f"{path}[{index}]", inner, depth + 1))
     return None
+
+
+def _is_flat_and_fit(value: object) -> bool:
+    """State whether the value is an object of plain scalars in the subset: nearly every entry's data is."""
+    if type(value) is not dict:
+        return False
+    for key, item in cast("dict[object, object]", value).items():
+        if type(key) is not str or not key.isascii():
+            return False
+        if type(item) is str:
+            if not item.isascii():
+                return False
+        elif type(item) is int:
+            if not -INTEGER_MAX <= item <= INTEGER_MAX:
+                return False
+        elif item is not None and type(item) is not bool:
+            return False
+    return True
 
 
 def _scalar_fault(item: object) -> str | None:

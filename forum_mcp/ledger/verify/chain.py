@@ -116,7 +116,7 @@ class _Place:
             self._shift = shift
             if entry.ledger != ledger:
                 findings.add("other-ledger", position, f"ledger {ledger}", f"ledger {entry.ledger}")
-            if self._known and is_hash(entry.prev):
+            if self._known:
                 self._check_link(position, entry, ledger, findings)
         self._position, self._previous, self._known = position + 1, leaf, True
 
@@ -125,7 +125,7 @@ class _Place:
             expected, means = genesis_prev(LedgerId(ledger or entry.ledger)), "given by the ledger id"
         else:
             expected, means = self._previous.hex(), f"leaf hash of the entry before {position} as it stands"
-        if entry.prev != expected:
+        if entry.prev != expected and is_hash(entry.prev):
             findings.add("prev", position, f"{expected} ({means})", entry.prev)
 
 
