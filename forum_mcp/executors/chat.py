@@ -214,7 +214,7 @@ def _base_of(url: str) -> tuple[str | None, httpx2.URL]:
         raise ConfigRefused("the url is not a URL; give something like http://127.0.0.1:8080/v1") from None
     if parsed.userinfo or parsed.query or parsed.fragment:
         raise ConfigRefused("the url holds credentials, a query or a fragment; a key belongs into api_key")
-    if parsed.scheme not in ("http", "https") or not parsed.host:
+    if parsed.scheme not in ("http", "https") or not parsed.host or (parsed.port or 1) > 65_535:
         raise ConfigRefused(f"the url {url!r} is not an http, https or unix URL")
     path = parsed.path.rstrip("/").removesuffix("/chat/completions")
     return None, parsed.copy_with(path=path or "/v1")
@@ -240,11 +240,10 @@ def build(name: str, settings: ExecutorSettings) -> ChatExecutor:
     """Return the executor of a ``chat`` section.
 
     Raises:
-        ConfigRefused: no url or model, or an api_key that is not a usable reference.
+        ConfigRefused: an unusable url, or an api_key that leads to no key.
     """
-    if settings.url is None or settings.model is None:
-        missing = "url" if settings.url is None else "model"
-        raise ConfigRefused(f"executor {name!r} of type 'chat' has no {missing}; a chat executor needs url and model")
+    assert settings.url is not None
+    assert settings.model is not None
     what = f"api_key of executor {name!r}"
     key = settings.api_key
     try:

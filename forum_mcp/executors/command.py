@@ -40,6 +40,7 @@ _NOT_EXECUTABLE: Final = frozenset(
         errno.EPERM,
         errno.ENOTDIR,
         errno.ENOEXEC,
+        errno.EINVAL,
         errno.EISDIR,
         errno.ELOOP,
         errno.ENAMETOOLONG,
@@ -211,12 +212,12 @@ def build(name: str, settings: ExecutorSettings) -> CommandExecutor:
     """Return the executor of a ``command`` section.
 
     Raises:
-        ConfigRefused: no argv, or no process control on this system.
+        ConfigRefused: an argv or env without sense, or no process control on this system.
     """
     if sys.platform == "win32":
         raise ConfigRefused(f"executor {name!r} of type 'command' needs a POSIX system; use 'chat' or 'host' instead")
-    if not settings.argv or not settings.argv[0]:
-        raise ConfigRefused(f"executor {name!r} of type 'command' has no argv; name the command and its arguments")
+    if not settings.argv[0]:
+        raise ConfigRefused(f"executor {name!r} has an empty word as its command; argv begins with the command")
     for variable in settings.env:
         if not variable or "=" in variable:
             raise ConfigRefused(

@@ -25,6 +25,7 @@ per command costs 11 ms each.
 
 import contextlib
 import ctypes
+import errno
 import os
 import select
 import shutil
@@ -151,16 +152,18 @@ def _start(argv: list[bytes], env: list[bytes], directory: str, stdio: list[int]
             fault_w = _place(stdio, fault_w)
             variables = (pair.partition(b"=") for pair in env)
             os.execve(argv[0], argv, {name: value for name, _, value in variables})  # noqa: S606
-        except OSError as fault:
-            os.write(fault_w, str(fault.errno).encode())
+        except Exception as fault:
+            # execve refuses some arguments before the kernel does, with a ValueError.
+            code = fault.errno if isinstance(fault, OSError) else errno.EINVAL
+            os.write(fault_w, str(code).encode())
         finally:
             os._exit(127)
     os.close(fault_w)
-    errno = os.read(fault_r, 16)
+    reason = os.read(fault_r, 16)
     os.close(fault_r)
-    if errno:
+    if reason:
         os.waitpid(command, 0)
-        raise OSError(int(errno), "could not be executed")
+        raise OSError(int(reason), "could not be executed")
     return command
 
 

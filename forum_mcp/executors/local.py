@@ -184,7 +184,9 @@ class LocalExecutor:
             raise _NotServing(f"the local server could not be started: {fault}") from None
         self._starts += 1
         self._child = child
-        await child.feed(json.dumps(order).encode())
+        # A child that got half an order would wait for the rest; it fits into the pipe, so this never waits.
+        with anyio.CancelScope(shield=True):
+            await child.feed(json.dumps(order).encode())
 
     async def _announced(self, child: Child) -> str:
         """Return the base URL the child announces once the model is loaded."""
@@ -288,8 +290,7 @@ def build(name: str, settings: ExecutorSettings) -> LocalExecutor:
     """
     if sys.platform == "win32":
         raise ConfigRefused(f"executor {name!r} of type 'local' needs a POSIX system; use 'chat' or 'host' instead")
-    if settings.file is None:
-        raise ConfigRefused(f"executor {name!r} of type 'local' has no file; name a .gguf file or package:NAME")
+    assert settings.file is not None
     if find_spec("xllamacpp") is None:
         raise ConfigRefused(
             f"executor {name!r} of type 'local' needs the package xllamacpp, which is not installed; "
@@ -299,7 +300,6 @@ def build(name: str, settings: ExecutorSettings) -> LocalExecutor:
         file = locate(settings.file)
     except ConfigRefused as fault:
         raise ConfigRefused(f"executor {name!r}: {fault}") from None
-    passed = {value for value in (*_ENVIRONMENT, *settings.pass_env) if value in os.environ}
     return LocalExecutor(
         file,
         model=settings.model,
@@ -308,5 +308,5 @@ def build(name: str, settings: ExecutorSettings) -> LocalExecutor:
         max_tokens=settings.max_tokens,
         temperature=settings.temperature,
         seed=settings.seed,
-        environ={**{variable: os.environ[variable] for variable in passed}, **settings.env},
+        environ={variable: os.environ[variable] for variable in _ENVIRONMENT if variable in os.environ},
     )

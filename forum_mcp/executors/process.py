@@ -6,6 +6,7 @@ loop for longer than one read of a pipe, and every wait may be cancelled.
 """
 
 import contextlib
+import errno
 import os
 import secrets
 import socket
@@ -249,6 +250,6 @@ def _frame(argv: Sequence[bytes], env: Mapping[str, str]) -> bytes:
     directory = Path(tempfile.gettempdir()) / f"forum-{secrets.token_hex(8)}"
     variables = [os.fsencode(f"{name}={value}") for name, value in env.items()]
     if any(b"\0" in part for part in (*argv, *variables)):
-        raise LaunchFailed("an argument holds a NUL byte; pass the prompt on stdin")
+        raise LaunchFailed("an argument holds a NUL byte; pass the prompt on stdin", errno.EINVAL)
     body = b"\0".join([os.fsencode(directory), b"%d" % len(argv), *argv, *variables])
     return len(body).to_bytes(4, "big") + body

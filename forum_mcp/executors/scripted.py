@@ -40,7 +40,7 @@ class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     task: str | None = None
     contains: str | None = None
     attempt: int | None = None
-    reply: msgspec.Raw | None = None
+    reply: msgspec.Raw = msgspec.Raw()
     error: str | None = None
     detail: str | None = None
     delay_ms: int = 0
@@ -67,7 +67,7 @@ class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Return the outcome this element stands for."""
         return Outcome(
             error=cast("ErrorClass | None", self.error),
-            reply=None if self.reply is None else _text(self.reply).encode(),
+            reply=_text(self.reply),
             detail=self.detail,
             finish_reason=self.finish_reason,
             served_model=self.served_model,
@@ -84,9 +84,12 @@ class _Script(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     default: _Line | str | None = None
 
 
-def _text(reply: msgspec.Raw) -> str:
-    value: object = msgspec.json.decode(reply)
-    return value if isinstance(value, str) else bytes(reply).decode()
+def _text(reply: msgspec.Raw) -> bytes | None:
+    """Return the reply a JSON value stands for; None when the member is null or left out."""
+    value: object = msgspec.json.decode(reply) if reply else None
+    if value is None:
+        return None
+    return value.encode() if isinstance(value, str) else bytes(reply)
 
 
 class ScriptedExecutor:

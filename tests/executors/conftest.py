@@ -1,0 +1,54 @@
+"""Calls and executors for the tests of this folder."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from typing import Protocol, TypeVar
+
+import pytest
+
+from forum_mcp.executors.base import Call, Executor
+from forum_mcp.ledger.entry import RunId
+
+E = TypeVar("E", bound=Executor)
+
+PLAIN = Call(
+    run=RunId("0" * 32),
+    seq=1,
+    purpose="task",
+    task="t1",
+    attempt=1,
+    system=b"",
+    prompt=b"hello",
+    schema=None,
+    timeout_ms=20_000,
+    max_tokens=None,
+)
+
+
+class Opened(Protocol):
+    """Keeps an executor until the end of the test, and closes it then."""
+
+    def __call__(self, executor: E) -> E: ...
+
+
+@pytest.fixture
+def make_call() -> Callable[..., Call]:
+    """Return a function that makes a call with some members changed."""
+
+    def make(**changes: object) -> Call:
+        return replace(PLAIN, **changes)  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+async def opened() -> AsyncIterator[Opened]:
+    executors: list[Executor] = []
+
+    def keep(executor: E) -> E:
+        executors.append(executor)
+        return executor
+
+    yield keep
+    for executor in executors:
+        await executor.aclose()
