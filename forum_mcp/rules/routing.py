@@ -33,8 +33,11 @@ _TEXT_MAX: Final = 20_000
 _HALF_SCORE: Final = FULL
 """Evidence that makes half of the full score: one strong keyword."""
 
-_DECIDED_PPM: Final = 200_000
-"""Least confidence at which the router names a lane."""
+_CONFIDENT_PPM: Final = 220_000
+"""Least confidence at which the router names a lane; set on tests/data/routing/sample.jsonl and public issue titles."""
+
+_AHEAD_PPM: Final = 20_000
+"""Least margin at which it does: lanes that are level are no decision, however much speaks for both."""
 
 _PPM: Final = 1_000_000
 
@@ -91,8 +94,8 @@ def route(text: str, roster: Roster) -> Route:
     second = totals[ranked[1]] if len(ranked) > 1 else 0
     score = _score(best)
     margin = (best - second) * _PPM // best
-    confidence = score * (_PPM + 3 * margin) // (4 * _PPM)
-    decided = lexicon.lanes[ranked[0]] if confidence >= _DECIDED_PPM else None
+    confidence = score * (_PPM + margin) // (2 * _PPM)
+    decided = lexicon.lanes[ranked[0]] if confidence >= _CONFIDENT_PPM and margin >= _AHEAD_PPM else None
     candidates = tuple(
         Candidate(lexicon.lanes[index], _score(totals[index]), _spoke_for(index, found))
         for index in ranked[:CANDIDATES_MAX]

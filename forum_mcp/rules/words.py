@@ -122,8 +122,13 @@ def _compound(run: str) -> list[Word]:
 
 @lru_cache(maxsize=32_768)
 def stem(word: str) -> str:
-    """Return the stem of a folded word; only words of ASCII letters have one, others are their own."""
+    """Return the stem of a folded word; only words of ASCII letters have one, others are their own.
+
+    What does a thing keeps its ending: a customer is nothing custom, a tokenizer no token, an exporter no export.
+    """
     if len(word) < 4 or not (word.isascii() and word.isalpha()):
         return word
+    if word.endswith(("er", "ers")) and len(word) > 5:
+        return word.removesuffix("s")
     # A stemmer object holds the word it works on, so sharing one between threads would mix words up.
     return cast("_Stemmer", EnglishStemmer()).stemWord(word)

@@ -191,3 +191,8 @@ def test_what_a_stem_depends_on_is_named_for_the_record() -> None:
     assert UNICODE.count(".") == 2
     assert stem("databases") == stem("database")
     assert stem("базы") == "базы"
+
+
+def test_what_does_a_thing_is_not_taken_for_the_thing() -> None:
+    assert stem("customers") == stem("customer") != stem("custom")
+    assert stem("tokenizer") != stem("token")
