@@ -202,14 +202,13 @@ class LocalExecutor:
 
     async def _has_died(self, child: Child) -> bool:
         """Return whether the child is dead, giving a dying one the time to be found."""
-        async with self._lock:
-            with anyio.move_on_after(GRACE_S):
+        with anyio.move_on_after(GRACE_S):
+            async with self._lock:
                 await child.wait_ended()
-            if not child.has_ended():
-                return False
-            if child is self._child:
-                await self._discard()
-            return True
+        if child is self._child:
+            self._collect_stderr(child)
+        # The next call finds it dead as well and replaces it.
+        return child.has_ended()
 
     async def _discard(self) -> None:
         """End the child, if any, and forget it."""

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -109,12 +110,13 @@ class Launcher:
         Raises:
             LaunchFailed: it could not be started.
         """
+        directory = _private_directory()
         child = self._begin(with_stdin=stdin is not None)
         output = _Output(limits)
         cut: Literal["timeout", "output-limit"] | None = None
         try:
             with anyio.move_on_after(limits.timeout_s) as deadline:
-                await child.launch(_frame(argv, env))
+                await child.launch(_frame(argv, env, directory))
                 async with anyio.create_task_group() as group:
                     group.start_soon(child.feed, stdin or b"")
                     group.start_soon(output.follow_stdout, child, group.cancel_scope)
@@ -135,6 +137,9 @@ class Launcher:
             raise
         finally:
             self._release(child)
+            if child.pid is not None and child.exit_code is None and child.signal is None:
+                # Its minder was killed and could not do this itself.
+                shutil.rmtree(directory, ignore_errors=True)
         if output.over and cut is None:
             cut = "output-limit"
         return Ended(cut, child.exit_code, child.signal, bytes(output.stdout), bytes(output.stderr))
@@ -147,7 +152,7 @@ class Launcher:
         """
         child = self._begin(with_stdin=True)
         try:
-            await child.launch(_frame(argv, env))
+            await child.launch(_frame(argv, env, _private_directory()))
         except BaseException:
             self._release(child)
             raise
@@ -219,7 +224,8 @@ class Launcher:
             self._control = None
         if self._control is None:
             control, far = socket.socketpair()
-            with far:
+            with contextlib.ExitStack() as unstarted, far:
+                unstarted.callback(control.close)
                 self._helper = subprocess.Popen(
                     [sys.executable, "-I", "-S", "-X", "utf8", str(Path(__file__).with_name("launcher.py"))],
                     stdin=far.fileno(),
@@ -229,6 +235,7 @@ class Launcher:
                     env={name: os.environ[name] for name in _HELPER_ENV if name in os.environ},
                     start_new_session=True,
                 )
+                unstarted.pop_all()
             self._control = control
         return self._control
 
@@ -241,13 +248,17 @@ def _pipe(reader: contextlib.ExitStack, writer: contextlib.ExitStack) -> tuple[i
     return ends
 
 
-def _frame(argv: Sequence[bytes], env: Mapping[str, str]) -> bytes:
+def _private_directory() -> Path:
+    """Return the path of a directory for one command, which its minder makes and removes."""
+    return Path(tempfile.gettempdir()) / f"forum-{secrets.token_hex(8)}"
+
+
+def _frame(argv: Sequence[bytes], env: Mapping[str, str], directory: Path) -> bytes:
     """Return the request for the minder (format: launcher.py).
 
     Raises:
         LaunchFailed: an argument or a variable holds a NUL byte, which no process can be given.
     """
-    directory = Path(tempfile.gettempdir()) / f"forum-{secrets.token_hex(8)}"
     variables = [os.fsencode(f"{name}={value}") for name, value in env.items()]
     if any(b"\0" in part for part in (*argv, *variables)):
         raise LaunchFailed("an argument holds a NUL byte; pass the prompt on stdin", errno.EINVAL)

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -167,25 +168,22 @@ async def test_a_large_prompt_arrives_whole(opened: Opened, make_call: MakeCall)
 
 
 async def test_a_time_limit_keeps_what_was_said(opened: Opened, make_call: MakeCall) -> None:
-    code = "import time; print('first words', flush=True); time.sleep(600)"
-    outcome = await opened(python(code)).perform(make_call(timeout_ms=1_000))
+    talk = CommandExecutor(["sh", "-c", "echo first words; exec sleep 600"], environ=ENVIRON)
+    outcome = await opened(talk).perform(make_call(timeout_ms=1_000))
     assert (outcome.error, outcome.reply) == ("timeout", b"first words\n")
 
 
 async def test_sigterm_is_ignored_in_vain(opened: Opened, make_call: MakeCall) -> None:
-    code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('x', flush=True); time.sleep(600)"
+    deaf = opened(CommandExecutor(["sh", "-c", "trap '' TERM; echo up; sleep 600"], environ=ENVIRON))
     with anyio.fail_after(10):
-        outcome = await opened(python(code)).perform(make_call(timeout_ms=1_000))
-    assert outcome.error == "timeout"
+        outcome = await deaf.perform(make_call(timeout_ms=500))
+    assert (outcome.error, outcome.reply) == ("timeout", b"up\n")
 
 
 async def test_sigterm_lets_a_command_say_goodbye(opened: Opened, make_call: MakeCall) -> None:
-    code = (
-        "import signal, sys, time\n"
-        "def bye(*_): print('bye', flush=True); sys.exit(0)\n"
-        "signal.signal(15, bye); print('up', flush=True); time.sleep(600)"
-    )
-    outcome = await opened(python(code)).perform(make_call(timeout_ms=1_000))
+    script = "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.05; done"
+    polite = opened(CommandExecutor(["sh", "-c", script], environ=ENVIRON))
+    outcome = await polite.perform(make_call(timeout_ms=1_000))
     assert (outcome.error, outcome.reply) == ("timeout", b"up\nbye\n")
 
 
@@ -318,11 +316,15 @@ async def test_kill_9_of_our_process_leaves_no_child(fifo: Path, mode: str, tmp_
     os.close(reader)
 
 
-async def test_a_killed_watcher_is_told_and_the_next_call_works(opened: Opened, make_call: MakeCall) -> None:
+async def test_a_killed_watcher_is_told_and_the_next_call_works(
+    opened: Opened, make_call: MakeCall, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     code = "import os, signal, sys\nif sys.stdin.read() == 'die': os.kill(os.getppid(), 9); signal.pause()\nprint('ok')"
     fragile = opened(python(code))
     with anyio.fail_after(10):
         assert (await fragile.perform(make_call(prompt=b"die"))).error == "executor-crashed"
+        assert list(tmp_path.iterdir()) == []
         assert (await fragile.perform(make_call())).reply == b"ok\n"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forum_mcp.executors.base import Call
@@ -103,6 +103,7 @@ def in_a_response(inner: object) -> dict[str, object]:
     return {"choices": [{"message": inner}], "usage": inner, "error": inner}
 
 
+@settings(deadline=None)
 @given(JSON | JSON.map(in_a_response))
 def test_no_json_value_raises(value: object) -> None:
     data = json.dumps(value).encode()
@@ -112,6 +113,7 @@ def test_no_json_value_raises(value: object) -> None:
     assert (outcome.error is None) <= (outcome.reply is not None)
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_no_bytes_raise(data: bytes) -> None:
     read_error(data)
