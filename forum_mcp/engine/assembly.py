@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from forum_mcp.configs.roster import shipped_roster_text
 from forum_mcp.configs.settings import ExecutorSettings, Settings
@@ -83,13 +83,11 @@ def contract_of(settings: Settings, executors: Mapping[str, Executor]) -> Contra
 
 def _terms(name: str, settings: Settings, executor: Executor) -> ExecutorTerms:
     each = settings.executors.get(name)
-    identity = json_form(executor.identity())
-    assert isinstance(identity, dict)
     return ExecutorTerms(
         type=executor.type,
         model=executor.model,
         egress=executor.egress,
-        identity=identity,
+        identity=cast(dict[str, object], json_form(executor.identity())),
         timeout_ms=int((each.timeout_s if each else 86_400.0) * 1000),
         max_tokens=each.max_tokens if each else None,
         attempts=each.attempts if each else 1,

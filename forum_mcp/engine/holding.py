@@ -70,7 +70,7 @@ class Held:
                 self._closing = True
             finally:
                 self._group.cancel_scope.cancel()
-                self._move()
+                self.announce()
 
     async def step(self, *events: Event) -> Sequence[Stored]:
         """Append events and every decision they make possible in one transaction; start what was decided.
@@ -96,7 +96,7 @@ class Held:
                     self._group.start_soon(self._perform, stored, payload)
         self._end_calls()
         self._active.pause() if self.quiet else self._active.go_on()
-        self._move()
+        self.announce()
         return made
 
     def _advance(self, tx: Transaction, events: Sequence[Event]) -> list[Stored]:
@@ -196,6 +196,7 @@ class Held:
     def _done(self) -> bool:
         return self.folded.state.phase in ("finished", "rest") or (self._closing and not self._scopes)
 
-    def _move(self) -> None:
+    def announce(self) -> None:
+        """Let everybody who waits on ``changed`` look again."""
         self.changed.set()
         self.changed = anyio.Event()

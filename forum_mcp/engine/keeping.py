@@ -197,6 +197,7 @@ class Keeper:
                 except ForumError as error:
                     _log.warning("run %s was not released in order: %s", run, error)
                 self._held.pop(run, None)
+                held.announce()
                 self._notify()
 
     async def _release(self, held: Held) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import unicodedata
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final, Self
 
@@ -67,7 +67,7 @@ class Orchestrator:
     @asynccontextmanager
     async def open(
         cls, settings: Settings, *, executors: Mapping[str, Executor] | None = None, clock: Clock | None = None
-    ) -> AsyncIterator[Self]:
+    ) -> AsyncGenerator[Self]:
         """Open the ledger (made on first use) and hold a place for runs; leaving lets them go in order.
 
         ``executors`` stand for the configured ones of their names.

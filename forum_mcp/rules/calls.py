@@ -149,7 +149,7 @@ def _timeout_ms(state: RunState, terms: ExecutorTerms) -> int:
 
 def follow(
     state: RunState, attempts: Attempts, ask: Ask, *asked_by: int, climb: bool, held: TaskState | None = None
-) -> Draft | None | Literal["reply", "exhausted"]:
+) -> Draft | Literal["reply", "exhausted"] | None:
     """Return what follows in one purpose's attempts.
 
     A draft; None while an attempt or a wait is under way; ``reply`` when a successful outcome is to be read;
@@ -197,7 +197,7 @@ def follow(
 
 def repair(
     state: RunState, attempts: Attempts, ask: Ask, *parents: int, held: TaskState | None = None
-) -> Draft | None | Literal["exhausted"]:
+) -> Draft | Literal["exhausted"] | None:
     """Return the one call that shows the model its error, else the next rung's first call, else ``exhausted``."""
     if not may_call(state, attempts.purpose):
         return "exhausted"
@@ -217,7 +217,7 @@ def repair(
 
 def _climb(
     state: RunState, attempts: Attempts, ask: Ask, *parents: int, held: TaskState | None
-) -> Draft | None | Literal["exhausted"]:
+) -> Draft | Literal["exhausted"] | None:
     rung = attempts.rung + 1
     if rung >= len(attempts.ladder) or attempts.ladder[rung] == RULES or not may_call(state, attempts.purpose):
         return "exhausted"
