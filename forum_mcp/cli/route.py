@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, cast
 
-import anyio
 import typer
 
 from forum_mcp.cli.options import AsJson, with_flags
@@ -36,6 +35,8 @@ def route(
     as_json: AsJson = False,
 ) -> None:
     """Show the lane a request goes to, with score, margin and the words that spoke for it."""
+    import anyio
+
     del ctx
     if (request is None) == (batch is None):
         raise RequestRefused("route takes a request or --batch FILE; give exactly one of them")

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
-import anyio
 import typer
 
 from forum_mcp.cli.following import follow, print_run
@@ -40,6 +39,8 @@ def list_runs(
     as_json: AsJson = False,
 ) -> None:
     """List runs, newest first."""
+    import anyio
+
     view = anyio.run(_list, _flags(ctx, ledger), limit, before)
     if as_json:
         emit_json(view.to_dict())

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, cast
 
-import anyio
 import typer
 
 from forum_mcp.cli.following import EXIT_WAITING, exit_code, follow, print_run
@@ -18,6 +17,8 @@ from forum_mcp.engine.views import RunView
 from forum_mcp.errors import NoModel, PlanRefused, RequestRefused
 
 if TYPE_CHECKING:
+    import anyio
+
     from forum_mcp.configs.settings import Settings
     from forum_mcp.engine.orchestrator import Orchestrator
 
@@ -149,6 +150,8 @@ def in_forum(
     Raises:
         NoModel: the work needs somebody to do tasks, and only a calling assistant could.
     """
+    import anyio
+
     from forum_mcp.configs.load import load
 
     settings = load(flags)
@@ -161,12 +164,14 @@ def in_forum(
 
 
 async def _open_and_work(settings: "Settings", work: "Callable[[Orchestrator], Awaitable[RunView]]") -> RunView:
+    import anyio
+
     from forum_mcp.engine.orchestrator import Orchestrator
 
     terminated = False
     views: list[RunView] = []
 
-    async def await_sigterm(scope: anyio.CancelScope) -> None:
+    async def await_sigterm(scope: "anyio.CancelScope") -> None:
         nonlocal terminated
         with anyio.open_signal_receiver(signal.SIGTERM) as signals:
             async for _ in signals:
@@ -174,7 +179,8 @@ async def _open_and_work(settings: "Settings", work: "Callable[[Orchestrator], A
                 scope.cancel()
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(await_sigterm, tasks.cancel_scope)
+        if sys.platform != "win32":
+            tasks.start_soon(await_sigterm, tasks.cancel_scope)
         async with Orchestrator.open(settings) as forum:
             views.append(await work(forum))
         tasks.cancel_scope.cancel()
