@@ -7,6 +7,7 @@ keys of a rotation, cosigning witnesses) are kept and passed over.
 """
 
 import binascii
+import re
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,7 @@ __all__ = [
 
 _ED25519 = b"\x01"
 _DASH = "\N{EM DASH} "
+_FORBIDDEN = re.compile("[\x00-\x09\x0b-\x1f\ud800-\udfff]")
 _MAX_CHARS = 1_000_000
 _MAX_SIGNATURES = 100
 
@@ -222,9 +224,8 @@ def _check_name(name: str) -> None:
 
 
 def _check_characters(text: str) -> None:
-    for character in text:
-        if (character < " " and character != "\n") or "\ud800" <= character <= "\udfff":
-            raise NoteError(f"a note may not hold {character!a}: no control character but newline, no lone surrogate")
+    if (found := _FORBIDDEN.search(text)) is not None:
+        raise NoteError(f"a note may not hold {found[0]!a}: no control character but newline, no lone surrogate")
 
 
 def _unbase64(text: str) -> bytes | None:

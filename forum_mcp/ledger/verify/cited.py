@@ -6,7 +6,7 @@ from struct import Struct
 
 __all__ = ["Citations", "Cited"]
 
-_ROW = Struct(">32sQQI?")
+_ROW = Struct(">32sqQI?")
 _SEEN_AT = _ROW.size - 1
 
 
@@ -34,7 +34,7 @@ class Citations:
         self._highest = -1
 
     def add(self, commit: str, seq: int, size: int, media_type: str) -> None:
-        """Add a reference; ``commit`` is 64 lower-case hex, ``size`` below 2^63."""
+        """Add a reference; ``commit`` is 64 lower-case hex, ``seq`` and ``size`` fit 63 bits and a sign."""
         key = bytes.fromhex(commit)
         type_number = self._type_numbers.setdefault(media_type, len(self._types))
         if type_number == len(self._types):
