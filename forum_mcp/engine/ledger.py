@@ -249,6 +249,10 @@ class Ledger:
         with self._store.snapshot():
             return self._signing.sign(self._store.size())
 
+    def newest_checkpoint(self) -> str | None:
+        """Return a note over the present head; without the key the newest one the record holds, or None."""
+        return self._signing.newest_note()
+
     def record_checkpoint(self, parents: Sequence[int] = ()) -> EntryView:
         """Append ``checkpoint.signed`` with the note over the entries before it.
 

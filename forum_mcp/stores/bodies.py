@@ -7,8 +7,8 @@ the plain bytes.
 
 import hmac
 import sqlite3
+import threading
 from collections.abc import Iterator
-from hashlib import sha256
 from typing import Final
 
 import zstandard
@@ -30,10 +30,21 @@ _PAGE_OF_BODIES: Final = (
 )
 
 
+class _Codecs(threading.local):
+    """The codecs of one thread: they are not shared, and making one costs more than using it."""
+
+    def __init__(self) -> None:
+        self.packer = zstandard.ZstdCompressor(level=_LEVEL)
+        self.unpacker = zstandard.ZstdDecompressor()
+
+
+_CODECS: Final = _Codecs()
+
+
 def pack(plain: bytes) -> tuple[int, bytes]:
     """Return (codec, stored bytes): zstandard when that is shorter by at least a sixteenth."""
     if len(plain) >= _COMPRESS_FROM_BYTES:
-        packed = zstandard.ZstdCompressor(level=_LEVEL).compress(plain)
+        packed = _CODECS.packer.compress(plain)
         if len(packed) <= len(plain) - len(plain) // 16:
             return _ZSTD, packed
     return _PLAIN, plain
@@ -42,28 +53,22 @@ def pack(plain: bytes) -> tuple[int, bytes]:
 def unpack(codec: int, size: int, stored: bytes) -> bytes | None:
     """Return the plain bytes, or None when the row does not unpack to exactly ``size`` bytes.
 
-    The declared size is the cap: what a damaged or hostile row can make us allocate is bounded by it and by
-    ``BODY_MAX_BYTES``.
+    The frame must declare that size too, and unpacking allocates no more: what a damaged or hostile row can
+    make us use is bounded by ``BODY_MAX_BYTES`` before a byte is unpacked.
     """
     if not 0 <= size <= BODY_MAX_BYTES:
         return None
     if codec == _PLAIN:
         return stored if len(stored) == size else None
-    if codec != _ZSTD:
+    if codec != _ZSTD or size < _COMPRESS_FROM_BYTES:
         return None
     try:
-        unpacker = zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
-        pieces, total, at = list[bytes](), 0, 0
-        # Fed in small pieces, so that a bomb is stopped soon after it passes its declared size.
-        while at < len(stored) and total <= size and not unpacker.eof:
-            piece = unpacker.decompress(stored[at : at + 4096])
-            at += 4096
-            total += len(piece)
-            pieces.append(piece)
+        if zstandard.get_frame_parameters(stored).content_size != size:
+            return None
+        plain = _CODECS.unpacker.decompress(stored, allow_extra_data=False)
     except zstandard.ZstdError:
         return None
-    whole = unpacker.eof and not unpacker.unused_data and at >= len(stored)
-    return b"".join(pieces) if whole and total == size else None
+    return plain if len(plain) == size else None
 
 
 class BodyTable:
@@ -75,9 +80,8 @@ class BodyTable:
 
     def key(self, media_type: str, plain: bytes) -> bytes:
         """Return the 32-byte index key of a body."""
-        digest = hmac.new(self._index_key, media_type.encode("utf-8", "surrogatepass") + b"\n", sha256)
-        digest.update(plain)
-        return digest.digest()
+        name = media_type.encode("utf-8", "surrogatepass")
+        return hmac.digest(self._index_key, b"%b\n%b" % (name, plain), "sha256")
 
     def find(self, key: bytes) -> str | None:
         """Return the commitment (hex) stored under an index key, or None."""
@@ -116,10 +120,12 @@ class BodyTable:
         plain = unpack(codec, size, stored)
         return None if plain is None else Body(commit, media_type, salt, plain)
 
-    def scan(self) -> Iterator[tuple[str, str, bytes, bytes | None]]:
+    def scan(self, faults: list[str] | None = None) -> Iterator[tuple[str, str, bytes, bytes | None]]:
         """Yield (commit hex, media type, salt, plain bytes or None) of every row, by commit.
 
         Rows are read whatever types a damage gave their columns, so that the check of a row can name it.
+        ``faults`` takes the commit of each body whose row of the index is absent or wrong; a pass that has
+        unpacked a body checks both.
         """
         # Pages by commit: an open cursor would hold a read transaction for as long as the caller takes.
         last = b""
@@ -131,22 +137,22 @@ class BodyTable:
                 last = commit
                 plain = unpack(codec or 0, -1 if size is None else size, stored or b"")
                 name = (media_type or b"").decode("utf-8", "replace")
+                if faults is not None and plain is not None and self.find(self.key(name, plain)) != commit.hex():
+                    faults.append(commit.hex())
                 yield commit.hex(), name, salt or b"", plain
             if len(rows) < _PAGE:
                 return
 
-    def index_faults(self) -> Iterator[str]:
-        """Yield the commit (hex) of each body whose row of the index is absent, doubled or wrong."""
-        bodies = 0
-        for commit, media_type, _, plain in self.scan():
-            bodies += 1
-            if plain is not None and self.find(self.key(media_type, plain)) != commit:
-                yield commit
-        (rows,) = self._connection.execute("SELECT count(*) FROM body_index NOT INDEXED").fetchone()
-        if rows != bodies:
-            extra = self._connection.execute(
-                'SELECT CAST("commit" AS BLOB) FROM body_index GROUP BY 1 HAVING count(*) > 1 '
-                'UNION SELECT CAST("commit" AS BLOB) FROM body_index '
-                'WHERE "commit" NOT IN (SELECT "commit" FROM bodies)'
-            ).fetchall()
-            yield from sorted(bytes(row[0] or b"").hex() for row in extra)
+    def surplus(self) -> list[str]:
+        """Return the commit (hex) of each row of the index that stands twice or for no body."""
+        (surplus,) = self._connection.execute(
+            "SELECT (SELECT count(*) FROM body_index) <> (SELECT count(*) FROM bodies)"
+        ).fetchone()
+        if not surplus:
+            return []
+        rows = self._connection.execute(
+            'SELECT CAST("commit" AS BLOB) FROM body_index GROUP BY 1 HAVING count(*) > 1 '
+            'UNION SELECT CAST("commit" AS BLOB) FROM body_index '
+            'WHERE "commit" NOT IN (SELECT "commit" FROM bodies)'
+        ).fetchall()
+        return sorted(bytes(row[0] or b"").hex() for row in rows)

@@ -55,6 +55,7 @@ class SqliteSource(Source):
         self._faults = faults
         self._vkeys = vkeys
         self._reached = -1
+        self._index_told: list[str] | None = None
 
     @property
     def ledger_id(self) -> str | None:
@@ -85,7 +86,10 @@ class SqliteSource(Source):
 
     def bodies(self) -> Iterator[RawBody | SourceFault]:
         """Yield (commit hex, media type, salt, plain bytes or None), by commit."""
-        yield from _faulting(BodyTable(self._connection, b"").scan, "the bodies")
+        # Unpacking each body a second time for its index would cost as much as all the rest of the check.
+        table, told = self._table(), list[str]()
+        yield from _faulting(lambda: table.scan(told), "the bodies")
+        self._index_told = told
 
     def nodes(self) -> Iterator[RawNode | SourceFault]:
         """Yield the stored inner nodes, then what else of the file disagrees with its entries."""
@@ -98,12 +102,22 @@ class SqliteSource(Source):
     def index_faults(self) -> Iterator[str]:
         """Yield the commit of each body whose row of the dedup index is absent, doubled or wrong."""
         try:
-            key = read_meta(self._connection, "index_key")
-            yield from BodyTable(self._connection, key).index_faults()
+            if self._index_told is None:
+                self._index_told = list[str]()
+                for _ in self._table().scan(self._index_told):
+                    pass
+            yield from self._index_told
+            yield from self._table().surplus()
         except UNREADABLE:
-            # The same damage is a fault of ``bodies`` or ``nodes``; here only the names of bodies are asked
-            # for.
+            # The same damage is a fault of ``bodies`` or ``nodes``; here only the names of bodies are asked for.
             return
+
+    def _table(self) -> BodyTable:
+        try:
+            key = read_meta(self._connection, "index_key")
+        except UNREADABLE:  # told by ``nodes``; the bodies themselves can be checked without it
+            key = b""
+        return BodyTable(self._connection, key)
 
     def _meta_faults(self) -> Iterator[SourceFault]:
         # That the ledger's id is there; whether it is the right one is told by the entries.

@@ -234,7 +234,12 @@ class SqliteStore:
     def index_faults(self) -> Iterator[str]:
         """Yield the commit of each body whose row of the dedup index is absent, doubled or wrong."""
         with self._reading() as reader:
-            yield from BodyTable(reader, self._index_key).index_faults()
+            table = BodyTable(reader, self._index_key)
+            faults: list[str] = []
+            for _ in table.scan(faults):
+                yield from faults
+                faults.clear()
+            yield from table.surplus()
 
     def node(self, level: int, index: int) -> bytes:
         """Return the 32-byte hash of a complete subtree.
