@@ -170,8 +170,8 @@ def test_commands_load_only_what_they_need(tmp_path: Path) -> None:
         loaded = loaded_by(tmp_path, "ledger", *command, "--ledger", ledger)
         assert "forum_mcp.engine.ledger" in loaded or "forum_mcp.engine.verifying" in loaded
         assert not loaded & {"mcp", "httpx2", "pydantic_settings", "starlette", "anyio"}, command
-    for command in (("--help",), ("route", "x"), ("run", "list", "--ledger", ledger)):
-        assert not loaded_by(tmp_path, *command) & {"mcp", "httpx2", "starlette"}, command
+    for other in (("--help",), ("route", "x"), ("run", "list", "--ledger", ledger)):
+        assert not loaded_by(tmp_path, *other) & {"mcp", "httpx2", "starlette"}, other
 
 
 def test_a_reader_that_leaves_early_is_no_complaint(tmp_path: Path) -> None:
