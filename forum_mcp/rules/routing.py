@@ -34,7 +34,7 @@ _HALF_SCORE: Final = FULL
 """Evidence that makes half of the full score: one strong keyword."""
 
 _CONFIDENT_PPM: Final = 220_000
-"""Least confidence at which the router names a lane; set on tests/data/routing/sample.jsonl and public issue titles."""
+"""Least confidence at which the router names a lane; set on tests/data/routing and public issue titles."""
 
 _AHEAD_PPM: Final = 20_000
 """Least margin at which it does: lanes that are level are no decision, however much speaks for both."""

@@ -67,8 +67,8 @@ def test_the_fallback_is_never_a_candidate() -> None:
     assert "general" not in [candidate.lane for candidate in found.candidates]
 
 
-# Floors under what was measured when version 1 was made; a change that loses more than a row or two is a new version.
-@pytest.mark.parametrize(("name", "top", "abstained"), [("sample", 0.85, 0.75), ("held_apart", 0.85, 0.75)])
+# Regression floors, no estimate for unseen text: whoever wrote the roster had read the sample and wrote the other file.
+@pytest.mark.parametrize(("name", "top", "abstained"), [("sample", 0.85, 0.75), ("written", 0.85, 0.75)])
 def test_labelled_requests_go_to_their_lane_and_others_abstain(name: str, top: float, abstained: float) -> None:
     found = [(row, route(str(row["text"]), shipped()).lane) for row in rows(name)]
     fits = [lane == row["best"] for row, lane in found if row["best"] != "general"]
