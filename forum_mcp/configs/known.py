@@ -12,8 +12,8 @@ from forum_mcp.errors import ConfigRefused
 
 __all__ = ["line_of", "nearest", "refuse_unknown", "refuse_unknown_variables", "refused"]
 
-_OUTSIDE: Final = ("FORUM_CONFIG", "FORUM_DEPTH")
-"""Variables of ours that are no settings: the file to read, and the depth guard of nested agents."""
+_OUTSIDE: Final = ("FORUM_CONFIG", "FORUM_DEPTH", "FORUM_STATE_DIR")
+"""Variables of ours that are no settings: the file to read, where state lies, and the depth guard of nested agents."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

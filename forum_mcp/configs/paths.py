@@ -31,8 +31,9 @@ PROJECT_FILE: Final = "forum.toml"
 
 
 def state_dir() -> Path:
-    """Return the directory of ledgers and keys; it may not exist yet."""
-    return platformdirs.user_state_path(APP, appauthor=False)
+    """Return the directory of ledgers and keys, FORUM_STATE_DIR or the user's own; it may not exist yet."""
+    named = os.environ.get("FORUM_STATE_DIR")
+    return Path(named).expanduser().absolute() if named else platformdirs.user_state_path(APP, appauthor=False)
 
 
 def default_ledger() -> str:

@@ -35,13 +35,13 @@ def found_file(file: Path, keys: KeyFile, entropy: Callable[[int], bytes], now_u
     ledger = _new_id(entropy)
     try:
         signer = keys.create(ledger, entropy)
-        store = SqliteStore.create(file, ledger, _genesis(signer), entropy=entropy, now_us=now_us)
     except OSError as error:
-        keys.forget(ledger)
         raise LedgerUnreadable(
-            f"no ledger can be made at '{file.name}' ({error.strerror}); expected a directory of yours: name another "
-            "path with --ledger"
+            f"no ledger can be made at '{file.name}', its key cannot be kept ({error.strerror or 'there is one'}); "
+            "expected a directory of yours: name another path with --ledger"
         ) from error
+    try:
+        store = SqliteStore.create(file, ledger, _genesis(signer), entropy=entropy, now_us=now_us)
     except BaseException:
         keys.forget(ledger)
         raise

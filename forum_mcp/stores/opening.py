@@ -6,6 +6,7 @@ version is read and not written.
 
 import os
 import sqlite3
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,6 +155,9 @@ def read_header(path: Path) -> bytes:
         LedgerUnreadable: a directory, or no right to read it.
     """
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            # A pipe would keep us waiting for its first byte.
+            raise LedgerUnreadable(f"'{path.name}' is not a ledger: not a file; name a ledger file with --ledger")
         with path.open("rb") as file:
             return file.read(_HEADER_BYTES)
     except FileNotFoundError as error:

@@ -45,6 +45,7 @@ class SqliteStore:
         self._index_key = opened.index_key
         self._path = path
         self._entropy = entropy
+        self._file = _identity(path)
         self._lock = RLock()
         self._views = 0
         self._closed = False
@@ -283,10 +284,17 @@ class SqliteStore:
     def _transaction(self) -> Generator[SqliteTransaction]:
         with self._lock:
             writer = self._writer
-            if writer is None or self._closed:
+            if self._closed:
+                raise LedgerError("this ledger was closed; open it again")
+            if writer is None:
                 raise LedgerReadOnly(
                     "nothing can be appended: the ledger is open for reading only (asked for, no right to "
                     "write, or a disk that failed); open it for writing"
+                )
+            if _identity(self._path) != self._file:
+                raise LedgerReadOnly(
+                    "nothing can be appended: the ledger's file was removed or another put in its place since it was "
+                    "opened, and what is written to the old one would be lost; open it again"
                 )
             if writer.in_transaction:
                 raise LedgerError("a transaction of this store is open; append through it, not beside it")
@@ -322,3 +330,12 @@ class SqliteStore:
             raise LedgerError("this ledger was closed; open it again")
         with translated():
             yield self._reader
+
+
+def _identity(path: Path | None) -> tuple[int, int] | None:
+    """Return (device, inode) of the file that now has this name."""
+    try:
+        found = None if path is None else path.stat()
+    except OSError:
+        return None
+    return None if found is None else (found.st_dev, found.st_ino)

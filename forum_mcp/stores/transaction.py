@@ -97,7 +97,7 @@ class SqliteTransaction:
         with self._reported():
             fresh: dict[bytes, Body] = {}
             references = {name: self._reference(name, body, fresh) for name, body in draft.bodies.items()}
-            raw = seal(
+            raw = _sealed(
                 Entry(
                     actor=draft.actor,
                     at=at_us,
@@ -172,6 +172,13 @@ class SqliteTransaction:
         except sqlite3.Error as error:
             self.broken = error
             raise refusal(error) from error
+
+
+def _sealed(entry: Entry) -> bytes:
+    try:
+        return seal(entry)
+    except (TypeError, ValueError) as error:  # a subclass of str or int, which the encoder does not take
+        raise EntryRefused(f"a {entry.kind[:100]!a} entry is refused: {error}; expected plain JSON values") from error
 
 
 def _check_types(draft: Draft, at_us: int) -> None:

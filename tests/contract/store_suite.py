@@ -27,6 +27,10 @@ TEXT = "text/plain; charset=utf-8"
 HOSTILE = ("\x00", "\x85", "\u2028 \u2029", "\x1f\x1e", "é ß 漢 😀", '"\\', "\ufeff", "\uffff", "{}\n[]")
 
 
+class Word(str):
+    """A string the encoder does not take."""
+
+
 class Stop(Exception):
     """Raised by a work that changes its mind."""
 
@@ -226,6 +230,7 @@ def test_hostile_text_survives_in_actor_data_and_body(store: Store, text: str) -
         (Draft("x.y", "a", {"n": 2**53}), r"2\^53"),
         (Draft("x.y", "a", {"n": 0.5}), "float"),
         (Draft("x.y", "a", {"é": 1}), "ASCII"),
+        (Draft("x.y", "a", {"w": Word("s")}), "plain"),
         (Draft("x.y", "a", {"n": b"bytes"}), "bytes"),
         (Draft("x.y", "a", {"n": {1: 2}}), "ASCII"),
         (Draft("x.y", "a", {"long": "x" * 65_536}), "65535"),
@@ -240,7 +245,7 @@ def test_hostile_text_survives_in_actor_data_and_body(store: Store, text: str) -
         (Draft("x.y", "a", {}, {"b": NewBody("t/\n", b"")}), "media type"),
         (Draft("x.y", "a", {}, {"b": NewBody("t" * 101, b"")}), "media type"),
     ],
-    ids=range(23),
+    ids=range(24),
 )
 def test_an_entry_outside_the_format_is_refused_with_the_reason(store: Store, what: Draft, word: str) -> None:
     with pytest.raises(EntryRefused, match=word):

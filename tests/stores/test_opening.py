@@ -95,6 +95,41 @@ def test_a_directory_is_refused(tmp_path: Path) -> None:
         verify_path(tmp_path)
 
 
+def test_a_pipe_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(LedgerUnreadable, match="not a file"):
+        Ledger.open(tmp_path / "pipe")
+
+
+def test_nothing_is_appended_to_a_file_that_lost_its_name(tmp_path: Path) -> None:
+    path, other = made(tmp_path / "a" / "ledger.db"), made(tmp_path / "b" / "ledger.db")
+    with Ledger.open(path) as ledger:
+        other.replace(path)
+        with pytest.raises(LedgerReadOnly, match="another put in its place"):
+            ledger.append("x.noted", actor="test")
+        path.unlink()
+        with pytest.raises(LedgerReadOnly, match="removed"):
+            ledger.append("x.noted", actor="test")
+
+
+def test_the_state_directory_can_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORUM_STATE_DIR", str(tmp_path / "state"))
+    with Ledger.open() as ledger:
+        assert ledger.store.path == tmp_path / "state" / "ledger.db"
+    assert (tmp_path / "state" / "keys" / f"{ledger.ledger_id}.key").exists()
+
+
+def test_a_ledger_that_cannot_be_made_leaves_the_key_of_another_alone(tmp_path: Path) -> None:
+    def always(count: int) -> bytes:
+        return b"1" * count
+
+    with Ledger.open(tmp_path / "one.db", entropy=always) as one:
+        with pytest.raises(LedgerUnreadable, match="key"):
+            Ledger.open(tmp_path / "two.db", entropy=always)
+        assert one.checkpoint()
+    assert sorted(listing(tmp_path)) == ["keys", f"keys/{'31' * 16}.key", "one.db"]
+
+
 def test_a_place_below_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(LedgerUnreadable):
