@@ -46,6 +46,7 @@ async def _handle(forum: Orchestrator, arguments: Arguments, client: str) -> Run
         single=arguments.flag("single"),
         lane=arguments.text("lane"),
         wait_s=arguments.number("wait_s") or 0.0,
+        by=f"host:{client}",
     )
 
 

@@ -36,6 +36,7 @@ async def _handle(forum: Orchestrator, arguments: Arguments, client: str) -> Run
         max_parallel=arguments.whole("max_parallel"),
         idempotency_key=arguments.text("idempotency_key"),
         wait_s=arguments.number("wait_s") or 0.0,
+        by=f"host:{client}",
     )
 
 
