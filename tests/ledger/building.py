@@ -132,11 +132,12 @@ class SmallLedger:
     def source(self) -> MemorySource:
         """Return the ledger as a source, with stored nodes and bodies sorted by commitment."""
         nodes: dict[tuple[int, int], bytes] = {}
+        leaves = self.leaves
 
         def node(level: int, index: int) -> bytes:
-            return self.leaves[index] if level == 0 else nodes[level, index]
+            return leaves[index] if level == 0 else nodes[level, index]
 
-        for seq, leaf in enumerate(self.leaves):
+        for seq, leaf in enumerate(leaves):
             for level, index, value in merkle.completed_nodes(seq, leaf, node):
                 nodes[level, index] = value
         stored = [(level, index, value) for (level, index), value in sorted(nodes.items())]

@@ -163,6 +163,28 @@ def test_damage_to_the_chain_is_found_at_its_place(name: str) -> None:
     assert not any(sentence.startswith("chain:") for sentence in report.holds)
 
 
+def test_after_a_gap_the_stored_nodes_beyond_it_are_not_blamed() -> None:
+    source = grown(tasks=4).source()
+    source.rows.pop(3)
+    assert codes(verify(source, level=1)) == [("seq", 4), ("prev", 4)]
+
+
+def test_bytes_moved_from_one_stored_node_into_the_next_are_found() -> None:
+    source = grown().source()
+    first, second = source.node_rows[0], source.node_rows[1]
+    assert not isinstance(first, SourceFault)
+    assert not isinstance(second, SourceFault)
+    source.node_rows[:2] = [(1, 0, first[2][:16]), (1, 1, first[2][16:] + second[2])]
+    assert codes(verify(source, level=1)) == [("tree-node", 1), ("tree-node", 3)]
+
+
+def test_a_wrong_node_far_into_a_large_tree_is_named_alone() -> None:
+    source = grown(tasks=1100).source()
+    place = next(n for n, row in enumerate(source.node_rows) if isinstance(row, tuple) and row[:2] == (1, 400))
+    source.node_rows[place] = (1, 400, bytes(32))
+    assert codes(verify(source, level=1)) == [("tree-node", 801)]
+
+
 def body_row(source: MemorySource, text: bytes) -> int:
     for place, row in enumerate(source.body_rows):
         if not isinstance(row, SourceFault) and row[3] == text:
@@ -426,6 +448,23 @@ def test_a_rotated_key_needs_a_checkpoint_signed_by_old_and_new() -> None:
     ledger.record_checkpoint(NEW_SIGNER)
     for trusted in ([], [SIGNER.vkey], [NEW_SIGNER.vkey], [SIGNER.vkey, NEW_SIGNER.vkey]):
         assert verify(ledger.source(), vkeys=trusted).clean
+
+
+def test_a_checkpoint_that_does_not_cover_the_rotation_does_not_vouch_for_it() -> None:
+    ledger = grown()
+    before = ledger.signed(SIGNER, NEW_SIGNER)
+    seq = ledger.append("key.rotated", {"vkey": NEW_SIGNER.vkey})
+    ledger.append("checkpoint.signed", {"size": seq}, {"note": ("text/plain", before.encode())})
+    assert codes(verify(ledger.source())) == [("vkey", seq)]
+
+
+def test_only_entry_zero_and_rotations_bring_keys() -> None:
+    ledger = grown()
+    ledger.append("ledger.opened", {"vkey": STRANGER.vkey})
+    assert verify(ledger.source()).clean
+    assert codes(verify(ledger.source(), vkeys=[STRANGER.vkey])) == [("vkey", None)]
+    seq = ledger.record_checkpoint(STRANGER)
+    assert codes(verify(ledger.source())) == [("checkpoint-signature", seq)]
 
 
 def test_the_old_key_signs_nothing_after_its_rotation() -> None:

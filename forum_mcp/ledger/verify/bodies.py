@@ -46,16 +46,14 @@ def check_bodies(source: Source, walked: Walked, findings: Findings) -> BodyChec
             result.matching += 1
             if item[0] in wanted and item[3] is not None:
                 result.notes[item[0]] = item[3]
-    uncited = dict(walked.redacted)
     for commit, seq in walked.cited.unmet():
-        uncited.pop(commit, None)
         if commit in walked.redacted:
             result.redacted += 1
         elif source.without_bodies:
             result.left_out += 1
         else:
             findings.add("body-missing", seq, "the body, or a body.redacted entry", "neither", body=commit)
-    for commit, seq in uncited.items():
+    for commit, seq in walked.redacted.items():
         if not walked.cited.cites(commit):
             findings.add("body-ref", seq, "the commitment of a cited body", "no entry cites it", body=commit)
     for commit in source.index_faults():
