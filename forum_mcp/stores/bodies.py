@@ -15,6 +15,7 @@ import zstandard
 
 from forum_mcp.ledger.entry import Body
 from forum_mcp.ledger.members import is_hash
+from forum_mcp.stores.connection import blob
 
 __all__ = ["BODY_MAX_BYTES", "BodyTable", "pack", "unpack"]
 
@@ -86,7 +87,7 @@ class BodyTable:
     def find(self, key: bytes) -> str | None:
         """Return the commitment (hex) stored under an index key, or None."""
         row = self._connection.execute('SELECT "commit" FROM body_index WHERE "key" = ?', (key,)).fetchone()
-        return None if row is None else bytes(row[0]).hex()
+        return None if row is None else blob(row[0]).hex()
 
     def holds(self, commit: str, size: int, media_type: str) -> bool:
         """Tell whether a body with that commitment, size and type is here; its bytes are not read."""
@@ -112,13 +113,14 @@ class BodyTable:
         if not is_hash(commit):
             return None
         row = self._connection.execute(
-            'SELECT type, salt, size, codec, data FROM bodies WHERE "commit" = ?', (bytes.fromhex(commit),)
+            'SELECT type, salt, CAST(size AS INTEGER), CAST(codec AS INTEGER), data FROM bodies WHERE "commit" = ?',
+            (bytes.fromhex(commit),),
         ).fetchone()
         if row is None:
             return None
         media_type, salt, size, codec, stored = row
-        plain = unpack(codec, size, stored)
-        return None if plain is None else Body(commit, media_type, salt, plain)
+        plain = unpack(codec or 0, -1 if size is None else size, blob(stored))
+        return None if plain is None else Body(commit, media_type, blob(salt), plain)
 
     def scan(self, faults: list[str] | None = None) -> Iterator[tuple[str, str, bytes, bytes | None]]:
         """Yield (commit hex, media type, salt, plain bytes or None) of every row, by commit.
@@ -132,7 +134,7 @@ class BodyTable:
         while True:
             rows = self._connection.execute(_PAGE_OF_BODIES, (last, _PAGE)).fetchall()
             for commit, media_type, salt, size, codec, stored in rows:
-                if commit <= last and last:  # a damaged page; asking on from here would never end
+                if blob(commit) <= last and last:  # a damaged page; asking on from here would never end
                     raise sqlite3.DatabaseError(f"bodies are out of order at {commit.hex()}")
                 last = commit
                 plain = unpack(codec or 0, -1 if size is None else size, stored or b"")

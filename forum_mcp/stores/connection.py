@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 from forum_mcp.errors import LedgerError, LedgerReadOnly, LedgerUnreadable
 
-__all__ = ["LOCK_TIMEOUT_S", "UNREADABLE", "begin_immediate", "connect", "is_poison", "refusal", "translated"]
+__all__ = ["LOCK_TIMEOUT_S", "UNREADABLE", "begin_immediate", "blob", "connect", "is_poison", "refusal", "translated"]
 
 LOCK_TIMEOUT_S: Final = 60.0
 _BUSY_TIMEOUT_MS: Final = 20
@@ -27,8 +27,9 @@ _PRIMARY: Final = 0xFF
 _BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
-# What reading a damaged file may raise: the driver decodes SQLite's own error messages, which quote damaged bytes.
-UNREADABLE: Final = (sqlite3.Error, UnicodeDecodeError, LedgerUnreadable)
+# What reading a damaged file may raise: the driver decodes SQLite's own error messages, which quote damaged bytes, and
+# a damaged row holds values of any type and size.
+UNREADABLE: Final = (sqlite3.Error, UnicodeDecodeError, LedgerUnreadable, TypeError, OverflowError)
 
 Mode = Literal["rw", "ro", "immutable", "memory"]
 
@@ -63,6 +64,17 @@ def connect(path: Path | None, mode: Mode) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def blob(value: object) -> bytes:
+    """Return a value that was stored as bytes.
+
+    Raises:
+        sqlite3.DatabaseError: damage made it something else.
+    """
+    if not isinstance(value, bytes):
+        raise sqlite3.DatabaseError(f"a column of bytes holds a {type(value).__name__}")
+    return value
 
 
 def begin_immediate(connection: sqlite3.Connection, timeout_s: float = LOCK_TIMEOUT_S) -> None:

@@ -9,6 +9,7 @@ import msgspec
 from forum_mcp.errors import LedgerUnreadable
 from forum_mcp.ledger.entry import RunId, decode
 from forum_mcp.stores.base import Lease, RunRow, Stored
+from forum_mcp.stores.connection import blob
 
 __all__ = [
     "bounded",
@@ -33,7 +34,7 @@ _CUSTODY: Final = ("checkpoint.signed", "key.rotated")
 def head(connection: sqlite3.Connection) -> tuple[int, bytes] | None:
     """Return (number of entries, 32-byte leaf hash of the newest), or None for none."""
     row = connection.execute("SELECT seq, leaf FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
-    return None if row is None else (row[0] + 1, row[1])
+    return None if row is None else (row[0] + 1, blob(row[1]))
 
 
 def insert(
@@ -142,7 +143,7 @@ def _name(run: str) -> str:
 
 def _stored(seq: int, raw: bytes, leaf: bytes) -> Stored:
     try:
-        return Stored(decode(raw), raw, leaf)
+        return Stored(decode(blob(raw)), raw, blob(leaf))
     except (msgspec.DecodeError, TypeError, UnicodeError) as error:
         raise LedgerUnreadable(
             f"entry {seq} cannot be decoded ({error}); run `forum-mcp ledger verify` to see what else is damaged"

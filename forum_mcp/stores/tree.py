@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from forum_mcp.ledger.merkle import completed_nodes, node_hash
+from forum_mcp.stores.connection import blob
 from forum_mcp.stores.rows import bounded
 
 __all__ = ["extend", "newest_nodes_fault", "read_node", "scan_inner", "scan_nodes"]
@@ -47,7 +48,7 @@ def read_node(connection: sqlite3.Connection, level: int, index: int) -> bytes |
         row = connection.execute(
             "SELECT hash FROM nodes WHERE level = ? AND idx = ?", (bounded(level), bounded(index))
         ).fetchone()
-    return None if row is None else bytes(row[0])
+    return None if row is None else blob(row[0])
 
 
 def newest_nodes_fault(connection: sqlite3.Connection, size: int) -> str | None:

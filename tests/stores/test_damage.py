@@ -168,6 +168,8 @@ def test_a_body_that_claims_little_and_unpacks_to_much_is_stopped_at_its_claim()
     assert unpack(codec, 50_000_000, bomb + b"x") is None
     assert unpack(codec, 50_000_000, bomb[:-1]) is None
     assert unpack(7, 5, b"plain") is None
+    # A frame that declares 2^50 bytes: believing it would ask the system for them.
+    assert unpack(codec, 1000, bytes.fromhex("28b52ffde0") + (2**50).to_bytes(8, "little") + bytes(8)) is None
 
 
 def test_verifying_writes_nothing_into_the_ledger_file(kept: tuple[Path, str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from forum_mcp.engine.ledger import Ledger, verify_path
 from forum_mcp.errors import LedgerReadOnly
-from forum_mcp.stores.connection import is_poison, refusal
+from forum_mcp.stores.connection import connect, is_poison, refusal
 
 FAILING = """
 import os, resource, sys
@@ -53,3 +53,13 @@ def test_a_full_disk_is_refused_without_giving_up_writing() -> None:
     assert not is_poison(full.value)
     assert isinstance(refusal(full.value), LedgerReadOnly)
     assert "full" in str(refusal(full.value))
+
+
+def test_a_writer_waits_for_the_disk_and_overwrites_what_it_deletes(tmp_path: Path) -> None:
+    Ledger.open(tmp_path / "ledger.db").close()
+    connection = connect(tmp_path / "ledger.db", "rw")
+    found = [
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "secure_delete", "journal_mode")
+    ]
+    connection.close()
+    assert found == [2, 1, "wal"]

@@ -173,6 +173,15 @@ def test_read_only_reads_while_another_appends(tmp_path: Path) -> None:
             reader.append("x.noted", actor="test")
 
 
+def test_a_snapshot_does_not_see_what_others_commit_meanwhile(tmp_path: Path) -> None:
+    path = made(tmp_path / "ledger.db")
+    with Ledger.open(path) as one, Ledger.open(path) as other:
+        with one.store.snapshot():
+            other.append("x.noted", actor="test")
+            assert one.size == 2
+        assert one.size == 3
+
+
 def test_a_foreign_commit_changes_the_token_of_a_writer(tmp_path: Path) -> None:
     path = made(tmp_path / "ledger.db")
     with Ledger.open(path) as one, Ledger.open(path) as other:
