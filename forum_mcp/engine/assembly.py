@@ -11,12 +11,13 @@ from forum_mcp.errors import ConfigRefused, RosterRefused
 from forum_mcp.executors import build
 from forum_mcp.executors.base import Executor
 from forum_mcp.rules.contract import RULES, Contract, ExecutorTerms
-from forum_mcp.rules.policy import Policy
+from forum_mcp.rules.policy import Policy, check
 from forum_mcp.rules.roster import Roster, parse
 
 __all__ = ["contract_of", "executors_of", "roster_of"]
 
 _INPUT_CHARS: Final = 24_000
+_LOCAL_INPUT_CHARS: Final = 8_000
 _ROLES: Final = ("coordinator", "worker", "validator", "synthesizer")
 
 
@@ -48,11 +49,12 @@ def executors_of(settings: Settings, given: Mapping[str, Executor]) -> dict[str,
     return {**{name: build(name, each) for name, each in table.items() if name not in given}, **given}
 
 
-def contract_of(settings: Settings, executors: Mapping[str, Executor]) -> Contract:
+def contract_of(settings: Settings, executors: Mapping[str, Executor], roster: Roster) -> Contract:
     """Return the contract of a run under these settings; only executors that a role names are part of it.
 
     Raises:
-        ConfigRefused: a role names an executor that does not exist, or the worker is bound to rules.
+        ConfigRefused: a role names an executor that does not exist, the worker is bound to rules, or the policy names
+            a lane or category that the roster does not have.
     """
     ladders = {role: list(getattr(settings.roles, role)) for role in _ROLES}
     used = {name for ladder in ladders.values() for name in ladder if name != RULES}
@@ -65,20 +67,25 @@ def contract_of(settings: Settings, executors: Mapping[str, Executor]) -> Contra
             )
     if RULES in ladders["worker"]:
         raise ConfigRefused("role worker is bound to 'rules', which do no work; bind it to an executor or to 'host'")
-    policy = settings.policy
     return Contract(
         executors={name: _terms(name, settings, executors[name]) for name in sorted(used)},
         roles=ladders,
-        policy=Policy(
-            allow_lanes=list(policy.allow_lanes),
-            deny_lanes=list(policy.deny_lanes),
-            allow_categories=list(policy.allow_categories),
-            deny_categories=list(policy.deny_categories),
-            max_tasks=policy.max_tasks,
-            undecided=policy.undecided,
-        ),
+        policy=_policy_of(settings, roster),
         max_parallel=settings.max_parallel,
     )
+
+
+def _policy_of(settings: Settings, roster: Roster) -> Policy:
+    policy = Policy(**settings.policy.model_dump())
+    check(policy, roster)
+    return policy
+
+
+def _input_chars(kind: str, context_tokens: int | None) -> int:
+    """Return how much untrusted text a prompt may hold: half of the context, at four characters a token."""
+    if context_tokens is None:
+        return _LOCAL_INPUT_CHARS if kind == "local" else _INPUT_CHARS
+    return context_tokens * 2
 
 
 def _terms(name: str, settings: Settings, executor: Executor) -> ExecutorTerms:
@@ -92,6 +99,6 @@ def _terms(name: str, settings: Settings, executor: Executor) -> ExecutorTerms:
         max_tokens=each.max_tokens if each else None,
         attempts=each.attempts if each else 1,
         max_parallel=each.max_parallel if each else 16,
-        input_chars=each.context_tokens * 2 if each and each.context_tokens else _INPUT_CHARS,
+        input_chars=_input_chars(executor.type, each.context_tokens if each else None),
         effects="idempotent" if executor.type == "command" else "none",
     )

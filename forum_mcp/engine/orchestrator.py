@@ -79,7 +79,7 @@ class Orchestrator:
         clock = clock or Clock()
         roster = roster_of(settings)
         built = executors_of(settings, executors or {})
-        contract = contract_of(settings, built)
+        contract = contract_of(settings, built, roster)
         ledger = Ledger.open(settings.ledger or default_ledger(), now_us=clock.now_us, entropy=clock.entropy)
         keeper = Keeper(ledger, built, clock)
         try:

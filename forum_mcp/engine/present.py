@@ -38,7 +38,12 @@ def run_state(state: RunState, *, live: bool) -> str:
         return state.end
     if state.phase == "rest":
         return "waiting"
-    if state.cancelled_seq < 0 and state.open and all(item.type == "host" for item in state.open.values()) and not state.timers:
+    if (
+        state.cancelled_seq < 0
+        and state.open
+        and all(item.type == "host" for item in state.open.values())
+        and not state.timers
+    ):
         return "waiting"
     return "running" if live else "interrupted"
 

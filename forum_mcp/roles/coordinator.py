@@ -80,16 +80,30 @@ def ask(
     problem: str | None,
     last_reply: str | None,
 ) -> Prompt:
-    """Return the prompt. ``lanes``: (name, description); ``limit``: most characters of untrusted text.
+    """Return the prompt. ``lanes``: (name, description), likeliest first; ``limit``: most characters of untrusted text.
 
     After an unusable reply, ``problem`` and ``last_reply`` show the model what was wrong.
     """
-    listed = "\n".join(f"- {name}: {description}" for name, description in lanes)
-    parts = [f"Lanes:\n{listed}", f"Suggested lane: {suggested}", fence("REQUEST", cap(request, limit), mark)]
+    parts = [
+        f"Lanes:\n{_listed(lanes, limit // 4)}",
+        f"Suggested lane: {suggested}",
+        fence("REQUEST", cap(request, limit), mark),
+    ]
     if problem is not None:
         parts.append(fence("YOUR-LAST-REPLY", cap(last_reply or "", limit // 4), mark))
         parts.append(f"That reply cannot be used: {cap(problem, 1000)}\nWrite the whole plan again.")
     return Prompt(prompt_text("coordinator"), "\n\n".join(parts), _SCHEMA)
+
+
+def _listed(lanes: Sequence[tuple[str, str]], limit: int) -> str:
+    """Return the lanes, one a line; past ``limit`` characters only their names, so that a small context holds them."""
+    lines: list[str] = []
+    used = 0
+    for name, description in lanes:
+        line = f"- {name}: {description}"
+        used += len(line)
+        lines.append(line if used <= limit else f"- {name}")
+    return "\n".join(lines)
 
 
 def parse(reply: str) -> PlanReply | Unusable:

@@ -23,7 +23,7 @@ def ask(
     mark: str,
     limit: int,
 ) -> Prompt:
-    """Return the prompt of a task.
+    """Return the prompt of a task: what it may look at is fenced, what it is told to do comes last and is not.
 
     ``request``: the whole request, when the task is only a part of it; ``inputs``: (task id, output) of the tasks it
     depends on for data; ``limit``: most characters of all fenced text together.
@@ -33,12 +33,13 @@ def ask(
     if request is not None:
         parts.append("The task is one part of this request:\n" + fence("REQUEST", cap(request, share), mark))
     parts.extend(f"Result of task {task}:\n" + fence("RESULT", cap(output, share), mark) for task, output in inputs)
-    parts.append("Your task:\n" + fence("TASK", instruction, mark))
+    task = instruction
     if done_when:
-        parts.append("It is done when:\n" + fence("CRITERIA", "\n".join(f"- {line}" for line in done_when), mark))
+        task += "\n\nIt is done when:\n" + "\n".join(f"- {line}" for line in done_when)
     encoded = None
     if schema is not None:
         encoded = msgspec.json.encode(schema, order="sorted")
-        parts.append("Answer with one JSON value of this JSON Schema and nothing else:\n" + encoded.decode())
+        task += "\n\nAnswer with one JSON value of this JSON Schema and nothing else:\n" + encoded.decode()
+    parts.append(f"Your task:\n{task}" if parts else task)
     system = f"{prompt_text('worker')}\nYour lane is {lane}: {lane_description}"
     return Prompt(system, "\n\n".join(parts), encoded)

@@ -26,6 +26,7 @@ from forum_mcp.rules import (
     state,
     tasking,
     verdicts,
+    words,
 )
 from forum_mcp.rules.calls import draft
 from forum_mcp.rules.run import RunState
@@ -50,6 +51,7 @@ VERSIONS: Final[dict[str, int]] = {
     "state": state.VERSION,
     "tasking": tasking.VERSION,
     "verdicts": verdicts.VERSION,
+    "words": words.VERSION,
 }
 """What ``run.started`` records: the version of every module a decision depends on."""
 

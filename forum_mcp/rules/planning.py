@@ -95,7 +95,9 @@ def _from_caller(state: RunState) -> Draft:
 def _ask(state: RunState, mark: str) -> Prompt:
     assert state.roster is not None
     attempts = state.planning
-    lanes = [(name, lane.description) for name, lane in state.roster.lanes.items() if _permits(state, name)]
+    likely = [candidate.lane for candidate in route(state.request, state.roster).candidates]
+    names = dict.fromkeys([state.lane, *likely, *state.roster.lanes])
+    lanes = [(name, state.roster.lanes[name].description) for name in names if _permits(state, name)]
     return coordinator.ask(
         state.request,
         suggested=state.lane,

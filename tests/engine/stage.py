@@ -81,8 +81,6 @@ class Stage:
         return [entry for entry in shown if kind is None or entry.kind == kind]
 
 
-
-
 def plan_of(*tasks: tuple[str, list[str]]) -> str:
     """Return the JSON of a plan: (id, dependencies)."""
     lanes = {"tasks": [{"id": i, "lane": "backend", "instruction": f"do {i}", "depends_on": d} for i, d in tasks]}

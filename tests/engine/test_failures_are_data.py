@@ -2,13 +2,20 @@
 
 import anyio
 import pytest
-from tests.engine.stage import ALL, DIAMOND, WORKER, Stage, assert_clean, plan_of
 
 from forum_mcp.configs.settings import LimitSettings, PolicySettings, RoleSettings
 from forum_mcp.errors import PlanRefused, RequestRefused
 from forum_mcp.executors.base import Call, Outcome
+from tests.engine.stage import ALL, DIAMOND, WORKER, Stage, assert_clean, plan_of
 
-RUBBISH = ["I would rather talk about it.", "", "<html><body>502 Bad Gateway</body></html>", "{}", '{"tasks": []}', "{" * 500]
+RUBBISH = [
+    "I would rather talk about it.",
+    "",
+    "<html><body>502 Bad Gateway</body></html>",
+    "{}",
+    '{"tasks": []}',
+    "{" * 500,
+]
 
 
 @pytest.mark.parametrize("reply", RUBBISH)
@@ -203,5 +210,10 @@ async def test_hostile_output_is_fenced_and_changes_no_verdict(stage: Stage) -> 
     async with stage.forum(stage.settings(ALL)) as forum:
         view = await forum.submit("go")
         assert (view.failed, view.skipped) == (["a"], ["b"])
-    marks = {line.split()[-1] for call in stage.cast.received for line in call.prompt.decode().splitlines() if line.startswith("<<<") and line != "<<<RESULT"}
+    marks = {
+        line.split()[-1]
+        for call in stage.cast.received
+        for line in call.prompt.decode().splitlines()
+        if line.startswith("<<<") and line != "<<<RESULT"
+    }
     assert len(marks) == len([call for call in stage.cast.received if b"<<<" in call.prompt])

@@ -2,10 +2,10 @@
 
 import anyio
 import pytest
-from tests.engine.stage import HOST, Stage, assert_clean
 
 from forum_mcp.engine.orchestrator import Orchestrator
 from forum_mcp.errors import AttemptClosed, NotFound
+from tests.engine.stage import HOST, Stage, assert_clean
 
 REQUEST = "1. write the readme\n2. test the backend endpoint\n3. make the css responsive"
 
@@ -96,7 +96,7 @@ async def test_another_process_may_do_the_work_while_the_first_lives_and_after_i
             await other.work_complete(item.item, "from the other process")
             with anyio.fail_after(20):
                 while (await forum.run(view.run_id)).tasks[0].state != "succeeded":
-                    await anyio.sleep(0.02)
+                    await anyio.sleep(0.02)  # another process's append has no event here
         assert (await other.run(view.run_id)).state == "waiting"
         await do_all(other, view.run_id)
         assert (await other.run(view.run_id)).state == "succeeded"

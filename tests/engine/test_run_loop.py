@@ -1,16 +1,21 @@
 """A request in, a judged answer out: what the loop does, as its record tells it."""
 
 import anyio
-from tests.engine.stage import DIAMOND, WORKER, Stage, assert_clean, plan_of
 
 from forum_mcp.executors.base import Call, Outcome
+from tests.engine.stage import DIAMOND, WORKER, Stage, assert_clean, plan_of
 
 
 async def test_a_request_is_routed_planned_done_judged_and_answered(stage: Stage) -> None:
     stage.cast.plan = lambda _: DIAMOND
     async with stage.forum() as forum:
         view = await forum.submit("build the database schema and the auth endpoint")
-        assert (view.state, view.answer, view.lane, view.plan_by) == ("succeeded", "the answer", "backend", "coordinator")
+        assert (view.state, view.answer, view.lane, view.plan_by) == (
+            "succeeded",
+            "the answer",
+            "backend",
+            "coordinator",
+        )
         assert view.waves == [["a"], ["b", "c"], ["d"]]
         assert [task.verdict for task in view.tasks] == ["passed"] * 4
         kinds = [entry.kind for entry in stage.entries(forum)]
@@ -80,7 +85,9 @@ async def test_outputs_flow_along_data_edges_and_not_along_order_edges(stage: St
     assert b"SECRET-OF-A" not in prompts["c"]
 
 
-async def test_every_byte_an_executor_received_is_a_recorded_body_and_every_repeat_its_own_attempt(stage: Stage) -> None:
+async def test_every_byte_an_executor_received_is_a_recorded_body_and_every_repeat_its_own_attempt(
+    stage: Stage,
+) -> None:
     seen: set[str | None] = set()
 
     def flaky(call: Call) -> Outcome | str:
@@ -141,7 +148,7 @@ async def test_runs_side_by_side_share_one_ledger(stage: Stage) -> None:
     async with stage.forum() as forum:
         async with anyio.create_task_group() as group:
             for i in range(6):
-                group.start_soon(lambda i=i: forum.submit(f"request number {i}"))
+                group.start_soon(forum.submit, f"request number {i}")
         assert [run.state for run in forum.runs().runs] == ["succeeded"] * 6
         assert_clean(forum)
 

@@ -14,7 +14,14 @@ from forum_mcp.engine.orchestrator import Orchestrator
 from forum_mcp.errors import RunHeld
 
 TASKS = 8
-COUNT = "import sys,time; n=sys.argv[2].split('COUNT-')[1][:2]; open(sys.argv[1],'a').write(n+'\\n'); time.sleep(0.03); print('did '+n)"
+COUNT = """
+import sys, time
+number = sys.argv[2].split("COUNT-")[1][:2]
+with open(sys.argv[1], "a") as counter:
+    counter.write(number + "\\n")
+time.sleep(0.03)
+print("did " + number)
+"""
 
 
 def settings(ledger: str, counter: str) -> Settings:
@@ -43,8 +50,9 @@ def plan() -> dict[str, object]:
     }
 
 
-async def main(ledger: str, counter: str, action: str, run: str = "") -> None:
+async def main(*words: str) -> None:
     """Play one side."""
+    ledger, counter, action, run = (*words, "")[:4]
     async with Orchestrator.open(settings(ledger, counter)) as forum:
         if action == "begin":
             run = (await forum.submit("count to eight", plan=plan(), wait_s=0)).run_id

@@ -8,12 +8,10 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.soak import runner
-
 from forum_mcp.engine.folding import fold_run
 from forum_mcp.engine.ledger import Ledger
 from forum_mcp.ledger.entry import RunId
-
+from tests.soak import runner
 
 FEW = 5
 
@@ -75,6 +73,6 @@ def test_of_two_processes_told_to_resume_a_run_one_does(tmp_path: Path) -> None:
     said = sorted(each.communicate(timeout=90)[0].strip() for each in (first, second))
     assert said in (["held", "succeeded"], ["succeeded", "succeeded"])
     with Ledger.open(ledger, create=False) as opened:
-        resumed = [entry for entry in opened.show(limit=1000, run=run).entries if entry.kind == "run.resumed"]
+        resumed = [entry for entry in opened.show(limit=1000, run_id=run).entries if entry.kind == "run.resumed"]
     assert len(resumed) == 1
     check(ledger)
