@@ -114,7 +114,7 @@ class Process:
 
     def __init__(self, settings: Settings) -> None:
         self.popen = subprocess.Popen(
-            [sys.executable, "-c", SERVE, settings.model_dump_json()],
+            [sys.executable, "-c", SERVE, settings.model_dump_json(exclude_unset=True)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
