@@ -18,7 +18,12 @@ PLAN = {
     "tasks": [
         {"id": "schema", "lane": "database", "instruction": "Write the table of users"},
         {"id": "endpoint", "lane": "backend", "instruction": "Write the login endpoint"},
-        {"id": "docs", "lane": "technical-writing", "instruction": "Describe both", "depends_on": ["schema", "endpoint"]},
+        {
+            "id": "docs",
+            "lane": "technical-writing",
+            "instruction": "Describe both",
+            "depends_on": ["schema", "endpoint"],
+        },
     ]
 }
 
