@@ -29,7 +29,7 @@ __all__ = ["Ledger", "verify_path"]
 _TEXT: Final = "text/plain; charset=utf-8"
 _BYTES: Final = "application/octet-stream"
 
-BodyGiven = NewBody | BodyRef | str | bytes
+_BodyGiven = NewBody | BodyRef | str | bytes
 
 
 class Ledger:
@@ -116,7 +116,7 @@ class Ledger:
         *,
         actor: str,
         data: Mapping[str, object] | None = None,
-        bodies: Mapping[str, BodyGiven] | None = None,
+        bodies: Mapping[str, _BodyGiven] | None = None,
         parents: Sequence[int] = (),
         run: str | None = None,
     ) -> EntryView:
@@ -318,7 +318,7 @@ class Ledger:
         return size
 
 
-def _body(name: str, body: BodyGiven) -> NewBody | BodyRef:
+def _body(name: str, body: _BodyGiven) -> NewBody | BodyRef:
     if isinstance(body, bytes):
         return NewBody(_BYTES, body)
     if not isinstance(body, str):

@@ -14,8 +14,8 @@ from forum_mcp.stores.base import Store, Stored
 __all__ = ["SHOW_MAX", "entry_view", "show", "trace_view", "verify_view"]
 
 SHOW_MAX: Final = 10_000
-TRACE_MAX: Final = 10_000
-TEXT_MAX_CHARS: Final = 2_000
+_TRACE_MAX: Final = 10_000
+_TEXT_MAX_CHARS: Final = 2_000
 _WINDOW: Final = 512
 _FINDINGS_SHOWN: Final = 200
 
@@ -83,8 +83,8 @@ def trace_view(store: Store, seq: int, limit: int) -> TraceView:
         NotFound: no such entry.
         RequestRefused: limit out of range.
     """
-    if not 1 <= limit <= TRACE_MAX:
-        raise RequestRefused(f"limit {limit} is refused: expected 1 to {TRACE_MAX}")
+    if not 1 <= limit <= _TRACE_MAX:
+        raise RequestRefused(f"limit {limit} is refused: expected 1 to {_TRACE_MAX}")
     with store.snapshot():
         found = trace(seq, lambda at: store.entry(at).entry, limit)
     shown = {entry.seq for _, entry in found}
@@ -159,6 +159,6 @@ def _body_view(store: Store, reference: BodyRef, texts: bool) -> dict[str, objec
             view["absent"] = True
         else:
             text = body.data.decode("utf-8", "replace")
-            view["text"] = text[:TEXT_MAX_CHARS]
-            view["cut"] = len(text) > TEXT_MAX_CHARS
+            view["text"] = text[:_TEXT_MAX_CHARS]
+            view["cut"] = len(text) > _TEXT_MAX_CHARS
     return view

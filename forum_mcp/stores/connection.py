@@ -31,10 +31,10 @@ _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 # a damaged row holds values of any type and size.
 UNREADABLE: Final = (sqlite3.Error, UnicodeDecodeError, LedgerUnreadable, TypeError, OverflowError)
 
-Mode = Literal["rw", "ro", "immutable", "memory"]
+_Mode = Literal["rw", "ro", "immutable", "memory"]
 
 
-def connect(path: Path | None, mode: Mode) -> sqlite3.Connection:
+def connect(path: Path | None, mode: _Mode) -> sqlite3.Connection:
     """Return a connection with every pragma set; ``path`` is None for mode ``memory``.
 
     Raises:

@@ -19,7 +19,7 @@ from forum_mcp.stores.connection import connect, translated
 from forum_mcp.stores.schema import USER_VERSION, create_tables, header_fault, read_meta, schema_fault
 from forum_mcp.stores.transaction import SqliteTransaction
 
-__all__ = ["INDEX_KEY_BYTES", "Opened", "check_head", "create_file", "fill", "open_file", "reading"]
+__all__ = ["INDEX_KEY_BYTES", "Opened", "check_head", "create_file", "fill", "open_file", "read_header", "reading"]
 
 _HEADER_BYTES = 100
 INDEX_KEY_BYTES = 32

@@ -273,14 +273,14 @@ def test_a_head_that_disagrees_with_its_tree_is_refused_by_name(tmp_path: Path) 
 
 def test_a_network_file_system_is_known_by_the_deepest_mount() -> None:
     mounts = (
-        "/dev/vda / ext4 rw 0 0\nserver:/x /home nfs4 rw 0 0\ntmpfs /home/local tmpfs rw 0 0\n"
+        "/dev/vda / ext4 rw 0 0\nserver:/x /net nfs4 rw 0 0\ntmpfs /net/local tmpfs rw 0 0\n"
         "a@b: /mnt/with\\040space fuse.sshfs rw 0 0\nold /over ext4 rw 0 0\nnew /over cifs rw 0 0\nbroken\n"
     )
     for path, kind in (
         ("/var/ledger.db", None),
-        ("/home/me/ledger.db", "nfs4"),
-        ("/home/local/ledger.db", None),
-        ("/homes/ledger.db", None),
+        ("/net/me/ledger.db", "nfs4"),
+        ("/net/local/ledger.db", None),
+        ("/nets/ledger.db", None),
         ("/mnt/with space/ledger.db", "fuse.sshfs"),
         ("/over/ledger.db", "cifs"),
     ):
