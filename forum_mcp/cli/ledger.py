@@ -21,8 +21,8 @@ __all__ = ["app", "findings", "opened"]
 
 app = typer.Typer(help="Verify, read and export the record.", no_args_is_help=True, rich_markup_mode=None)
 
-Seq = Annotated[int, typer.Argument(metavar="SEQ", min=0, help="The entry's place, from 0.", show_default=False)]
-SHOWN: Final = 50
+_Seq = Annotated[int, typer.Argument(metavar="SEQ", min=0, help="The entry's place, from 0.", show_default=False)]
+_SHOWN: Final = 50
 
 
 @contextmanager
@@ -94,7 +94,7 @@ def _verdict(view: VerifyView) -> Iterator[str]:
 
 def findings(found: list[FindingView]) -> Iterator[str]:
     """Yield one line for each finding: what, where, expected and found."""
-    for finding in found[:SHOWN]:
+    for finding in found[:_SHOWN]:
         where = f"entry {finding.seq}" if finding.seq is not None else "ledger"
         if finding.body is not None:
             where += f", body {finding.body[:16]}"
@@ -131,7 +131,7 @@ def show(
 
 
 @app.command("get")
-def get(ctx: typer.Context, seq: Seq, ledger: LedgerPath = None) -> None:
+def get(ctx: typer.Context, seq: _Seq, ledger: LedgerPath = None) -> None:
     """Write an entry's exact bytes to stdout: what is stored, hashed and verified; no line feed is added."""
     with opened(ledger_of(ctx, ledger)) as record:
         raw = record.raw(seq)
@@ -140,7 +140,7 @@ def get(ctx: typer.Context, seq: Seq, ledger: LedgerPath = None) -> None:
 
 
 @app.command("trace")
-def trace(ctx: typer.Context, seq: Seq, ledger: LedgerPath = None, as_json: AsJson = False) -> None:
+def trace(ctx: typer.Context, seq: _Seq, ledger: LedgerPath = None, as_json: AsJson = False) -> None:
     """Show what caused an entry, back to the request of its run."""
     with opened(ledger_of(ctx, ledger)) as record:
         view = record.trace(seq)

@@ -19,7 +19,7 @@ __all__ = ["app"]
 
 app = typer.Typer(help="List, show, cancel and resume runs.", no_args_is_help=True, rich_markup_mode=None)
 
-RunIdArgument = Annotated[str, typer.Argument(metavar="RUN_ID", help="The run's id, 32 hex.", show_default=False)]
+_RunId = Annotated[str, typer.Argument(metavar="RUN_ID", help="The run's id, 32 hex.", show_default=False)]
 
 
 def _flags(ctx: typer.Context, ledger: str | None) -> Flags:
@@ -62,7 +62,7 @@ async def _list(flags: Flags, limit: int, before: int | None) -> RunsView:
 @app.command("show")
 def show(
     ctx: typer.Context,
-    run_id: RunIdArgument,
+    run_id: _RunId,
     ledger: LedgerPath = None,
     as_json: AsJson = False,
 ) -> None:
@@ -104,7 +104,7 @@ def _task_rows(view: RunView) -> list[tuple[str, ...]]:
 @app.command("cancel")
 def cancel(
     ctx: typer.Context,
-    run_id: RunIdArgument,
+    run_id: _RunId,
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the record.")] = "",
     ledger: LedgerPath = None,
     as_json: AsJson = False,
@@ -127,7 +127,7 @@ def cancel(
 def resume(
     ctx: typer.Context,
     flags: Flags,
-    run_id: RunIdArgument,
+    run_id: _RunId,
     wait: Wait = None,
     as_json: AsJson = False,
     quiet: Quiet = False,

@@ -22,23 +22,23 @@ if TYPE_CHECKING:
     from forum_mcp.configs.settings import Settings
     from forum_mcp.engine.orchestrator import Orchestrator
 
-__all__ = ["in_forum", "register"]
+__all__ = ["Quiet", "Wait", "in_forum", "register", "show_result"]
 
-TERMINATED: Final = 143
+_TERMINATED: Final = 143
 
-Request = Annotated[str | None, typer.Argument(help="The request; - reads it from stdin.", show_default=False)]
-PlanFile = Annotated[
+_Request = Annotated[str | None, typer.Argument(help="The request; - reads it from stdin.", show_default=False)]
+_PlanFile = Annotated[
     str | None,
     typer.Option("--plan", metavar="FILE", help="A plan in JSON, or the id of a planned run.", show_default=False),
 ]
-Single = Annotated[bool, typer.Option("--single", help="One task, no planning.")]
-Lane = Annotated[
+_Single = Annotated[bool, typer.Option("--single", help="One task, no planning.")]
+_Lane = Annotated[
     str | None, typer.Option("--lane", metavar="NAME", help="The lane, instead of routing.", show_default=False)
 ]
-MaxCalls = Annotated[
+_MaxCalls = Annotated[
     int | None, typer.Option("--max-calls", metavar="N", min=1, help="Most calls.", show_default=False)
 ]
-MaxSeconds = Annotated[
+_MaxSeconds = Annotated[
     float | None,
     typer.Option("--max-seconds", metavar="S", min=0.001, help="Longest active time, seconds.", show_default=False),
 ]
@@ -60,9 +60,9 @@ def register(app: typer.Typer) -> None:
 def plan(
     ctx: typer.Context,
     flags: Flags,
-    request: Request = None,
-    single: Single = False,
-    lane: Lane = None,
+    request: _Request = None,
+    single: _Single = False,
+    lane: _Lane = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -93,12 +93,12 @@ def plan(
 def submit(
     ctx: typer.Context,
     flags: Flags,
-    request: Request = None,
-    plan: PlanFile = None,
-    single: Single = False,
-    lane: Lane = None,
-    max_calls: MaxCalls = None,
-    max_seconds: MaxSeconds = None,
+    request: _Request = None,
+    plan: _PlanFile = None,
+    single: _Single = False,
+    lane: _Lane = None,
+    max_calls: _MaxCalls = None,
+    max_seconds: _MaxSeconds = None,
     key: Annotated[
         str | None,
         typer.Option("--idempotency-key", metavar="KEY", help="Join the run of an equal key.", show_default=False),
@@ -185,7 +185,7 @@ async def _open_and_work(settings: "Settings", work: "Callable[[Orchestrator], A
             views.append(await work(forum))
         tasks.cancel_scope.cancel()
     if terminated:
-        sys.exit(TERMINATED)
+        sys.exit(_TERMINATED)
     return views[0]
 
 

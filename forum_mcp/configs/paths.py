@@ -25,7 +25,7 @@ __all__ = [
     "user_file",
 ]
 
-APP: Final = "forum-mcp"
+_APP: Final = "forum-mcp"
 MEMORY: Final = ":memory:"
 PROJECT_FILE: Final = "forum.toml"
 
@@ -33,7 +33,7 @@ PROJECT_FILE: Final = "forum.toml"
 def state_dir() -> Path:
     """Return the directory of ledgers and keys, FORUM_STATE_DIR or the user's own; it may not exist yet."""
     named = os.environ.get("FORUM_STATE_DIR")
-    return Path(named).expanduser().absolute() if named else platformdirs.user_state_path(APP, appauthor=False)
+    return Path(named).expanduser().absolute() if named else platformdirs.user_state_path(_APP, appauthor=False)
 
 
 def default_ledger() -> str:
@@ -43,7 +43,7 @@ def default_ledger() -> str:
 
 def user_file() -> Path:
     """Return the user's configuration file; it may not exist."""
-    return platformdirs.user_config_path(APP, appauthor=False) / "config.toml"
+    return platformdirs.user_config_path(_APP, appauthor=False) / "config.toml"
 
 
 def config_files(named: str | None, *, cwd: Path) -> list[Path]:

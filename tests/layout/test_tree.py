@@ -21,7 +21,7 @@ LINE_LIMIT: Final = 400
 README_LIMIT: Final = 150
 NO_NAME_FOR_A_MODULE: Final = {"utils", "helpers", "common", "core", "manager", "data", "info"}
 NOWHERE_BUT_HERE: Final = re.compile(
-    r"/(?:root|home/[a-z]\w*|Users/[a-z]\w*|work|opt|tmp/[a-z])/|C:\\Users", re.IGNORECASE
+    r"/(?:root|work)/|/home/(?!(?:me|you|user|local)\b)\w+/|[/\\]Users[/\\]\w", re.IGNORECASE
 )
 PACKAGE_HOSTS: Final = re.compile(
     r"(?:https?|file)://[^\s\"'<>]*(?:pypi|pythonhosted|/simple\b|artifactory|nexus|devpi|jfrog)", re.IGNORECASE
