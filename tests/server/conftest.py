@@ -6,7 +6,7 @@ import sys
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from mcp import Client
@@ -47,7 +47,7 @@ class Connection:
         result = await self.client.call_tool(tool, arguments)
         assert not result.is_error, result
         assert result.structured_content is not None
-        return result.structured_content
+        return cast("dict[str, Any]", result.structured_content)
 
     async def text(self, tool: str, /, **arguments: object) -> str:
         """Call a tool that must succeed; return its text."""
@@ -100,7 +100,7 @@ def connect(era: str) -> Connect:
         settings: Settings, *, tools: str = "all", read_only: bool = False
     ) -> AsyncGenerator[Connection]:
         server = build_server(lambda: Orchestrator.open(settings), tools=tools, read_only=read_only)
-        async with Client(server, mode=era) as client:  # type: ignore[arg-type]
+        async with Client(server, mode=era) as client:
             connection = Connection(client, server)
             yield connection
             if any(tool.name == "ledger_verify" for tool in (await client.list_tools()).tools):
@@ -133,9 +133,7 @@ class Process:
         """Read one line."""
         line = self.stdout.readline()
         assert line, "the server ended"
-        answer = json.loads(line)
-        assert isinstance(answer, dict)
-        return answer
+        return cast("dict[str, Any]", json.loads(line))
 
     def ask(self, number: int, method: str, **params: object) -> dict[str, Any]:
         """Send a request of the modern era and return its answer."""

@@ -2,7 +2,7 @@
 
 import json
 import math
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -104,9 +104,10 @@ def test_a_preview_is_one_short_line_whatever_the_value(value: object) -> None:
 def test_any_arguments_pass_as_their_schema_says_or_are_refused_briefly(
     tool: Tool, data: st.DataObject, extra: dict[str, object]
 ) -> None:
-    properties = tool.input_schema["properties"]
-    assert isinstance(properties, dict)
-    given_values = data.draw(st.dictionaries(st.sampled_from(sorted(properties)), VALUES, max_size=6)) | extra
+    properties = cast("dict[str, object]", tool.input_schema["properties"])
+    given_values: dict[str, object] = (
+        data.draw(st.dictionaries(st.sampled_from(sorted(properties)), VALUES, max_size=6)) | extra
+    )
     try:
         checked = check(tool, given_values)
     except RequestRefused as refusal:
@@ -118,8 +119,7 @@ def test_any_arguments_pass_as_their_schema_says_or_are_refused_briefly(
 
 
 def accepted(tool: Tool, given_values: dict[str, object], checked: Arguments) -> None:
-    properties = tool.input_schema["properties"]
-    assert isinstance(properties, dict)
+    properties = cast("dict[str, object]", tool.input_schema["properties"])
     assert set(given_values) <= set(properties)
     for name in properties:
         if name in checked:

@@ -16,6 +16,9 @@ PLAN = {
 }
 
 
+INSTRUCTIONS = {"schema": "design the tables", "api": "write the endpoint", "docs": "write the guide"}
+
+
 async def test_a_team_answers_a_submitted_plan(connect: Any, scripted_settings: Settings) -> None:
     async with connect(scripted_settings) as forum:
         run = await forum.call("submit", request="a small service", plan=PLAN)
@@ -40,7 +43,7 @@ async def test_the_calling_assistant_does_the_work_where_there_is_no_model(
                 if call["arguments"].get("action") == "complete":
                     for item in view["items"]:
                         assert item["instructions"]
-                        assert item["task"] in item["prompt"] or PLAN["tasks"][0]["instruction"]
+                        assert INSTRUCTIONS[item["task"]] in item["prompt"]
                         done.append(item["task"])
                         view = await forum.call(
                             "work", action="complete", item=item["item"], result=f"did {item['task']}"

@@ -3,9 +3,11 @@
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from mcp import Client, MCPError
 
@@ -76,7 +78,7 @@ async def test_a_bug_is_named_by_its_class_and_the_server_goes_on(
             raise ZeroDivisionError("/a/path/with/secrets")
 
     server = build_server(lambda: Broken.open(host_settings))
-    async with Client(server, mode=era) as client:  # type: ignore[arg-type]
+    async with Client(server, mode=era) as client:
         with caplog.at_level(logging.ERROR):
             result = await client.call_tool("run", {})
         assert result.is_error
@@ -96,7 +98,7 @@ async def test_a_ledger_that_cannot_be_opened_is_said_by_each_call_and_may_be_me
     path = Path(host_settings.ledger)
     path.write_bytes(b"this is not a ledger" * 100)
     server = build_server(lambda: Orchestrator.open(host_settings))
-    async with Client(server, mode=era) as client:  # type: ignore[arg-type]
+    async with Client(server, mode=era) as client:
         for _ in range(2):
             result = await client.call_tool("ledger_verify", {})
             assert result.is_error
@@ -116,13 +118,11 @@ async def test_the_forum_is_opened_once_for_calls_that_come_together(era: str, h
         opened.append("closed")
 
     server = build_server(counting)
-    async with Client(server, mode=era) as client:  # type: ignore[arg-type]
+    async with Client(server, mode=era) as client:
         assert opened == []
-        import anyio
-
         async with anyio.create_task_group() as calls:
             for _ in range(5):
-                calls.start_soon(client.call_tool, "run", {})
+                calls.start_soon(partial(client.call_tool, "run", {}))
         assert not (await client.call_tool("ledger_verify", {"level": 4})).is_error
         assert opened == ["open"]
     assert opened == ["open", "closed"]

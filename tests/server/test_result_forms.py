@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import cast
 
 import msgspec
 import pytest
@@ -131,11 +132,11 @@ VIEWS: list[View] = [
 
 def leaves(value: object) -> Iterator[object]:
     if isinstance(value, dict):
-        for name, item in value.items():
-            yield name if len(str(name)) == 32 else None
+        for name, item in cast("dict[str, object]", value).items():
+            yield name if len(name) == 32 else None
             yield from leaves(item)
     elif isinstance(value, list):
-        for item in value:
+        for item in cast("list[object]", value):
             yield from leaves(item)
     else:
         yield value

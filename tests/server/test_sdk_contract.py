@@ -1,8 +1,11 @@
 """What ``server/sdk.py`` and the rest of the room take from the SDK, private parts included."""
 
+# pyright: reportPrivateUsage=false
+
 import inspect
 import subprocess
 import sys
+from pathlib import Path
 
 from mcp.server import MCPServer
 from mcp.server.lowlevel import Server
@@ -35,8 +38,6 @@ def test_the_private_hooks_are_where_we_use_them() -> None:
 
 
 def test_private_names_of_the_sdk_appear_in_one_module_only() -> None:
-    from pathlib import Path
-
     room = Path(sdk.__file__).parent
     for path in room.glob("*.py"):
         if path.name != "sdk.py":

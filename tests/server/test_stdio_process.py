@@ -162,9 +162,11 @@ def test_a_server_whose_parent_died_ends_although_stdin_stays_open(host_settings
 
 async def test_the_sdks_own_client_does_the_main_job_over_stdio(era: str, scripted_settings: Settings) -> None:
     server = StdioServerParameters(
-        command=sys.executable, args=["-c", SERVE, scripted_settings.model_dump_json(exclude_unset=True)], env=dict(os.environ)
+        command=sys.executable,
+        args=["-c", SERVE, scripted_settings.model_dump_json(exclude_unset=True)],
+        env=dict(os.environ),
     )
-    async with Client(server, mode=era) as client:  # type: ignore[arg-type]
+    async with Client(server, mode=era) as client:
         run = (await client.call_tool("submit", {"request": "write a poem"})).structured_content
         assert run is not None
         assert run["state"] == "succeeded"
