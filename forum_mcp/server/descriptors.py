@@ -11,6 +11,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import TextIOBase
 
 import anyio
 import anyio.to_thread
@@ -33,12 +34,17 @@ class Wire:
 @contextmanager
 def diverted() -> Generator[Wire]:
     """Divert the standard descriptors for the length of the block."""
-    sys.stdout.flush()
-    wire = Wire(_private(0), _private(1))
-    null = os.open(os.devnull, os.O_RDONLY)
+    stdout: object = sys.stdout  # None when the process was started without one
+    if isinstance(stdout, TextIOBase):
+        stdout.flush()
+    null = os.open(os.devnull, os.O_RDWR)
+    wire = Wire(_private(0, null), _private(1, null))
     try:
         os.dup2(null, 0)
-        os.dup2(2, 1)
+        try:
+            os.dup2(2, 1)
+        except OSError:
+            os.dup2(null, 1)
         yield wire
     finally:
         os.close(null)
@@ -47,16 +53,20 @@ def diverted() -> Generator[Wire]:
         # wire.stdin may still be blocking a reader thread, so both stay open until the process ends.
 
 
-def _private(fd: int) -> int:
+def _private(fd: int, null: int) -> int:
     """Return a duplicate outside the standard range, not inherited by children; of a closed one, the null device."""
     try:
-        if sys.platform == "win32":
-            return os.dup(fd)
-        import fcntl
-
-        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+        return _duplicate(fd)
     except OSError:
-        return os.open(os.devnull, os.O_RDWR)
+        return _duplicate(null)
+
+
+def _duplicate(fd: int) -> int:
+    if sys.platform == "win32":
+        return os.dup(fd)
+    import fcntl
+
+    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
 
 
 async def read_some(fd: int) -> bytes:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
@@ -218,6 +217,4 @@ def serve(settings: Settings, *, tools: str = "all", read_only: bool = False) ->
 
     server = build_server(open_forum, tools=tools, read_only=read_only)
     with diverted() as wire:
-        code = anyio.run(serve_stdio, server, wire)
-        sys.stderr.flush()
-    return code
+        return anyio.run(serve_stdio, server, wire)

@@ -1,11 +1,12 @@
 """The main job through MCP, in both eras: a request in, a judged answer out, a ledger that verifies."""
 
+from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
-from forum_mcp.configs.settings import Settings
+from forum_mcp.configs.settings import ExecutorSettings, RoleSettings, Settings
 
 PLAN = {
     "tasks": [
@@ -157,3 +158,22 @@ async def test_route_tells_a_lane_and_records_nothing(
         size = (await forum.call("ledger_verify"))["size"]
         assert (await forum.call("route", request=request_text))["chosen"]
         assert (await forum.call("ledger_verify"))["size"] == size
+
+
+async def test_a_call_that_is_cancelled_leaves_its_run_running(connect: Any, tmp_path: Path) -> None:
+    script = tmp_path / "slow.json"
+    script.write_text('{"replies": [], "default": {"reply": "late but here", "delay_ms": 1500}}')
+    settings = Settings(
+        ledger=str(tmp_path / "ledger.db"),
+        executors={"team": ExecutorSettings(type="scripted", script=str(script))},
+        roles=RoleSettings(worker=["team"]),
+    )
+    async with connect(settings) as forum:
+        started = await forum.call("submit", request="write a poem", wait_s=0)
+        with anyio.move_on_after(0.3) as scope:
+            await forum.call("run", run_id=started["run_id"], wait_s=60)
+        assert scope.cancelled_caught
+        with anyio.fail_after(20):
+            run = await forum.call("run", run_id=started["run_id"], wait_s=15)
+        assert run["state"] == "succeeded"
+        assert "late but here" in run["answer"]

@@ -173,3 +173,12 @@ async def test_the_sdks_own_client_does_the_main_job_over_stdio(era: str, script
         content = (await client.read_resource(f"forum://runs/{run['run_id']}")).contents[0]
         assert json.loads(content.text)["answer"] == run["answer"]  # type: ignore[union-attr]
     verified(scripted_settings)
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_server_started_without_a_standard_stream_ends_by_itself(host_settings: Settings, closed: str) -> None:
+    line = f'exec "$0" -c "$1" "$2" {closed}'
+    arguments = [sys.executable, SERVE, host_settings.model_dump_json(exclude_unset=True)]
+    ended = subprocess.run(["sh", "-c", line, *arguments], input=b"3\n", capture_output=True, timeout=20, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert b"-32600" not in ended.stderr, "the protocol never goes to stderr"
