@@ -281,7 +281,7 @@ class Orchestrator:
             items=items,
             runs={str(run): word for run, word in words.items()},
             next=upcoming,
-            checkpoint=self.ledger.checkpoint(),
+            checkpoint=self.ledger.newest_checkpoint(),
         )
 
     async def _begin(
@@ -363,4 +363,4 @@ class Orchestrator:
 
     def _view(self, state: RunState) -> RunView:
         live = self._keeper.live(state.run)
-        return run_view(self.ledger.store, state, live=live, checkpoint=self.ledger.checkpoint())
+        return run_view(self.ledger.store, state, live=live, checkpoint=self.ledger.newest_checkpoint())

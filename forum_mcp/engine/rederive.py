@@ -51,10 +51,18 @@ def _run(store: Store, run: RunId, found: list[Finding], counts: dict[str, int])
                 counts["not-rederivable"] += 1
             else:
                 counts["decisions"] += 1
-                problem = _compare(store, decide(state), entry)
+                problem = _problem(store, state, entry)
                 if problem is not None:
                     found.append(Finding("decision", entry.seq, None, *problem))
         state = evolve(state, entry, entry_bodies(store, entry))
+
+
+def _problem(store: Store, state: RunState, entry: Entry) -> tuple[str, str] | None:
+    try:
+        draft = decide(state)
+    except Exception as error:  # a forged record can hold what no rule was written for; that is a finding, not a crash
+        return "a record that a decision can be made from", f"{type(error).__name__} before this entry"
+    return _compare(store, draft, entry)
 
 
 def _compare(store: Store, draft: Draft | None, entry: Entry) -> tuple[str, str] | None:
