@@ -2,6 +2,7 @@
 
 import os
 import sys
+from io import TextIOWrapper
 from typing import Annotated, Final, NoReturn, cast
 
 import typer
@@ -61,14 +62,27 @@ def before(
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    _have_streams()
     try:
-        app(prog_name="forum-mcp")
+        try:
+            app(prog_name="forum-mcp")
+        finally:
+            sys.stdout.flush()
     except BaseExceptionGroup as group:
         _end(_only(group))
-    except (ForumError, KeyboardInterrupt, BrokenPipeError) as error:
+    except (ForumError, KeyboardInterrupt, OSError) as error:
         _end(error)
+
+
+def _have_streams() -> None:
+    """Give a process that was started without stdout or stderr somewhere to write, and write what it cannot encode."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -85,8 +99,11 @@ def _end(error: BaseException) -> NoReturn:
         sys.exit(error.exit_code)
     if isinstance(error, KeyboardInterrupt):
         sys.exit(_INTERRUPTED)
-    if isinstance(error, BrokenPipeError):
-        # Whoever read us has gone; the interpreter's own flush at exit must not complain about it.
+    if isinstance(error, OSError):
+        # What is left in the buffer has nowhere to go; the interpreter's own flush at exit must not complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            what = f"{error.filename}: " if error.filename else ""
+            note(f"forum-mcp: reading or writing failed; {what}{error.strerror or error}; mend that and try again")
         sys.exit(1)
     raise error

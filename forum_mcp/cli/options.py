@@ -95,7 +95,7 @@ def ledger_of(ctx: typer.Context, ledger: str | None) -> str:
         ConfigRefused: a configuration file that would name it is not TOML.
     """
     before = root_flags(ctx)
-    return existing(find_ledger(ledger or before.ledger, config=before.config))
+    return existing(find_ledger(before.ledger if ledger is None else ledger, config=before.config))
 
 
 def existing(path: str) -> str:

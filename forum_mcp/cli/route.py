@@ -69,7 +69,7 @@ def _read(path: Path) -> Iterator[str]:
             continue
         try:
             row: object = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RequestRefused(f"--batch {path} line {number} is not JSON; {error}; mend that line") from error
         table = cast("dict[str, object]", row) if isinstance(row, dict) else {"text": row}
         text = table.get("text", table.get("request"))

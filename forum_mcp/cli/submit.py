@@ -192,7 +192,11 @@ async def _open_and_work(settings: "Settings", work: "Callable[[Orchestrator], A
 def _request(request: str | None) -> str:
     if request is None:
         raise RequestRefused("no request is given; say what to do in one argument, or give - and write it on stdin")
-    return sys.stdin.read() if request == "-" else request
+    if request != "-":
+        return request
+    if sys.stdin is None:
+        raise RequestRefused("the request is to come on stdin, and there is none; give it as an argument")
+    return sys.stdin.buffer.read().decode(errors="surrogateescape")
 
 
 def _plan(given: str | None) -> "dict[str, object] | str | None":
@@ -207,7 +211,7 @@ def _plan(given: str | None) -> "dict[str, object] | str | None":
         raise RequestRefused(
             f"--plan {given} cannot be read; {error.strerror}; give a file, or a run's id of 32 hex"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PlanRefused(f"--plan {given} is not JSON; {error}; mend the file") from error
     if not isinstance(plan, dict):
         raise PlanRefused(f'--plan {given} is not a plan; expected an object such as {{"tasks": [...]}}; mend the file')

@@ -71,7 +71,7 @@ def read_toml(path: Path) -> dict[str, object]:
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigRefused(
             f"configuration file {path.name} is not TOML; {str(error).lower()}; mend that line"
         ) from error
@@ -95,8 +95,8 @@ def find_ledger(flag: str | None, *, config: str | None = None, cwd: Path | None
         ConfigRefused: a configuration file is not TOML, or its ``ledger`` is not a string.
     """
     here = cwd or Path.cwd()
-    given = flag or os.environ.get("FORUM_LEDGER")
-    if given:
+    given = os.environ.get("FORUM_LEDGER") or None if flag is None else flag
+    if given is not None:
         return placed(given, here)
     for path in config_files(config or os.environ.get("FORUM_CONFIG"), cwd=here):
         found = read_toml(path).get("ledger")

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -194,3 +195,41 @@ def test_a_broken_configuration_does_not_keep_anybody_from_a_ledger_named_by_its
     (tmp_path / "forum.toml").write_text("no such toml")
     assert forum("ledger", "verify", "--ledger", ledger, cwd=tmp_path).code == 0
     assert forum("ledger", "verify", cwd=tmp_path).code == 2
+
+
+def test_input_nested_beyond_reason_is_refused_like_any_other(tmp_path: Path) -> None:
+    for name, text in (
+        ("plan.json", "[" * 100_000),
+        ("rows.jsonl", "[" * 100_000),
+        ("deep.toml", "a=" + "[" * 100_000),
+    ):
+        (tmp_path / name).write_text(text)
+    for arguments in (
+        ("submit", "x", "--cmd", "cat", "--plan", "plan.json"),
+        ("route", "--batch", "rows.jsonl"),
+        ("route", "x", "--config", "deep.toml"),
+    ):
+        done = forum(*arguments, cwd=tmp_path)
+        assert (done.code, done.err.count("\n")) == (2, 1), done
+
+
+def shell(line: str) -> subprocess.CompletedProcess[str]:
+    command = " ".join(shlex.quote(word) for word in COMMAND)
+    return subprocess.run(
+        ["sh", "-c", line.replace("forum-mcp", command)], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_a_process_without_stdout_or_stderr_still_works() -> None:
+    assert shell("forum-mcp route x >&-").returncode == 0
+    assert shell("forum-mcp route x >&- 2>&-").returncode == 0
+    assert shell("forum-mcp submit - --cmd cat <&-").returncode == 2
+    assert "Usage" in shell("forum-mcp <&-").stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_output_that_cannot_be_written_is_one_line_and_exit_1() -> None:
+    for command in ("route x", "--version", "demo"):
+        done = shell(f"forum-mcp {command} >/dev/full")
+        assert (done.returncode, done.stderr.count("\n")) == (1, 1), done
+        assert "No space left" in done.stderr
