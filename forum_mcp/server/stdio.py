@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from forum_mcp.configs.settings import Settings
     from forum_mcp.engine.orchestrator import Orchestrator
 
-__all__ = ["serve", "serve_stdio"]
+__all__ = ["DRAIN_S", "END_S", "IN_FLIGHT_MAX", "LAST_WORDS_S", "serve", "serve_stdio"]
 
 DRAIN_S: Final = 0.5
 """Seconds that calls in flight may still take when stdin ends: ``printf ... | forum-mcp`` gets its answers."""
