@@ -61,7 +61,7 @@ async def test_no_more_tasks_run_at_once_than_max_parallel(stage: Stage) -> None
         running -= 1
         return "done"
 
-    stage.cast.plan = lambda _: plan_of(*((f"t{i}", []) for i in range(9)))
+    stage.cast.plan = lambda _: plan_of(*((f"t{i}", list[str]()) for i in range(9)))
     stage.cast.task = work
     async with stage.forum(stage.settings(max_parallel=3)) as forum:
         assert (await forum.submit("go")).state == "succeeded"
