@@ -3,6 +3,7 @@
 Uses the MCP SDK alone; the package under test is not importable here. usage: client.py COMMAND [ARGUMENT ...]
 """
 
+import os
 import sys
 
 import anyio
@@ -14,7 +15,8 @@ REQUEST = "build the database schema and the auth endpoint"
 async def main(command: str, arguments: list[str]) -> None:
     """Talk to the server in both protocol eras."""
     for mode in ("auto", "legacy"):
-        server = StdioServerParameters(command=command, args=arguments)
+        # The SDK passes on next to nothing of the environment; uv needs its cache and the system's certificates.
+        server = StdioServerParameters(command=command, args=arguments, env=dict(os.environ))
         with anyio.fail_after(120):
             async with Client(server, mode=mode) as client:
                 tools = [tool.name for tool in (await client.list_tools()).tools]
