@@ -8,10 +8,10 @@ import shlex
 from pathlib import Path
 
 import pytest
-from tests.engine.stage import assert_clean
 
 from forum_mcp.configs.settings import ExecutorSettings, RoleSettings, Settings
 from forum_mcp.engine.orchestrator import Orchestrator
+from tests.engine.stage import assert_clean
 
 REQUEST = "1. Name one use of a hash function. 2. Name one use of a signature."
 
