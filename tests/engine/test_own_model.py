@@ -1,6 +1,7 @@
 """The whole loop on the user's own model.
 
-FORUM_TEST_CMD: a command as for ``--cmd``. FORUM_TEST_CHAT_URL (and FORUM_TEST_CHAT_MODEL): an OpenAI-compatible server.
+FORUM_TEST_CMD: a command as for ``--cmd``.
+FORUM_TEST_CHAT_URL (and FORUM_TEST_CHAT_MODEL): an OpenAI-compatible server.
 """
 
 import os
