@@ -23,7 +23,8 @@ PARTS = "1. Write one sentence about readmes. 2. Write one sentence about css. 3
 async def call(client: Client, tool: str, **arguments: object) -> dict[str, Any]:
     """Call a tool that must succeed; return its structured content."""
     result = await client.call_tool(tool, arguments)
-    assert not result.is_error and result.structured_content is not None, result
+    assert not result.is_error, result
+    assert result.structured_content is not None, result
     return result.structured_content
 
 

@@ -7,11 +7,11 @@ from typing import cast
 
 import pytest
 from mcp import Client
-from tests.cli.commands import process as cli
 
 from forum_mcp.configs.settings import ExecutorSettings, RoleSettings, Settings
 from forum_mcp.engine.orchestrator import Orchestrator
 from forum_mcp.server.app import build_server
+from tests.cli.commands import process as cli
 
 Facts = dict[str, object]
 
