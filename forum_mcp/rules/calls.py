@@ -129,7 +129,7 @@ def next_call(
         type=terms.type,
         rung=rung,
         attempt=attempt,
-        timeout_ms=_timeout_ms(state, terms),
+        timeout_ms=terms.timeout_ms,
         reserve=Amounts(calls=1),
         egress=terms.egress,
         task=task,
@@ -139,12 +139,6 @@ def next_call(
         repair=again,
     )
     return draft("call.started", "engine", payload, *parents, bodies=bodies)
-
-
-def _timeout_ms(state: RunState, terms: ExecutorTerms) -> int:
-    if state.limits.ms is None:
-        return terms.timeout_ms
-    return max(1, min(terms.timeout_ms, state.limits.ms - state.t_ms))
 
 
 def follow(
