@@ -9,8 +9,8 @@ import sys
 
 import anyio
 
+from forum_mcp import Orchestrator
 from forum_mcp.configs.settings import RoleSettings, Settings
-from forum_mcp.engine.orchestrator import Orchestrator
 from forum_mcp.executors.base import Call
 from forum_mcp.executors.scripted import ScriptedExecutor
 
