@@ -52,6 +52,8 @@ def dotted(path: Path) -> str:
 @pytest.mark.parametrize("name", ["tools", "resources", "configs"])
 def test_what_a_client_sees_stands_at_the_top_as_a_relative_link(name: str) -> None:
     link = ROOT / name
+    if not link.exists() and not (ROOT / ".git").exists():
+        pytest.skip("an sdist leaves the links out")
     if link.is_symlink():
         target = link.readlink()
         assert not target.is_absolute()
