@@ -14,7 +14,7 @@ from forum_mcp.rules.contract import Contract
 from forum_mcp.rules.run import OpenCall, RunState
 from forum_mcp.stores.base import Store, Stored
 
-__all__ = ["Event", "Performer", "host_outcome", "open_call", "outcome_event"]
+__all__ = ["Event", "Performer", "host_outcome", "json_form", "open_call", "outcome_event"]
 
 Event = Callable[[RunState], Draft]
 """Something from outside the rules: given the newest state under the write lock, the entry that reports it.

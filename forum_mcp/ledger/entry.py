@@ -18,7 +18,6 @@ __all__ = [
     "BodyRef",
     "Draft",
     "Entry",
-    "JsonValue",
     "LedgerId",
     "NewBody",
     "RunId",
@@ -31,8 +30,6 @@ __all__ = [
 
 LedgerId = NewType("LedgerId", str)
 RunId = NewType("RunId", str)
-JsonScalar = str | int | bool | None
-JsonValue = JsonScalar | list["JsonValue"] | dict[str, "JsonValue"]
 
 ENTRY_MAX_BYTES = 65_535
 PARENTS_MAX = 256

@@ -10,7 +10,7 @@ from forum_mcp.ledger.canonical import INTEGER_MAX, subset_fault
 from forum_mcp.ledger.entry import ENTRY_MAX_BYTES, PARENTS_MAX, BodyRef, Entry, encode
 from forum_mcp.ledger.finding import Code
 
-__all__ = ["MemberFault", "is_hash", "is_ledger_id", "is_media_type", "member_faults", "seal"]
+__all__ = ["VERSION", "MemberFault", "is_hash", "is_ledger_id", "is_media_type", "member_faults", "seal"]
 
 MemberFault = tuple[Code, str, str]
 """Code, what was expected, what was found."""

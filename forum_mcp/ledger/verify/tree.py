@@ -12,7 +12,7 @@ from forum_mcp.ledger.merkle import Frontier
 from forum_mcp.ledger.verify.findings import Findings, read
 from forum_mcp.ledger.verify.source import RawNode, Source, SourceFault
 
-__all__ = ["ComputedNodes", "check_nodes", "roots_at"]
+__all__ = ["Chunk", "ComputedNodes", "check_nodes", "roots_at"]
 
 _CHUNK = 256
 Chunk = tuple[int, int]
