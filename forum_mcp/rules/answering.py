@@ -8,7 +8,7 @@ from forum_mcp.ledger.kinds.base import Amounts
 from forum_mcp.ledger.kinds.run import RunFinished
 from forum_mcp.roles import synthesizer
 from forum_mcp.roles.prompt import Prompt
-from forum_mcp.rules.calls import TEXT, draft, follow, over, terms_of
+from forum_mcp.rules.calls import TEXT, draft, fence_token, follow, over, terms_of
 from forum_mcp.rules.contract import RULES
 from forum_mcp.rules.run import RunState, TaskState
 
@@ -26,16 +26,17 @@ def decide_answer(state: RunState) -> Draft | None:
     if len(state.tasks) == 1 or state.answering.ladder[0] == RULES or _refused(state):
         return _by_rules(state, done)
     found = follow(state, state.answering, lambda mark: _ask(state, done, mark), *_verdicts(done), climb=True)
-    if found == "reply":
-        text = state.answering.reply
-        return (
-            _answer(state, done, text, state.answering.reply_ref, "synthesizer")
-            if text.strip()
-            else _by_rules(state, done)
-        )
-    if found == "exhausted":
+    if found == "reply" and _usable(state):
+        return _answer(state, done, state.answering.reply, state.answering.reply_ref, "synthesizer")
+    if found == "reply" or found == "exhausted":
         return _by_rules(state, done)
     return found
+
+
+def _usable(state: RunState) -> bool:
+    """Tell whether the Synthesizer's reply is an answer: not blank, and no copy of the prompt's fences."""
+    attempts = state.answering
+    return bool(attempts.reply.strip()) and fence_token(state, attempts) not in attempts.reply
 
 
 def _refused(state: RunState) -> bool:

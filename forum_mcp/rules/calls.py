@@ -25,6 +25,7 @@ __all__ = [
     "VERSION",
     "Ask",
     "draft",
+    "fence_token",
     "follow",
     "may_call",
     "next_call",
@@ -61,6 +62,11 @@ def terms_of(state: RunState, attempts: Attempts, rung: int | None = None) -> Ex
     """Return the terms of the executor at a rung (default: the present one)."""
     assert state.contract is not None
     return state.contract.executors[attempts.ladder[attempts.rung if rung is None else rung]]
+
+
+def fence_token(state: RunState, attempts: Attempts) -> str:
+    """Return the token of the fences in a role's newest prompt (no task's)."""
+    return token(state.seed, attempts.purpose, None, None, attempts.rung, attempts.attempt)
 
 
 def may_call(state: RunState, purpose: str) -> bool:

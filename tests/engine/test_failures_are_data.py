@@ -219,3 +219,15 @@ async def test_hostile_output_is_fenced_and_changes_no_verdict(stage: Stage) -> 
         if line.startswith("<<<") and line != "<<<RESULT"
     }
     assert len(marks) == len([call for call in stage.cast.received if b"<<<" in call.prompt])
+
+
+async def test_an_answer_that_copies_the_prompt_s_fences_is_replaced_by_the_results_in_order(stage: Stage) -> None:
+    stage.cast.plan = lambda _: DIAMOND
+    stage.cast.synthesize = lambda call: call.prompt.decode()[:200]
+    async with stage.forum() as forum:
+        view = await forum.submit("go")
+        assert view.state == "succeeded"
+        assert view.answer is not None
+        assert "<<<" not in view.answer
+        assert "result of d" in view.answer
+        assert_clean(forum)
