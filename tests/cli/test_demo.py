@@ -1,8 +1,11 @@
 """The demo: a real run, told from its record, and tampering that is found."""
 
+import pytest
+
 from tests.cli.commands import forum
 
 
+@pytest.mark.promise("demo")
 def test_the_demo_comes_out_as_told() -> None:
     done = forum("demo")
     assert done.code == 0, done.out

@@ -83,6 +83,7 @@ def test_a_kept_checkpoint_is_taken_as_a_file_as_text_and_on_stdin(tmp_path: Pat
     assert forum("ledger", "verify", "--since", str(tmp_path / "nowhere"), "--ledger", ledger).code == 3
 
 
+@pytest.mark.promise("checkpoint-kept")
 def test_a_dropped_tail_is_found_from_a_kept_checkpoint_alone(tmp_path: Path, ledger: str) -> None:
     kept = forum("ledger", "checkpoint", "--ledger", ledger).out
     size = kinds(ledger)["run.finished"]

@@ -18,6 +18,7 @@ BAD = {
 }
 
 
+@pytest.mark.promise("bad-replies")
 @pytest.mark.parametrize("error", BAD)
 async def test_a_bad_command_is_a_failed_task_and_loses_nothing(stage: Stage, error: str) -> None:
     bad = ExecutorSettings(type="command", argv=BAD[error], timeout_s=3.0 if error == "timeout" else 30.0, attempts=1)

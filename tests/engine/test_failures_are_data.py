@@ -18,6 +18,7 @@ RUBBISH = [
 ]
 
 
+@pytest.mark.promise("bad-replies")
 @pytest.mark.parametrize("reply", RUBBISH)
 async def test_an_unusable_coordinator_is_shown_its_error_once_and_then_rules_plan(stage: Stage, reply: str) -> None:
     stage.cast.plan = lambda _: reply
@@ -115,6 +116,7 @@ async def test_an_executor_that_raises_is_a_recorded_crash(stage: Stage) -> None
         assert_clean(forum)
 
 
+@pytest.mark.promise("budgets")
 async def test_a_budget_of_calls_stops_the_run_and_returns_what_was_finished(stage: Stage) -> None:
     stage.cast.plan = lambda _: plan_of(("a", []), ("b", ["a"]), ("c", ["b"]))
     states: list[str] = []

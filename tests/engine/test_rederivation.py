@@ -65,6 +65,7 @@ async def test_a_copy_with_nothing_changed_derives_again(stage: Stage, tmp_path:
         assert findings(copy.store)[0] == []
 
 
+@pytest.mark.promise("verify-decisions")
 async def test_a_forged_verdict_in_a_clean_chain_is_found(stage: Stage, tmp_path: Path) -> None:
     await finished(stage)
     seq = seq_of(stage.ledger, "task.judged")

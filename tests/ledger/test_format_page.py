@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from forum_mcp.ledger.canonical import DEPTH_MAX
 from forum_mcp.ledger.entry import ENTRY_MAX_BYTES, PARENTS_MAX, Entry, LedgerId, genesis_prev, leaf_hash
@@ -49,6 +50,7 @@ def test_the_page_states_the_limits_of_the_code() -> None:
         assert limit in entries
 
 
+@pytest.mark.promise("one-hash")
 def test_the_worked_example_verifies_and_its_hashes_are_right() -> None:
     example = section("A worked example")
     source = ExportSource(example.partition("```json\n")[2].partition("```")[0])

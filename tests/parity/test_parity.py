@@ -142,6 +142,7 @@ async def test_work(ledger: str) -> None:
     assert but(python, left_out) == but(mcp, left_out)
 
 
+@pytest.mark.promise("same-facts")
 async def test_the_ledger_s_operations(settings: Settings, script: Path, ledger: str) -> None:
     async with Orchestrator.open(settings) as forum:
         run = (await forum.submit(REQUEST, plan=PLAN)).run_id

@@ -77,6 +77,7 @@ def test_every_shipped_lane_is_described_richly_and_the_fallback_has_no_keywords
             assert 3 <= len(lane.examples) <= 6, lane.name
 
 
+@pytest.mark.promise("own-lanes")
 def test_a_users_roster_adds_changes_and_removes_lanes() -> None:
     over = base()
     more = parse(

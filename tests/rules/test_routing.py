@@ -77,6 +77,7 @@ def test_labelled_requests_go_to_their_lane_and_others_abstain(name: str, top: f
     assert sum(others) / len(others) >= abstained
 
 
+@pytest.mark.promise("routing-readable")
 def test_figures_and_candidates_explain_the_choice() -> None:
     found = route("Review the pull request that adds the Kafka consumer", shipped())
     assert len(found.candidates) <= CANDIDATES_MAX

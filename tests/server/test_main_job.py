@@ -31,6 +31,7 @@ async def test_a_team_answers_a_submitted_plan(connect: Any, scripted_settings: 
         assert (await forum.call("ledger_verify", checkpoint=run["checkpoint"], level=4))["clean"] is True
 
 
+@pytest.mark.promise("zero-config")
 async def test_the_calling_assistant_does_the_work_where_there_is_no_model(
     connect: Any, host_settings: Settings
 ) -> None:

@@ -8,6 +8,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from forum_mcp.engine.folding import fold_run
 from forum_mcp.engine.ledger import Ledger
 from forum_mcp.ledger.entry import RunId
@@ -38,6 +40,7 @@ def check(ledger: Path) -> None:
         assert report.counts["decisions"] > 20
 
 
+@pytest.mark.promise("survives-kill")
 def test_a_run_killed_at_any_moment_is_finished_by_resume_and_settled_tasks_run_once(
     tmp_path: Path, rounds: int | None
 ) -> None:
