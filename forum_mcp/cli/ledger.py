@@ -176,10 +176,8 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Rebuild the state from the first entries; runs nothing, costs nothing."""
-    from forum_mcp.engine.replay import replay as rebuild
-
     with opened(ledger_of(ctx, ledger)) as record:
-        view = rebuild(record, until=until, run_id=run_id)
+        view = record.replay(until, run_id)
     if as_json:
         emit_json(view.to_dict())
         return

@@ -14,7 +14,7 @@ from forum_mcp.engine import reading
 from forum_mcp.engine.founding import found_file, found_in_memory
 from forum_mcp.engine.signing import Signing
 from forum_mcp.engine.verifying import DECISIONS, rederived, report_of, verify_path
-from forum_mcp.engine.views import EntryView, ShowView, TraceView, VerifyView
+from forum_mcp.engine.views import EntryView, ReplayView, ShowView, TraceView, VerifyView
 from forum_mcp.errors import EntryRefused, LedgerMissing, NotFound, RequestRefused
 from forum_mcp.ledger import export, merkle
 from forum_mcp.ledger.entry import Body, BodyRef, Draft, LedgerId, NewBody, RunId
@@ -290,6 +290,17 @@ class Ledger:
             with self._store.anew() as store:
                 report = rederived(report, store)
         return reading.verify_view(report, self._signing.newest_note() if report.clean else report.newest_checkpoint)
+
+    def replay(self, until: int | str | None = None, run_id: str | None = None) -> ReplayView:
+        """Rebuild the state after the entry ``until`` (a seq, or an ISO 8601 time) and return it; runs nothing.
+
+        Raises:
+            NotFound: no such entry or run.
+            RequestRefused: ``until`` is neither a seq nor a time.
+        """
+        from forum_mcp.engine.replay import replay  # the rules are loaded only for those who ask
+
+        return replay(self.store, self.root, until=until, run_id=run_id)
 
     def export(self, *, without_bodies: bool = False) -> Iterator[bytes]:
         """Yield the lines of a self-contained export of the whole ledger, each ended by a newline.
