@@ -71,7 +71,8 @@ def fence_token(state: RunState, attempts: Attempts) -> str:
 
 def may_call(state: RunState, purpose: str) -> bool:
     """Tell whether the budget still lets this purpose ask for a call; what was kept back is for the synthesis."""
-    return state.stopped is None or (purpose == "synthesize" and state.stopped == "calls")
+    kept = purpose == "synthesize" and state.stopped == "calls" and over(state, purpose) is None
+    return state.stopped is None or kept
 
 
 def over(state: RunState, purpose: str) -> BudgetStopped | None:
