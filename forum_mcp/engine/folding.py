@@ -1,6 +1,6 @@
 """A run's state kept up with its record: folded once, then entry by entry."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from forum_mcp.errors import NotFound, StaleAppend
@@ -67,13 +67,23 @@ class Folded:
         """Fold what other processes appended since.
 
         Raises:
-            StaleAppend: the state is spoiled; fold anew and decide again.
+            StaleAppend: an append that moved the state was undone; fold anew and decide again.
         """
         if self._spoiled:
             raise StaleAppend(f"the state of run {self.run} was moved by an append that was undone; fold it again")
-        if tx.newest(self.run) != self.state.last_seq:
-            for stored in tx.run_entries(self.run, after=self.state.last_seq):
-                self.state = evolve(self.state, stored.entry, entry_bodies(self.store, stored.entry))
+        newest = tx.newest(self.run)
+        if newest is None or newest < self.state.last_seq:
+            raise StaleAppend(f"the state of run {self.run} is ahead of its record: a commit failed; fold it again")
+        if newest > self.state.last_seq:
+            self._evolve(tx.run_entries(self.run, after=self.state.last_seq))
+
+    def follow(self) -> None:
+        """Fold what was committed since, outside of a transaction."""
+        self._evolve(self.store.run_entries(self.run, after=self.state.last_seq))
+
+    def _evolve(self, entries: Iterable[Stored]) -> None:
+        for stored in entries:
+            self.state = evolve(self.state, stored.entry, entry_bodies(self.store, stored.entry))
 
     def append(self, tx: Transaction, draft: Draft, *, t_ms: int, at_us: int) -> Stored:
         """Append one entry of the run and fold it."""

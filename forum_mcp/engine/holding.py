@@ -8,7 +8,7 @@ a run that is resumed after its process died enters here with a folded state and
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import anyio
 import anyio.abc
@@ -18,8 +18,9 @@ from forum_mcp.engine.clock import ActiveClock, Clock
 from forum_mcp.engine.folding import Folded
 from forum_mcp.engine.leases import check
 from forum_mcp.engine.outcomes import Event, Performer, open_call, outcome_event
+from forum_mcp.engine.present import run_state
 from forum_mcp.engine.recorder import Recorder
-from forum_mcp.errors import AttemptClosed, Fenced, ForumError, StaleAppend
+from forum_mcp.errors import AttemptClosed, EntryRefused, Fenced, ForumError, StaleAppend
 from forum_mcp.executors.base import Outcome
 from forum_mcp.ledger.entry import Draft
 from forum_mcp.ledger.kinds.call import CallStarted
@@ -42,14 +43,19 @@ class Held:
         self.lease = lease
         self.changed = anyio.Event()
         """Set and replaced each time the state moves; readers wait on it."""
+        self.gone = anyio.Event()
+        """Set when the process holds the run no longer."""
         self._recorder = recorder
         self._performer = performer
         self._clock = clock
         self._active = ActiveClock(clock, folded.state.t_ms)
         self._wake = anyio.Event()
+        self._turn = anyio.Lock(fast_acquire=True)
         self._scopes: dict[int, anyio.CancelScope] = {}
         self._endings: dict[int, ErrorClass] = {}
+        self._reason = "shutdown"
         self._closing = False
+        self._over = False
         self._group: anyio.abc.TaskGroup | None = None
 
     @property
@@ -58,48 +64,67 @@ class Held:
         state = self.folded.state
         return state.phase in ("finished", "rest") or (not self._scopes and bool(state.open) and not state.timers)
 
-    async def hold(self) -> None:
-        """Hold the run until it is sealed, rests, or is let go."""
-        async with anyio.create_task_group() as self._group:
-            try:
-                await self.step()
-                while not self._done():
-                    await self.step(*await self._next_event())
-            except Fenced as error:
-                _log.warning("%s", error)
-                self._closing = True
-            finally:
-                self._group.cancel_scope.cancel()
-                self.announce()
+    @property
+    def leaving(self) -> bool:
+        """True when the run is about to be no longer held here; ``gone`` follows."""
+        return self._over or self._closing or self.folded.state.phase in ("finished", "rest")
+
+    async def hold(self, started: Callable[[], None]) -> None:
+        """Hold the run until it is sealed, rests, or is let go; call ``started`` once it can take steps."""
+        try:
+            async with anyio.create_task_group() as self._group:
+                try:
+                    started()
+                    await self.step()
+                    while not self._done():
+                        await self.step(*await self._next_event())
+                finally:
+                    self._closing = True
+                    self._group.cancel_scope.cancel()
+        except* Fenced:
+            self._over = True
+            _log.warning("run %s was taken over by another process", self.folded.run)
+        except* Exception:
+            self._reason = "fault"
+            raise
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._end()
 
     async def step(self, *events: Event) -> Sequence[Stored]:
         """Append events and every decision they make possible in one transaction; start what was decided.
 
+        A step is whole: a caller that is cancelled while it takes one still has its calls started.
+
         Raises:
             AttemptClosed: an event is the outcome of an attempt that has one.
-            Fenced: another process took the run.
+            Fenced: another process took the run, or this one let it go.
         """
+        made: Sequence[Stored] = ()
+        async with self._turn:
+            with anyio.CancelScope(shield=True):
+                made = await self._record(events)
+            for stored in made:
+                if stored.entry.kind == "call.started":
+                    self._begin_call(stored)
+            self._end_calls()
+            self._active.pause() if self.quiet else self._active.go_on()
+            self.announce()
+        return made
+
+    async def _record(self, events: Sequence[Event]) -> Sequence[Stored]:
         while True:
             try:
-                made = await self._recorder.record(lambda tx: self._advance(tx, events))
-                break
+                return await self._recorder.record(lambda tx: self._advance(tx, events))
             except StaleAppend:
                 self.folded.refold()
             except BaseException:
                 self.folded.refold()
                 raise
-        for stored in made:
-            if stored.entry.kind == "call.started" and self._group is not None:
-                payload = msgspec.convert(stored.entry.data, CallStarted)
-                if payload.type != "host":
-                    self._scopes[stored.entry.seq] = anyio.CancelScope()
-                    self._group.start_soon(self._perform, stored, payload)
-        self._end_calls()
-        self._active.pause() if self.quiet else self._active.go_on()
-        self.announce()
-        return made
 
     def _advance(self, tx: Transaction, events: Sequence[Event]) -> list[Stored]:
+        if self._over:
+            raise Fenced(f"run {self.folded.run} is not held here any more; read its state again")
         check(tx, self.lease)
         self.folded.catch_up(tx)
         t_ms, at_us = self._active.now_ms(), self._clock.now_us()
@@ -111,24 +136,45 @@ class Held:
             self.folded.spoil()
             raise
 
+    def _begin_call(self, stored: Stored) -> None:
+        payload = msgspec.convert(stored.entry.data, CallStarted)
+        if payload.type != "host" and self._group is not None:
+            self._scopes[stored.entry.seq] = anyio.CancelScope()
+            self._group.start_soon(self._perform, stored, payload)
+
     async def _perform(self, stored: Stored, payload: CallStarted) -> None:
         """Perform one call and append its outcome, whatever ended it."""
         seq = stored.entry.seq
+        scope = self._scopes[seq]
         started_ms = self._clock.monotonic_ms()
-        outcome = Outcome(error="interrupted")
-        with self._scopes[seq]:
-            outcome = await self._performer.perform(stored, payload)
-        if self._scopes[seq].cancelled_caught:
-            outcome = Outcome(error=self._endings.get(seq, "interrupted"))
-        duration_ms = self._clock.monotonic_ms() - started_ms
-        with anyio.CancelScope(shield=True):
+        outcome: Outcome | None = None
+        try:
+            with scope:
+                if not scope.cancel_called:
+                    outcome = await self._performer.perform(stored, payload)
+        except anyio.get_cancelled_exc_class():
+            self._closing = True  # not this call is ended but all that runs here
+            raise
+        finally:
+            if outcome is None:
+                outcome = Outcome(error=self._endings.get(seq, "interrupted"))
+            with anyio.CancelScope(shield=True):
+                await self._conclude(seq, payload, outcome, self._clock.monotonic_ms() - started_ms)
+            self._wake.set()
+
+    async def _conclude(self, seq: int, payload: CallStarted, outcome: Outcome, duration_ms: int) -> None:
+        """Append the outcome. One that cannot be kept leaves the attempt open: the next step finds it in doubt."""
+        try:
             try:
                 await self.step(outcome_event(seq, payload, outcome, duration_ms))
-            except ForumError as error:
-                _log.warning("the outcome of call %d was not recorded: %s", seq, error)
-            finally:
-                del self._scopes[seq]
-                self._wake.set()
+            except EntryRefused as error:
+                unfit = Outcome(error="executor-crashed", detail=f"the outcome cannot be recorded: {error}")
+                await self.step(outcome_event(seq, payload, unfit, duration_ms))
+        except ForumError as error:
+            _log.warning("the outcome of call %d was not recorded: %s", seq, error)
+        finally:
+            del self._scopes[seq]
+            self._endings.pop(seq, None)
 
     async def _next_event(self) -> Sequence[Event]:
         """Wait for a wake-up or the nearest deadline; return the timer that fired, if one did."""
@@ -145,25 +191,29 @@ class Held:
                 return (lambda _, fired=fired: fired,)
 
     def _end_calls(self) -> None:
-        """End what the record says must not go on: a cancelled run's calls, and all calls past the time limit."""
+        """End what the record says must not go on, and what it says goes on although nobody here performs it.
+
+        The first are the calls of a cancelled run and of one past its time limit; the second are attempts whose outcome
+        could not be kept, or that somebody else's entry opened.
+        """
+        if self._group is None or self._closing:
+            return
         state = self.folded.state
         why: ErrorClass | None = None
         if state.cancelled_seq >= 0:
             why = "cancelled"
         elif state.stopped == "ms":
             why = "time-limit"
-        if why is None or self._group is None or self._closing:
-            return
         for seq, item in state.open.items():
-            if seq in self._endings:
-                continue
-            self._endings[seq] = why
             if seq in self._scopes:
-                self._scopes[seq].cancel()
-            elif item.type == "host":
-                self._group.start_soon(self._close_host_call, seq, why)
+                if why is not None:
+                    self._endings.setdefault(seq, why)
+                    self._scopes[seq].cancel()
+            elif seq not in self._endings and (why is not None or item.type != "host"):
+                self._endings[seq] = why or "in-doubt"
+                self._group.start_soon(self._close_call, seq, self._endings[seq])
 
-    async def _close_host_call(self, seq: int, why: ErrorClass) -> None:
+    async def _close_call(self, seq: int, why: ErrorClass) -> None:
         def event(state: RunState) -> Draft:
             open_call(state, seq)
             return Draft("call.finished", "engine", {"call": seq, "error": why}, {}, (seq,))
@@ -171,27 +221,33 @@ class Held:
         try:
             await self.step(event)
         except AttemptClosed:
-            _log.info("call %d was handed back while it was being closed", seq)
+            _log.info("call %d had its outcome while it was being closed", seq)
         self._wake.set()
 
     def wake(self) -> None:
         """Make the loop look at the record again."""
         self._wake.set()
 
-    async def let_go(self, reason: str) -> None:
-        """End what runs here, record each outcome and the interruption, and leave the run resumable."""
+    def let_go(self) -> None:
+        """End what runs here; each outcome and the interruption are recorded, and the run stays resumable."""
         self._closing = True
-        running = list(self._scopes)
-        for seq in running:
+        for seq, scope in self._scopes.items():
             self._endings.setdefault(seq, "interrupted")
-            self._scopes[seq].cancel()
-        while self._scopes:
-            await self._wake.wait()
-            self._wake = anyio.Event()
-        if self.folded.state.phase not in ("finished", "rest") and (running or not self.folded.state.open):
-            data = msgspec.to_builtins(RunInterrupted(fence=self.lease.fence, reason=reason))
-            await self.step(lambda state: Draft("run.interrupted", "engine", data, {}, (state.started_seq,)))
+            scope.cancel()
         self._wake.set()
+
+    async def _end(self) -> None:
+        """Record that a run that is not over goes on no more; afterwards no step is taken."""
+        try:
+            if not self._over and run_state(self.folded.state, live=False) == "interrupted":
+                data = msgspec.to_builtins(RunInterrupted(fence=self.lease.fence, reason=self._reason))
+                await self.step(lambda state: Draft("run.interrupted", "engine", data, {}, (state.started_seq,)))
+        except ForumError as error:
+            _log.warning("the interruption of run %s was not recorded: %s", self.folded.run, error)
+        finally:
+            async with self._turn:
+                self._over = True
+            self.announce()
 
     def _done(self) -> bool:
         return self.folded.state.phase in ("finished", "rest") or (self._closing and not self._scopes)

@@ -15,7 +15,7 @@ from forum_mcp.engine.ledger import Ledger
 from forum_mcp.engine.outcomes import Event, Performer
 from forum_mcp.engine.present import is_live
 from forum_mcp.engine.recorder import Recorder
-from forum_mcp.errors import ForumError, LedgerUnreadable
+from forum_mcp.errors import Fenced, ForumError, LedgerUnreadable, RunHeld
 from forum_mcp.executors.base import Executor
 from forum_mcp.ledger.entry import Draft, RunId
 from forum_mcp.ledger.kinds.run import RunResumed
@@ -29,6 +29,8 @@ _log = logging.getLogger(__name__)
 _NOTICE_S = 0.2
 _RENEW_US = 5_000_000
 _CLOSE_S = 1.5
+_LOOK_S = 1.0
+_READ_MAX = 32
 
 
 class Keeper:
@@ -43,6 +45,9 @@ class Keeper:
         self._clock = clock
         self._holder = holder_id(clock.entropy(4).hex())
         self._held: dict[RunId, Held] = {}
+        self._read: dict[RunId, Folded] = {}
+        self._taking = anyio.Lock()
+        self._closing = False
         self._token = ledger.store.change_token()
 
     def held(self, run: RunId) -> Held | None:
@@ -60,7 +65,17 @@ class Keeper:
             NotFound: the ledger has no such run.
         """
         held = self._held.get(run)
-        return held.folded.state if held is not None else Folded(self.ledger.store, run).state
+        if held is not None:
+            return held.folded.state
+        folded = self._read.pop(run, None)
+        if folded is None:
+            folded = Folded(self.ledger.store, run)
+        else:
+            folded.follow()
+        self._read[run] = folded  # the newest last, so that a run somebody waits for is not folded from its start
+        if len(self._read) > _READ_MAX:
+            del self._read[next(iter(self._read))]
+        return folded.state
 
     def live(self, run: RunId) -> bool:
         """Tell whether some process, this one included, holds the run."""
@@ -71,13 +86,16 @@ class Keeper:
         async with anyio.create_task_group() as self._group:
             task_status.started()
             renewed_us = self._clock.now_us()
+            looked_s = anyio.current_time()
             while True:
                 await anyio.sleep(_NOTICE_S)
                 token = self.ledger.store.change_token()
-                if token != self._token:
-                    self._token = token
+                changed, self._token = token != self._token, token
+                if changed:
                     for held in self.held_runs():
                         held.wake()
+                if changed or anyio.current_time() - looked_s > _LOOK_S:  # a lease that runs out changes no entry
+                    looked_s = anyio.current_time()
                     self._notify()
                 if self._held and self._clock.now_us() - renewed_us > _RENEW_US:
                     renewed_us = self._clock.now_us()
@@ -95,51 +113,80 @@ class Keeper:
             folded.append(tx, started(lease.fence), t_ms=0, at_us=self._clock.now_us())
             return folded, lease
 
-        begun = await self.recorder.record(work)
-        if begun is not None:
-            await self._hold(*begun)
+        with anyio.CancelScope(shield=True):  # what is begun is held, though its caller goes away
+            begun = await self.recorder.record(work)
+            if begun is not None:
+                await self._hold(*begun)
 
-    async def resume(self, run: RunId, *, mode: str | None = None) -> Held:
-        """Take the run's lease, record that it goes on and what is in doubt, and hold it.
+    async def resume(self, run: RunId, *events: Event, mode: str | None = None) -> bool:
+        """Take the run's lease, record that it goes on, what is in doubt and the news, and hold it.
+
+        Return False when there was nothing to take up: this process holds the run, or it is over.
 
         Raises:
+            AppendRefused: the record has moved past an event; nothing was taken up.
             RunHeld: another live process holds it.
             NotFound: the ledger has no such run.
+            LedgerUnreadable: what the run is decided from is gone.
         """
-        held = self._held.get(run)
-        if held is not None:
-            return held
-        folded = Folded(self.ledger.store, run)
+        async with self._taking:
+            held = self._held.get(run)
+            if held is not None and not held.leaving:
+                return False
+            if held is not None:
+                await held.gone.wait()
+            folded = Folded(self.ledger.store, run)
 
-        def work(tx: Transaction) -> Lease:
-            lease = take(tx, run, self._holder, self._clock.now_us())
-            folded.catch_up(tx)
-            state = folded.state
-            doubtful = [seq for seq, item in state.open.items() if item.type != "host"]
-            data = msgspec.to_builtins(RunResumed(fence=lease.fence, in_doubt=doubtful, mode=mode))
-            draft = Draft("run.resumed", "engine", data, {}, (state.started_seq,))
-            folded.append(tx, draft, t_ms=state.t_ms, at_us=self._clock.now_us())
-            return lease
+            def work(tx: Transaction) -> Lease | None:
+                folded.catch_up(tx)
+                state = folded.state
+                if state.phase == "finished":
+                    return None
+                _check_whole(state)
+                lease = take(tx, run, self._holder, self._clock.now_us())
+                doubtful = [seq for seq, item in state.open.items() if item.type != "host"]
+                data = msgspec.to_builtins(RunResumed(fence=lease.fence, in_doubt=doubtful, mode=mode))
+                draft = Draft("run.resumed", "engine", data, {}, (state.started_seq,))
+                folded.append(tx, draft, t_ms=state.t_ms, at_us=self._clock.now_us())
+                for event in events:
+                    folded.append(tx, event(folded.state), t_ms=state.t_ms, at_us=self._clock.now_us())
+                return lease
 
-        lease = await self.recorder.record(work)
-        return await self._hold(folded, lease)
+            lease: Lease | None = None
+            with anyio.CancelScope(shield=True):
+                lease = await self.recorder.record(work)
+                if lease is not None:
+                    await self._hold(folded, lease)
+            return lease is not None
 
-    async def report(self, run: RunId, *events: Event) -> None:
+    async def report(self, run: RunId, *events: Event, take_up: bool = True) -> None:
         """Append events to a run: through the loop if this process holds it, beside it if another does.
 
-        A run that nobody holds is taken up first: whoever brings it news goes on with it.
+        A run that nobody holds is taken up first, unless ``take_up`` is False: whoever brings it news goes on with it.
 
         Raises:
             AppendRefused: the record has moved past an event.
         """
-        held = self._held.get(run)
-        if held is None and not self.live(run):
-            held = await self.resume(run)
-        if held is not None:
-            await held.step(*events)
-            held.wake()
-        else:
-            await self.append(run, *events)
+        while True:
+            held = self._held.get(run)
+            if held is None:
+                try:
+                    if take_up and not self._closing and await self.resume(run, *events):
+                        return
+                except RunHeld:
+                    pass
+                if run not in self._held:
+                    await self.append(run, *events)
+                    return
+            elif not held.leaving:
+                try:
+                    await held.step(*events)
+                    held.wake()
+                    return
+                except Fenced:
+                    held.wake()
+            if held is not None:
+                await held.gone.wait()
 
     async def append(self, run: RunId, *events: Event) -> None:
         """Append events beside the run's holder, deciding nothing.
@@ -158,36 +205,26 @@ class Keeper:
 
     async def close(self) -> None:
         """Let every held run go, in order and within a deadline; what is left is in doubt and resumable."""
+        self._closing = True
         with anyio.move_on_after(_CLOSE_S, shield=True):
-            async with anyio.create_task_group() as group:
-                for held in self.held_runs():
-                    group.start_soon(self._let_go, held)
+            for held in self.held_runs():
+                held.let_go()
             while self._held:
                 await self.changed.wait()
 
-    async def _let_go(self, held: Held) -> None:
-        try:
-            await held.let_go("shutdown")
-        except ForumError as error:
-            _log.warning("run %s could not be let go in order: %s", held.folded.run, error)
-
-    async def _hold(self, folded: Folded, lease: Lease) -> Held:
-        contract = folded.state.contract
-        if contract is None:
-            raise LedgerUnreadable(
-                f"run {folded.run} cannot go on: its contract or roster is gone or not of this version; fork it instead"
-            )
-        performer = Performer(self.ledger.store, self._executors, contract)
+    async def _hold(self, folded: Folded, lease: Lease) -> None:
+        assert folded.state.contract is not None
+        performer = Performer(self.ledger.store, self._executors, folded.state.contract)
         held = Held(folded, lease, self.recorder, performer, self._clock)
         self._held[folded.run] = held
-        self._group.start_soon(self._run, held)
-        return held
+        await self._group.start(self._run, held)
+        self._notify()
 
-    async def _run(self, held: Held) -> None:
+    async def _run(self, held: Held, *, task_status: anyio.abc.TaskStatus[None]) -> None:
         """Hold one run to its end here; whatever goes wrong stays with that run."""
         run = held.folded.run
         try:
-            await held.hold()
+            await held.hold(task_status.started)
         except Exception:
             _log.exception("run %s stopped here; it can be resumed", run)
         finally:
@@ -197,14 +234,20 @@ class Keeper:
                 except ForumError as error:
                     _log.warning("run %s was not released in order: %s", run, error)
                 self._held.pop(run, None)
+                held.gone.set()
                 held.announce()
                 self._notify()
 
     async def _release(self, held: Held) -> None:
-        lease, finished = held.lease, held.folded.state.finished_seq
-        if finished >= 0:
-            self.ledger.record_checkpoint((finished,))
-        await self.recorder.record(lambda tx: tx.drop_lease(lease.run, lease.fence))
+        lease = held.lease
+        now = self.ledger.store.lease(lease.run)
+        if now is None or (now.holder, now.fence) != (lease.holder, lease.fence):
+            return  # taken over: the run's end is another's to sign
+        try:
+            if (finished := held.folded.state.finished_seq) >= 0:
+                self.ledger.record_checkpoint((finished,))
+        finally:
+            await self.recorder.record(lambda tx: tx.drop_lease(lease.run, lease.fence))
 
     async def _renew(self, now_us: int) -> None:
         for held in self.held_runs():
@@ -218,3 +261,16 @@ class Keeper:
     def _notify(self) -> None:
         self.changed.set()
         self.changed = anyio.Event()
+
+
+def _check_whole(state: RunState) -> None:
+    """Refuse a run whose decisions nobody can make any more.
+
+    Raises:
+        LedgerUnreadable: its contract, roster or plan is gone, or not of this version.
+    """
+    if state.contract is None or state.roster is None or (state.plan_seq >= 0 and state.plan is None):
+        raise LedgerUnreadable(
+            f"run {state.run} cannot go on: its contract, roster or plan is gone or not of this version; begin a new "
+            "run with the same request"
+        )

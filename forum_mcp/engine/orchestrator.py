@@ -16,13 +16,12 @@ from forum_mcp.engine.clock import Clock
 from forum_mcp.engine.keeping import Keeper
 from forum_mcp.engine.ledger import Ledger
 from forum_mcp.engine.present import route_view, run_line, run_state, run_view
-from forum_mcp.engine.replay import replay
 from forum_mcp.engine.requests import checked_plan, checked_request, limits_of
 from forum_mcp.engine.views import Next, ReplayView, RouteView, RunsView, RunView, WorkItem, WorkView
 from forum_mcp.engine.working import WorkDesk
-from forum_mcp.errors import NotFound, RequestRefused
+from forum_mcp.errors import AppendRefused, NotFound, RequestRefused
 from forum_mcp.executors.base import Executor
-from forum_mcp.ledger.entry import Draft, NewBody, RunId
+from forum_mcp.ledger.entry import BodyRef, Draft, NewBody, RunId
 from forum_mcp.ledger.kinds.run import RunCancelled, RunStarted
 from forum_mcp.rules.calls import JSON, TEXT
 from forum_mcp.rules.contract import Contract
@@ -207,12 +206,20 @@ class Orchestrator:
             NotFound: the ledger has no such run.
         """
         run = self._run_id(run_id)
-        if self._keeper.state(run).phase != "finished":
-            bodies = {"reason": NewBody(TEXT, reason.encode("utf-8", "replace"))} if reason else {}
-            data = msgspec.to_builtins(RunCancelled())
-            await self._keeper.report(
-                run, lambda state: Draft("run.cancelled", by[:200], data, dict(bodies), (state.started_seq,))
-            )
+        bodies: dict[str, NewBody | BodyRef] = {}
+        if reason:
+            bodies["reason"] = NewBody(TEXT, reason.encode("utf-8", "replace"))
+
+        def cancelled(state: RunState) -> Draft:
+            if state.phase == "finished":
+                raise AppendRefused(f"run {run} is over: it {state.end}")
+            return Draft("run.cancelled", by[:200], msgspec.to_builtins(RunCancelled()), bodies, (state.started_seq,))
+
+        try:
+            await self._keeper.report(run, cancelled)
+        except AppendRefused:
+            if self._keeper.state(run).phase != "finished":
+                raise
         return await self.run(run_id, wait_s=5.0)
 
     async def resume(self, run_id: str, *, wait_s: float = 45.0) -> RunView:
@@ -233,7 +240,7 @@ class Orchestrator:
         Raises:
             NotFound: no such entry or run.
         """
-        return replay(self.ledger, until=until, run_id=run_id)
+        return self.ledger.replay(until, run_id)
 
     async def work_next(self, run_id: str | None = None, *, limit: int = 1, client: str = "host") -> WorkView:
         """Hand out the next items on offer, of one run or of any.

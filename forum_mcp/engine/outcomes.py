@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from typing import Final
 
 import msgspec
 
@@ -11,6 +12,7 @@ from forum_mcp.ledger.entry import BodyRef, Draft, Entry, NewBody
 from forum_mcp.ledger.kinds.call import CallFinished, CallStarted
 from forum_mcp.rules.calls import TEXT
 from forum_mcp.rules.contract import Contract
+from forum_mcp.rules.failures import ERROR_CLASSES
 from forum_mcp.rules.run import OpenCall, RunState
 from forum_mcp.stores.base import Store, Stored
 
@@ -21,6 +23,8 @@ Event = Callable[[RunState], Draft]
 
 It raises AppendRefused when the record has moved past it.
 """
+
+_BYTES: Final = "application/octet-stream"
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +39,16 @@ class Performer:
 
     async def perform(self, stored: Stored, payload: CallStarted) -> Outcome:
         """Perform the attempt; every failure but cancellation is an outcome."""
+        try:
+            outcome = await self._attempt(stored.entry, payload)
+        except Exception as error:
+            _log.exception("executor %r raised on call %d", payload.executor, stored.entry.seq)
+            return _crashed(payload, type(error).__name__)
+        if not isinstance(outcome, Outcome) or outcome.error not in {None, *ERROR_CLASSES}:  # pyright: ignore[reportUnnecessaryIsInstance]
+            return _crashed(payload, "an answer that is not an outcome")
+        return outcome
+
+    async def _attempt(self, entry: Entry, payload: CallStarted) -> Outcome:
         executor = self._executors.get(payload.executor)
         if executor is None:
             return Outcome(error="executor-missing", detail=self._missing(payload.executor))
@@ -45,7 +59,6 @@ class Performer:
                 detail=f"executor {payload.executor!r} is not configured as it was when the run began; start again "
                 "with the same flags or settings, or begin a new run",
             )
-        entry = stored.entry
         call = Call(
             run=entry.run,  # type: ignore[arg-type]  # a call.started always belongs to a run
             seq=entry.seq,
@@ -58,11 +71,7 @@ class Performer:
             timeout_ms=payload.timeout_ms,
             max_tokens=payload.max_tokens,
         )
-        try:
-            return await executor.perform(call)
-        except Exception as error:
-            _log.exception("executor %r raised on call %d", payload.executor, entry.seq)
-            return Outcome(error="executor-crashed", detail=f"{type(error).__name__} in executor {payload.executor!r}")
+        return await executor.perform(call)
 
     def _missing(self, name: str) -> str:
         terms = self._contract.executors[name]
@@ -77,6 +86,10 @@ class Performer:
         return body.data
 
 
+def _crashed(payload: CallStarted, what: str) -> Outcome:
+    return Outcome(error="executor-crashed", detail=f"{what} in executor {payload.executor!r}")
+
+
 def json_form(value: object) -> object:
     """Return the value as it comes back from JSON: what was recorded and what is configured compare equal."""
     return msgspec.json.decode(msgspec.json.encode(value, order="sorted"))
@@ -87,6 +100,9 @@ def outcome_event(seq: int, started: CallStarted, outcome: Outcome, duration_ms:
     error = outcome.error
     if error is None and not (outcome.reply or b"").strip():
         error = "empty-reply"
+    text = _is_text(outcome.reply or b"")
+    if error is None and not text:
+        error = "bad-encoding"
     payload = CallFinished(
         call=seq,
         error=error,
@@ -103,9 +119,9 @@ def outcome_event(seq: int, started: CallStarted, outcome: Outcome, duration_ms:
     )
     bodies: dict[str, NewBody | BodyRef] = {}
     if outcome.reply:
-        bodies["reply"] = NewBody(outcome.reply_type, outcome.reply)
+        bodies["reply"] = NewBody(outcome.reply_type if text else _BYTES, outcome.reply)
     if outcome.stderr:
-        bodies["stderr"] = NewBody(TEXT if _is_text(outcome.stderr) else "application/octet-stream", outcome.stderr)
+        bodies["stderr"] = NewBody(TEXT if _is_text(outcome.stderr) else _BYTES, outcome.stderr)
     if outcome.detail:
         bodies["detail"] = NewBody(TEXT, outcome.detail.encode("utf-8", "replace"))
     finished = Draft(
@@ -138,9 +154,9 @@ def host_outcome(seq: int, client: str, *, result: str | None, reason: str | Non
         elif not result.strip():
             error = "empty-reply"
         if result:
-            bodies["reply"] = NewBody(TEXT, result.encode())
+            bodies["reply"] = NewBody(TEXT, result.encode("utf-8", "replace"))
         if reason:
-            bodies["detail"] = NewBody(TEXT, reason.encode())
+            bodies["detail"] = NewBody(TEXT, reason.encode("utf-8", "replace"))
         payload = CallFinished(call=seq, error=error)
         return Draft("call.finished", actor, msgspec.to_builtins(payload), bodies, (seq, state.last_seq))
 

@@ -73,22 +73,24 @@ class WorkDesk:
         now_us = self._clock.now_us()
         actor = f"host:{client}"[:200]
 
-        def expired(state: RunState) -> Draft:
-            item = open_call(state, seq)
-            return Draft("work.expired", "engine", {"call": seq}, {}, (item.taken_seq,))
-
-        def taken(state: RunState) -> Draft:
+        def free(state: RunState) -> OpenCall:
             item = open_call(state, seq)
             if not _free(item, now_us):
                 raise AttemptClosed(f"item {seq} was taken by {item.taken_by} in the meantime; ask for the next item")
-            data = {"call": seq, "lease_until_us": now_us + LEASE_S * 1_000_000}
-            return Draft("work.taken", actor, data, {}, (max(item.offered_seq, state.last_seq if renewed else -1),))
+            return item
 
-        renewed = self._keeper.state(run).open[seq].taken_seq >= 0
-        events: tuple[Event, ...] = (expired, taken) if renewed else (taken,)
-        held = self._keeper.held(run)
+        def expired(state: RunState) -> Draft:
+            return Draft("work.expired", "engine", {"call": seq}, {}, (free(state).taken_seq,))
+
+        def taken(state: RunState) -> Draft:
+            item = free(state)
+            data = {"call": seq, "lease_until_us": now_us + LEASE_S * 1_000_000}
+            return Draft("work.taken", actor, data, {}, (state.last_seq if renewed else item.offered_seq,))
+
         try:
-            await (held.step(*events) if held is not None else self._keeper.append(run, *events))
+            renewed = free(self._keeper.state(run)).taken_seq >= 0
+            events: tuple[Event, ...] = (expired, taken) if renewed else (taken,)
+            await self._keeper.report(run, *events, take_up=False)
         except AttemptClosed:
             return False
         return True
