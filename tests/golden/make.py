@@ -1,8 +1,8 @@
 """Make the golden ledger of the present rules: ``python -m tests.golden.make``, when a version was raised on purpose.
 
-Its runs go through every kind of decision: plans refused and repaired, retries, escalation, skips, verdicts of each sort,
-a budget that stops, a cancel, work of the calling assistant. Clock and randomness are counters, so that the file says
-what the rules decide and nothing about the day.
+Its runs go through every kind of decision: plans refused and repaired, retries, escalation, skips, verdicts of each
+sort, a budget that stops, a cancel, work of the calling assistant. Clock and randomness are counters, so that the file
+says what the rules decide and nothing about the day.
 """
 
 import hashlib
