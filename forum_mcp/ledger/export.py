@@ -4,14 +4,22 @@ One head line, the entries in seq order, the bodies, the signed checkpoints. Rea
 ``ExportSource`` gives the lines as they are, and everything wrong with them becomes a finding.
 """
 
-import json
-from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
-from typing import cast
 
 import msgspec
 
 from forum_mcp.errors import LedgerUnreadable
+from forum_mcp.ledger.lines import (
+    BodyLine,
+    CheckpointLine,
+    EntryLine,
+    ExportHead,
+    body_line,
+    numbered,
+    raw_body,
+    read_line,
+    written,
+)
 from forum_mcp.ledger.verify.findings import read
 from forum_mcp.ledger.verify.source import RawBody, RawEntry, Source, SourceFault
 
@@ -20,33 +28,9 @@ __all__ = ["FORMAT", "ExportSource", "write"]
 FORMAT = "forum-export/v1"
 
 
-class _Head(msgspec.Struct, tag_field="t", tag="head", forbid_unknown_fields=True, omit_defaults=True):
-    format: str
-    ledger: str
-    size: int
-    vkey: str | list[str] | None
-    without_bodies: bool = False
-
-
-class _EntryLine(msgspec.Struct, tag_field="t", tag="entry", forbid_unknown_fields=True):
-    bytes: str
-
-
-class _BodyLine(msgspec.Struct, tag_field="t", tag="body", forbid_unknown_fields=True):
-    commit: str
-    type: str
-    salt: str
-    bytes: str
-
-
-class _CheckpointLine(msgspec.Struct, tag_field="t", tag="checkpoint", forbid_unknown_fields=True):
-    note: str
-
-
-_Line = _Head | _EntryLine | _BodyLine | _CheckpointLine
+_Line = ExportHead | EntryLine | BodyLine | CheckpointLine
 _DECODER: msgspec.json.Decoder[_Line] = msgspec.json.Decoder(_Line)
-_ENCODER = msgspec.json.Encoder()
-_ORDER = (_Head, _EntryLine, _BodyLine, _CheckpointLine)
+_ORDER = (ExportHead, EntryLine, BodyLine, CheckpointLine)
 
 
 def write(
@@ -68,18 +52,18 @@ def write(
     """
     vkeys = list(source.vkeys)
     vkey = None if not vkeys else vkeys[0] if len(vkeys) == 1 else vkeys
-    yield _line(_Head(FORMAT, ledger, size, vkey, without_bodies))
+    yield written(ExportHead(FORMAT, ledger, size, vkey, without_bodies))
     for item in read(source.entries()):
-        yield _line(_EntryLine(_text(item)))
+        yield written(EntryLine(_text(item)))
     if not without_bodies:
         for body in read(source.bodies()):
             if isinstance(body, SourceFault):
                 continue
             commit, media_type, salt, data = body
             if data is not None:
-                yield _line(_BodyLine(commit, media_type, salt.hex(), b64encode(data).decode()))
+                yield written(body_line(commit, media_type, salt, data))
     for note in notes:
-        yield _line(_CheckpointLine(note))
+        yield written(CheckpointLine(note))
 
 
 class ExportSource(Source):
@@ -94,11 +78,11 @@ class ExportSource(Source):
         if isinstance(export, str):
             export = export.encode("utf-8", "surrogatepass")
         if isinstance(export, bytes):
-            export = export.split(b"\n")
+            export = export.removesuffix(b"\n").split(b"\n") if export else []
         self._lines: Iterable[str | bytes] = list(export) if isinstance(export, Iterator) else export
-        self._head: _Head | None = None
+        self._head: ExportHead | None = None
         for _, line in self._parsed():
-            self._head = line if isinstance(line, _Head) else None
+            self._head = line if isinstance(line, ExportHead) else None
             break
 
     @property
@@ -139,73 +123,26 @@ class ExportSource(Source):
             if rank < stage or (rank == 0 and number > 1):
                 yield SourceFault(None, f"line {number}: {_name(line)} line after {_name_of(stage)} lines")
             stage = rank
-            if isinstance(line, _EntryLine):
+            if isinstance(line, EntryLine):
                 yield position, line.bytes.encode()
                 position += 1
 
     def bodies(self) -> Iterator[RawBody | SourceFault]:
         """Yield body lines."""
         for number, line in self._parsed():
-            if isinstance(line, _BodyLine):
-                yield _body(number, line)
+            if isinstance(line, BodyLine):
+                yield raw_body(number, line)
 
     def notes(self) -> Iterator[str | SourceFault]:
         """Yield the notes of checkpoint lines."""
         for _, line in self._parsed():
-            if isinstance(line, _CheckpointLine):
+            if isinstance(line, CheckpointLine):
                 yield line.note
 
     def _parsed(self) -> Iterator[tuple[int, _Line | SourceFault]]:
-        """Yield (line number from 1, line); a line that is empty at the very end is none."""
-        empty: int | None = None
-        for number, given in enumerate(self._lines, 1):
-            raw = given.encode("utf-8", "surrogatepass") if isinstance(given, str) else given
-            raw = raw.removesuffix(b"\n")
-            if empty is not None:
-                yield empty, SourceFault(None, f"line {empty}: empty")
-                empty = None
-            if raw:
-                yield number, _parse(number, raw)
-            else:
-                empty = number
-
-
-def _body(number: int, line: _BodyLine) -> RawBody | SourceFault:
-    try:
-        salt, data = bytes.fromhex(line.salt), b64decode(line.bytes, validate=True)
-    except ValueError:
-        salt, data = b"", b""
-    if salt.hex() != line.salt or b64encode(data).decode() != line.bytes:
-        return SourceFault(None, f"line {number}: expected the salt in lower-case hex and the bytes in base64")
-    return line.commit, line.type, salt, data
-
-
-def _parse(number: int, raw: bytes) -> _Line | SourceFault:
-    try:
-        line = _DECODER.decode(raw)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as fault:
-        return SourceFault(None, f"line {number} cannot be read: {str(fault)[:200]}")
-    # A decode lets a doubled member pass, which another reader would take the other way.
-    if _ENCODER.encode(line) != raw and _has_doubled_members(raw):
-        return SourceFault(None, f"line {number} has a member twice")
-    return line
-
-
-def _has_doubled_members(raw: bytes) -> bool:
-    doubled = False
-
-    def watch(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        nonlocal doubled
-        members = dict(pairs)
-        doubled = doubled or len(members) != len(pairs)
-        return members
-
-    cast("object", json.loads(raw, object_pairs_hook=watch))
-    return doubled
-
-
-def _line(line: _Line) -> bytes:
-    return _ENCODER.encode(line) + b"\n"
+        """Yield (line number from 1, line)."""
+        for number, raw in numbered(self._lines):
+            yield number, read_line(_DECODER, number, raw) if raw else SourceFault(None, f"line {number}: empty")
 
 
 def _text(item: RawEntry | SourceFault) -> str:

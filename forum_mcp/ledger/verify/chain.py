@@ -13,7 +13,7 @@ from forum_mcp.ledger.verify.findings import Findings, read
 from forum_mcp.ledger.verify.source import Source, SourceFault
 from forum_mcp.ledger.verify.tree import ComputedNodes
 
-__all__ = ["SignedNote", "Walked", "walk"]
+__all__ = ["SignedNote", "Walked", "readable_entry", "walk"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def walk(source: Source, findings: Findings, sizes: set[int]) -> Walked:
             continue
         position, raw = item
         leaf = leaf_hash(raw)
-        entry = _readable(raw, position, findings)
+        entry = readable_entry(raw, position, findings)
         if entry is not None and walked.ledger is None:
             walked.ledger = entry.ledger
         place.check(position, entry, leaf, walked.ledger, findings)
@@ -129,8 +129,8 @@ class _Place:
             findings.add("prev", position, f"{expected} ({means})", entry.prev)
 
 
-def _readable(raw: bytes, position: int, findings: Findings) -> Entry | None:
-    """Decode one entry and check all that can be told from it alone."""
+def readable_entry(raw: bytes, position: int | None, findings: Findings) -> Entry | None:
+    """Decode one entry and check all that can be told from it alone; None when it is none."""
     if len(raw) > ENTRY_MAX_BYTES:
         findings.add("too-large", position, f"at most {ENTRY_MAX_BYTES} bytes", f"{len(raw)} bytes")
     try:
@@ -146,7 +146,7 @@ def _readable(raw: bytes, position: int, findings: Findings) -> Entry | None:
     return entry
 
 
-def _explain(raw: bytes, position: int, fault: Exception, findings: Findings) -> None:
+def _explain(raw: bytes, position: int | None, fault: Exception, findings: Findings) -> None:
     try:
         value: object = msgspec.json.decode(raw)
     except (msgspec.MsgspecError, ValueError, RecursionError):
