@@ -49,6 +49,9 @@ def before(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Without a command: serve no tool that changes the record.")
+    ] = False,
 ) -> None:
     """A team for your coding assistant that can be held to account."""
     ctx.obj = flags
@@ -57,7 +60,7 @@ def before(
     if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
         print(ctx.get_help())
         return
-    serve.speak_mcp(flags)
+    serve.speak_mcp(flags, read_only=read_only)
 
 
 def main() -> None:

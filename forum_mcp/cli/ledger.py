@@ -31,6 +31,8 @@ def opened(path: str, *, read_only: bool = True) -> "Generator[Ledger]":
     from forum_mcp.engine.ledger import Ledger
 
     with Ledger.open(path, create=False, read_only=read_only) as ledger:
+        if ledger.missing_rest is not None:
+            note(f"only the first {ledger.size} entries can be shown; {ledger.missing_rest}; run ledger verify")
         yield ledger
 
 

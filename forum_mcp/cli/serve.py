@@ -1,5 +1,6 @@
 """``forum-mcp mcp``: speak MCP over stdio."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -35,6 +36,11 @@ def speak_mcp(flags: Flags, *, tools: str = "all", read_only: bool = False) -> N
         ConfigRefused: a setting or the set of tools is refused.
     """
     from forum_mcp.configs.load import load
+    from forum_mcp.configs.paths import MEMORY
     from forum_mcp.server.stdio import serve
+    from forum_mcp.stores.export_file import is_export
 
-    raise typer.Exit(serve(load(flags, serving=True), tools=tools, read_only=read_only))
+    settings = load(flags, serving=True)
+    if settings.ledger is not None and settings.ledger != MEMORY:
+        read_only = read_only or is_export(Path(settings.ledger))
+    raise typer.Exit(serve(settings, tools=tools, read_only=read_only))

@@ -11,6 +11,7 @@ from typing import Final, Self
 
 from forum_mcp.configs.paths import MEMORY, default_ledger
 from forum_mcp.engine import reading
+from forum_mcp.engine.exported import open_export
 from forum_mcp.engine.founding import found_file, found_in_memory
 from forum_mcp.engine.signing import Signing
 from forum_mcp.engine.verifying import DECISIONS, rederived, report_of, verify_path
@@ -21,6 +22,7 @@ from forum_mcp.ledger.entry import Body, BodyRef, Draft, LedgerId, NewBody, RunI
 from forum_mcp.ledger.verify.findings import read
 from forum_mcp.ledger.verify.source import SourceFault
 from forum_mcp.stores.base import Stored, Transaction
+from forum_mcp.stores.export_file import ExportStore, is_export
 from forum_mcp.stores.keys import KeyFile
 from forum_mcp.stores.sqlite import SqliteStore, wall_clock_us
 
@@ -35,7 +37,7 @@ _BodyGiven = NewBody | BodyRef | str | bytes
 class Ledger:
     """One open ledger; a context manager. Make it with ``open``."""
 
-    def __init__(self, store: SqliteStore, signing: Signing, now_us: Callable[[], int]) -> None:
+    def __init__(self, store: SqliteStore | ExportStore, signing: Signing, now_us: Callable[[], int]) -> None:
         self._store = store
         self._signing = signing
         self._now_us = now_us
@@ -54,7 +56,7 @@ class Ledger:
         """Open a ledger, making it first where there is none; O(log n) reads.
 
         Args:
-            path: the file, ``:memory:``, or None for the user's own ledger.
+            path: the file, an export (read-only), ``:memory:``, or None for the user's own ledger.
             create: make a ledger where there is none, with its key and entry 0.
             read_only: never write; nothing is created.
             keys: directory of the signing keys, ``keys`` beside the ledger unless given.
@@ -69,6 +71,8 @@ class Ledger:
             store, signer = found_in_memory(entropy, now_us)
             return cls(store, Signing(store, lambda: signer), now_us)
         file = Path(default_ledger() if path is None else path).expanduser().absolute()
+        if is_export(file):
+            return cls(*open_export(file), now_us)
         key_file = KeyFile(file.resolve().parent / "keys" if keys is None else keys)
         try:
             store = SqliteStore.open(file, read_only=read_only, entropy=entropy)
@@ -91,9 +95,14 @@ class Ledger:
         self.close()
 
     @property
-    def store(self) -> SqliteStore:
+    def store(self) -> SqliteStore | ExportStore:
         """The store, for the engine."""
         return self._store
+
+    @property
+    def missing_rest(self) -> str | None:
+        """Why an export cannot be shown to its end, or None: the whole of it is here."""
+        return self._store.fault if isinstance(self._store, ExportStore) else None
 
     @property
     def ledger_id(self) -> LedgerId:

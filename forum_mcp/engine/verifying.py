@@ -12,7 +12,7 @@ from forum_mcp.errors import LedgerError, NotFound, RequestRefused
 from forum_mcp.ledger.finding import Finding, Report
 from forum_mcp.ledger.verify import Source, verify
 from forum_mcp.stores.base import Store
-from forum_mcp.stores.source import open_source
+from forum_mcp.stores.export_file import ExportStore, is_export, open_source
 from forum_mcp.stores.sqlite import SqliteStore
 
 __all__ = ["DECISIONS", "rederived", "report_of", "verify_path"]
@@ -23,7 +23,7 @@ DECISIONS = 4
 def verify_path(
     path: str | Path, level: int = 3, checkpoint: str | Sequence[str] | None = None, *, vkeys: Sequence[str] = ()
 ) -> VerifyView:
-    """Verify a ledger file whatever its state; it is not opened as a ledger and nothing is created.
+    """Verify a ledger file or an export whatever its state; it is not opened as a ledger and nothing is created.
 
     Args:
         path: the file.
@@ -41,7 +41,7 @@ def verify_path(
         report = report_of(source, level, checkpoint, vkeys)
     if level >= DECISIONS:
         try:
-            store = SqliteStore.open(file, read_only=True)
+            store = ExportStore.open(file) if is_export(file) else SqliteStore.open(file, read_only=True)
         except LedgerError as error:
             report = _not_rederived(report, str(error))
         else:
