@@ -1,7 +1,7 @@
 """``forum-mcp ledger``: verify, read and export the record. Loads no settings and needs no model."""
 
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -12,12 +12,12 @@ from forum_mcp.cli.following import entry_line
 from forum_mcp.cli.options import AsJson, LedgerPath, ledger_of
 from forum_mcp.cli.terminal import columns, emit, emit_json, note, one_line
 from forum_mcp.engine.views import FindingView, VerifyView
-from forum_mcp.errors import LedgerUnreadable, RequestRefused
+from forum_mcp.errors import LedgerUnreadable
 
 if TYPE_CHECKING:
     from forum_mcp.engine.ledger import Ledger
 
-__all__ = ["app", "findings", "opened"]
+__all__ = ["app", "findings", "kept_checkpoint", "opened"]
 
 app = typer.Typer(help="Verify, read and export the record.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -48,12 +48,27 @@ def verify(
             "--since", metavar="CHECKPOINT", help="A kept checkpoint: its file, or its text.", show_default=False
         ),
     ] = None,
+    receipt: Annotated[
+        str | None,
+        typer.Option("--receipt", metavar="FILE", help="Verify a receipt; reads no ledger.", show_default=False),
+    ] = None,
+    vkey: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--vkey", metavar="VKEY", help="A verifier key you have from its owner; repeatable.", show_default=False
+        ),
+    ] = None,
     ledger: LedgerPath = None,
     as_json: AsJson = False,
 ) -> None:
     """Recompute everything from the disk and list what is wrong. Exit 0 clean, 1 findings, 3 cannot read."""
-    kept = _checkpoint(since) if since is not None else None
-    view = _verified(ledger_of(ctx, ledger), level, kept)
+    kept = kept_checkpoint(since) if since is not None else None
+    if receipt is not None:
+        from forum_mcp.engine.receipts import verify_receipt
+
+        view = verify_receipt(receipt, level, kept, vkeys=vkey or ())
+    else:
+        view = _verified(ledger_of(ctx, ledger), level, kept, vkey or ())
     if as_json:
         emit_json(view.to_dict())
     else:
@@ -62,19 +77,23 @@ def verify(
     raise typer.Exit(0 if view.clean else 1)
 
 
-def _verified(path: str, level: int, kept: str | None) -> VerifyView:
+def _verified(path: str, level: int, kept: str | None, vkeys: Sequence[str]) -> VerifyView:
     """Verify an intact ledger as every surface does; one that is too damaged to open, as the file it is."""
     from forum_mcp.engine.verifying import verify_path
 
     try:
         with opened(path) as record:
-            return record.verify(level, kept)
+            return record.verify(level, kept, vkeys=vkeys)
     except LedgerUnreadable:
-        return verify_path(path, level, kept)
+        return verify_path(path, level, kept, vkeys=vkeys)
 
 
-def _checkpoint(since: str) -> str:
-    """Return the text of a signed note given as text, as a file, or as ``-`` for stdin."""
+def kept_checkpoint(since: str) -> str:
+    """Return the text of a signed note given as text, as a file, or as ``-`` for stdin.
+
+    Raises:
+        LedgerUnreadable: there is no such file, or it is not UTF-8.
+    """
     if since == "-":
         return sys.stdin.read()
     if "\n" in since:
@@ -190,33 +209,6 @@ def replay(
             (task.id, task.state, task.lane, f"verdict {task.verdict or 'none'}") for task in run.tasks
         ):
             print("  " + line)
-
-
-@app.command("export")
-def export(
-    ctx: typer.Context,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="Where to; - is stdout.")] = "-",
-    without_bodies: Annotated[
-        bool, typer.Option("--without-bodies", help="Entries alone; says so in its head.")
-    ] = False,
-    ledger: LedgerPath = None,
-) -> None:
-    """Write the whole ledger as self-contained JSON Lines that anyone can verify offline."""
-    path = ledger_of(ctx, ledger)
-    with opened(path) as record:
-        if file == "-":
-            for line in record.export(without_bodies=without_bodies):
-                sys.stdout.buffer.write(line)
-            sys.stdout.buffer.flush()
-            return
-        try:
-            with Path(file).open("xb") as target:
-                for line in record.export(without_bodies=without_bodies):
-                    target.write(line)
-        except FileExistsError as error:
-            raise RequestRefused(f"{file} exists; an export overwrites nothing; name another file") from error
-        except OSError as error:
-            raise RequestRefused(f"{file} cannot be written; {error.strerror}; name another file") from error
 
 
 @app.command("checkpoint")

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from forum_mcp.configs.paths import MEMORY, default_ledger
-from forum_mcp.engine import reading
+from forum_mcp.engine import reading, receipts
 from forum_mcp.engine.exported import open_export
 from forum_mcp.engine.founding import found_file, found_in_memory
 from forum_mcp.engine.signing import Signing
@@ -247,6 +247,38 @@ class Ledger:
                 return merkle.consistency_proof(old_size, self._within(size), self._store.node)
             except ValueError as error:
                 raise RequestRefused(str(error)) from error
+
+    def proof(self, seq: int) -> str:
+        """Return the C2SP tlog-proof of an entry under the newest checkpoint.
+
+        Raises:
+            NotFound: no such entry.
+            RequestRefused: no checkpoint covers it, and without the key none can be signed.
+        """
+        with self._store.snapshot():
+            return receipts.proof_of(self._store, seq, self._signing.newest_note())
+
+    def growth_proof(self, since: str) -> str:
+        """Return the proof that the ledger extends the kept checkpoint ``since``; see ``ledger.proof``.
+
+        Raises:
+            NoteError: ``since`` is not a checkpoint.
+            RequestRefused: the ledger does not extend it.
+        """
+        with self._store.snapshot():
+            return receipts.growth_proof(self._store, since, self._signing.newest_note())
+
+    def receipt(self, seqs: Sequence[int] = (), *, run_id: str | None = None, bodies: bool = False) -> Iterator[bytes]:
+        """Yield the lines of a receipt of the entries ``seqs``, or of a run: they can be verified without the rest.
+
+        Raises:
+            NotFound: no such entry or run.
+            RequestRefused: no entry was named, or no checkpoint covers one.
+        """
+        with self._store.snapshot():
+            wanted = seqs if run_id is None else [*seqs, *receipts.run_seqs(self._store, run_id)]
+            vkeys, newest = receipts.verifier_keys(self._store), self._signing.newest_note()
+            yield from receipts.receipt_of(self._store, wanted, newest, vkeys=vkeys, bodies=bodies)
 
     def checkpoint(self) -> str:
         """Sign the present head and return the note; appends nothing.

@@ -1,8 +1,11 @@
-"""Proofs and receipts of an open ledger, made from its stored nodes: O(log n) reads an entry, whatever its size."""
+"""Proofs and receipts: made from the stored nodes of an open ledger, O(log n) reads an entry, and verified offline."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from forum_mcp.errors import NotFound, RequestRefused
+from forum_mcp.engine.reading import verify_view
+from forum_mcp.engine.views import VerifyView
+from forum_mcp.errors import LedgerUnreadable, NotFound, RequestRefused
 from forum_mcp.ledger import note as notes
 from forum_mcp.ledger import receipt
 from forum_mcp.ledger.checkpoint import Checkpoint
@@ -12,7 +15,7 @@ from forum_mcp.ledger.merkle import consistency_proof, inclusion_proof, root_fro
 from forum_mcp.ledger.proof import format_growth, format_inclusion
 from forum_mcp.stores.base import Store, Stored
 
-__all__ = ["growth_proof", "proof_of", "receipt_of", "run_seqs", "verifier_keys"]
+__all__ = ["growth_proof", "proof_of", "receipt_of", "run_seqs", "verifier_keys", "verify_receipt"]
 
 
 def proof_of(store: Store, seq: int, newest: str | None) -> str:
@@ -92,6 +95,34 @@ def verifier_keys(store: Store) -> list[str]:
     rotated = store.newest_of_kind("key.rotated")
     named = [stored.entry.data.get("vkey") for stored in (store.entry(0), rotated) if stored is not None]
     return list(dict.fromkeys(vkey for vkey in named if isinstance(vkey, str)))
+
+
+def verify_receipt(
+    path: str | Path, level: int = 3, checkpoint: str | Sequence[str] | None = None, *, vkeys: Sequence[str] = ()
+) -> VerifyView:
+    """Verify a receipt file; no ledger is needed and none is opened.
+
+    Args:
+        path: the file.
+        level: 1 entries, 2 and bodies, 3 and proofs with their checkpoints.
+        checkpoint: signed notes kept from earlier, one or several.
+        vkeys: verifier keys the caller has from elsewhere.
+
+    Raises:
+        LedgerUnreadable: the file cannot be read.
+        RequestRefused: no such level.
+    """
+    if not 1 <= level <= 3:
+        raise RequestRefused(f"level {level} is refused for a receipt: expected 1 entries, 2 bodies or 3 proofs")
+    given = () if checkpoint is None else checkpoint
+    try:
+        with Path(path).expanduser().open("rb") as lines:
+            report = receipt.verify(lines, level=level, checkpoints=given, vkeys=vkeys)
+    except OSError as error:
+        raise LedgerUnreadable(
+            f"receipt {path} cannot be read; {error.strerror}; give the file of a receipt"
+        ) from error
+    return verify_view(report, report.newest_checkpoint)
 
 
 def _newest(newest: str | None) -> tuple[Checkpoint, str]:

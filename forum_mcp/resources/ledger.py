@@ -1,4 +1,4 @@
-"""``forum://ledger/...``: entries and bodies as their exact bytes, and the newest signed checkpoint."""
+"""``forum://ledger/...``: entries and bodies as their exact bytes, proofs, and the newest checkpoint."""
 
 from __future__ import annotations
 
@@ -26,6 +26,10 @@ async def _read_body(forum: Orchestrator, commit: str) -> Content:
     return Content(body.data, body.type)
 
 
+async def _read_proof(forum: Orchestrator, seq: str) -> Content:
+    return Content(forum.ledger.proof(int(seq)), "text/plain")
+
+
 async def _read_checkpoint(forum: Orchestrator, variable: str) -> Content:
     return Content(forum.ledger.checkpoint(), "text/plain")
 
@@ -51,6 +55,15 @@ FAMILIES = (
         description="The exact bytes that are hashed: SHA-256 of 0x00 and these is the leaf",
         media_type=JSON,
         read=_read_entry,
+        variable="0|[1-9][0-9]{0,14}",
+    ),
+    Family(
+        uri="forum://ledger/proofs/{seq}",
+        name="proof",
+        title="Proof of an entry",
+        description="C2SP tlog-proof: the entry's place under the newest signed checkpoint",
+        media_type="text/plain",
+        read=_read_proof,
         variable="0|[1-9][0-9]{0,14}",
     ),
     Family(
