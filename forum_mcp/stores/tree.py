@@ -16,8 +16,8 @@ from forum_mcp.stores.rows import bounded
 __all__ = ["extend", "newest_nodes_fault", "read_node", "scan_inner", "scan_nodes"]
 
 _PAGE: Final = 512
-# CAST keeps a row readable whose column types were changed by damage. The first two parameters: level and index of the row
-# before.
+# CAST keeps a row readable whose column types were changed by damage. The first two parameters: level and index of the
+# row before.
 _LEAVES: Final = "SELECT 0, seq, CAST(leaf AS BLOB) FROM entries WHERE ? < 1 AND seq > ? ORDER BY seq LIMIT ?"
 _NODES: Final = (
     "SELECT CAST(level AS INTEGER), CAST(idx AS INTEGER), CAST(hash AS BLOB) FROM nodes "
