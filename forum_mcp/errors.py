@@ -18,6 +18,7 @@ ForumError
     ├── LedgerMissing         no ledger at that path; none was created
     ├── LedgerUnreadable      not a ledger, damaged beyond opening, or from the future
     ├── LedgerReadOnly        opened read-only, or made so by a failed fsync
+    ├── CheckpointRefused     the ledger is not a continuation of what its signer signed last
     └── NoteError             a signed note that is malformed or whose signature fails
 
 Each class has a stable kebab-case ``code`` and an ``exit_code``. A failed task is data and a damaged ledger is a
@@ -28,6 +29,7 @@ what to do next; lower case, no full stop; never a secret, a prompt or a home di
 __all__ = [
     "AppendRefused",
     "AttemptClosed",
+    "CheckpointRefused",
     "ConfigRefused",
     "EntryRefused",
     "Fenced",
@@ -158,6 +160,12 @@ class LedgerReadOnly(LedgerError):
     """The ledger was opened read-only, or became so after a failed fsync."""
 
     code = "ledger-read-only"
+
+
+class CheckpointRefused(LedgerError):
+    """The ledger is not a continuation of what its signer signed last: rolled back, or rewritten."""
+
+    code = "checkpoint-refused"
 
 
 class NoteError(LedgerError):

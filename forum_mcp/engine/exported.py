@@ -27,6 +27,10 @@ class ExportSigning(Signing):
             return self._note
         return super().sign(size)
 
+    def head(self) -> str:
+        """Return the note the export carries, when it is over all of its entries; see ``sign``."""
+        return self.sign(self._store.size())
+
     def newest_note(self) -> str | None:
         """Return the note of the export's last line, as it stands there; else the newest one the record holds."""
         return self._note if self._note is not None else super().newest_note()

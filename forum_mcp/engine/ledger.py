@@ -7,40 +7,47 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 from forum_mcp.configs.paths import MEMORY, default_ledger
 from forum_mcp.engine import reading, receipts
+from forum_mcp.engine.bodies import BodyGiven, body_of
 from forum_mcp.engine.exported import open_export
 from forum_mcp.engine.founding import found_file, found_in_memory
 from forum_mcp.engine.signing import Signing
 from forum_mcp.engine.verifying import DECISIONS, rederived, report_of, verify_path
 from forum_mcp.engine.views import EntryView, ReplayView, ShowView, TraceView, VerifyView
-from forum_mcp.errors import EntryRefused, LedgerMissing, NotFound, RequestRefused
+from forum_mcp.errors import LedgerMissing, LedgerReadOnly, NotFound, RequestRefused
 from forum_mcp.ledger import export, merkle
-from forum_mcp.ledger.entry import Body, BodyRef, Draft, LedgerId, NewBody, RunId
+from forum_mcp.ledger.entry import Body, Draft, LedgerId, RunId
 from forum_mcp.ledger.verify.findings import read
 from forum_mcp.ledger.verify.source import SourceFault
 from forum_mcp.stores.base import Stored, Transaction
 from forum_mcp.stores.export_file import ExportStore, is_export
-from forum_mcp.stores.keys import KeyFile
+from forum_mcp.stores.keys import KeyFile, KeyHere, Keys
+from forum_mcp.stores.signed import SignedFile
 from forum_mcp.stores.sqlite import SqliteStore, wall_clock_us
 
 __all__ = ["Ledger", "verify_path"]
-
-_TEXT: Final = "text/plain; charset=utf-8"
-_BYTES: Final = "application/octet-stream"
-
-_BodyGiven = NewBody | BodyRef | str | bytes
 
 
 class Ledger:
     """One open ledger; a context manager. Make it with ``open``."""
 
-    def __init__(self, store: SqliteStore | ExportStore, signing: Signing, now_us: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        store: SqliteStore | ExportStore,
+        signing: Signing,
+        now_us: Callable[[], int],
+        keys: Keys | None = None,
+        checkpoint_every: int = 0,
+    ) -> None:
         self._store = store
         self._signing = signing
         self._now_us = now_us
+        self._keys = keys
+        if isinstance(store, SqliteStore) and checkpoint_every > 0:
+            store.before_commit(signing.recording(checkpoint_every, now_us))
 
     @classmethod
     def open(
@@ -52,6 +59,7 @@ class Ledger:
         keys: Path | None = None,
         entropy: Callable[[int], bytes] = os.urandom,
         now_us: Callable[[], int] = wall_clock_us,
+        checkpoint_every: int = 1000,
     ) -> Self:
         """Open a ledger, making it first where there is none; O(log n) reads.
 
@@ -62,6 +70,7 @@ class Ledger:
             keys: directory of the signing keys, ``keys`` beside the ledger unless given.
             entropy: source of ids, salts and keys; n -> n bytes.
             now_us: wall clock, microseconds since the epoch.
+            checkpoint_every: record a signed checkpoint with every so many entries; 0 is never.
 
         Raises:
             LedgerMissing: there is none and it is not to be made.
@@ -69,7 +78,8 @@ class Ledger:
         """
         if path is not None and str(path) == MEMORY:
             store, signer = found_in_memory(entropy, now_us)
-            return cls(store, Signing(store, lambda: signer), now_us)
+            here = KeyHere(signer)
+            return cls(store, Signing(store, here.read, here.staged), now_us, here, checkpoint_every)
         file = Path(default_ledger() if path is None else path).expanduser().absolute()
         if is_export(file):
             return cls(*open_export(file), now_us)
@@ -80,7 +90,9 @@ class Ledger:
             if not create or read_only:
                 raise
             store = found_file(file, key_file, entropy, now_us)
-        return cls(store, Signing(store, lambda: key_file.read(store.ledger_id)), now_us)
+        own = key_file.of(store.ledger_id)
+        signing = Signing(store, own.read, own.staged, SignedFile(own.memory))
+        return cls(store, signing, now_us, own, checkpoint_every)
 
     def close(self) -> None:
         """Release the ledger; closing twice is harmless."""
@@ -105,6 +117,22 @@ class Ledger:
         return self._store.fault if isinstance(self._store, ExportStore) else None
 
     @property
+    def signing(self) -> Signing:
+        """The signer, for ``engine.custody``."""
+        return self._signing
+
+    @property
+    def keys(self) -> Keys:
+        """The private keys.
+
+        Raises:
+            LedgerReadOnly: a copy has none.
+        """
+        if self._keys is None:
+            raise LedgerReadOnly("an export has no keys: it is a copy; name the ledger itself with --ledger")
+        return self._keys
+
+    @property
     def ledger_id(self) -> LedgerId:
         """The ledger's id, 32 lower-case hex."""
         return self._store.ledger_id
@@ -125,7 +153,7 @@ class Ledger:
         *,
         actor: str,
         data: Mapping[str, object] | None = None,
-        bodies: Mapping[str, _BodyGiven] | None = None,
+        bodies: Mapping[str, BodyGiven] | None = None,
         parents: Sequence[int] = (),
         run: str | None = None,
     ) -> EntryView:
@@ -143,10 +171,13 @@ class Ledger:
             EntryRefused: the entry would break the format; nothing was appended.
             LedgerReadOnly: the ledger is open for reading only, or the disk failed.
         """
-        draft = Draft(
-            kind, actor, data or {}, {name: _body(name, body) for name, body in (bodies or {}).items()}, tuple(parents)
-        )
-        return self._append(draft, run)
+        given = {name: body_of(name, body) for name, body in (bodies or {}).items()}
+        draft = Draft(kind, actor, data or {}, given, tuple(parents))
+        of_run = None if run is None else RunId(run)
+        stored = self._store.transact(lambda transaction: transaction.append(draft, run=of_run, at_us=self._now_us()))
+        if kind == "key.rotated":
+            self._signing.forget()
+        return reading.entry_view(self._store, stored)
 
     def entry(self, seq: int) -> EntryView:
         """Return one entry with the texts of its bodies.
@@ -284,31 +315,32 @@ class Ledger:
         """Sign the present head and return the note; appends nothing.
 
         Raises:
+            CheckpointRefused: the ledger is not a continuation of what was signed last.
             LedgerReadOnly: the key file is missing.
             NoteError: the key file is damaged, or holds a key that does not sign for this ledger.
         """
-        with self._store.snapshot():
-            return self._signing.sign(self._store.size())
+        return self._signing.head()
 
     def newest_checkpoint(self) -> str | None:
         """Return a note over the present head; without the key the newest one the record holds, or None."""
         return self._signing.newest_note()
 
     def record_checkpoint(self, parents: Sequence[int] = ()) -> EntryView:
-        """Append ``checkpoint.signed`` with the note over the entries before it.
+        """Append ``checkpoint.signed`` with the note over the entries before it; ends a rotation that is under way.
 
         Raises:
+            CheckpointRefused: the ledger is not a continuation of what was signed last.
             LedgerReadOnly: the key file is missing, or nothing can be appended.
         """
 
-        def work(transaction: Transaction) -> Stored:
-            # The write lock is held: what the store's own view shows is all there is.
-            size = transaction.size
-            body = NewBody(_TEXT, self._signing.sign(size).encode())
-            draft = Draft("checkpoint.signed", "engine", {"size": size}, {"note": body}, tuple(parents))
-            return transaction.append(draft, run=None, at_us=self._now_us())
+        def work(transaction: Transaction) -> tuple[Stored, bool]:
+            return self._signing.record(transaction, transaction.size, self._now_us(), parents)
 
-        return reading.entry_view(self._store, self._store.transact(work))
+        stored, rotating = self._store.transact(work)
+        if rotating and self._keys is not None:
+            # The old key may go only now: a checkpoint that both have signed is durable.
+            self._keys.promote()
+        return reading.entry_view(self._store, stored)
 
     def verify(
         self, level: int = 3, checkpoint: str | Sequence[str] | None = None, *, vkeys: Sequence[str] = ()
@@ -330,6 +362,7 @@ class Ledger:
         if level >= DECISIONS:
             with self._store.anew() as store:
                 report = rederived(report, store)
+        report = self._signing.judged(report)
         return reading.verify_view(report, self._signing.newest_note() if report.clean else report.newest_checkpoint)
 
     def replay(self, until: int | str | None = None, run_id: str | None = None) -> ReplayView:
@@ -356,11 +389,6 @@ class Ledger:
                 source, ledger=self.ledger_id, size=size, notes=notes, without_bodies=without_bodies
             )
 
-    def _append(self, draft: Draft, run: str | None) -> EntryView:
-        of_run = None if run is None else RunId(run)
-        stored = self._store.transact(lambda transaction: transaction.append(draft, run=of_run, at_us=self._now_us()))
-        return reading.entry_view(self._store, stored)
-
     def _within(self, size: int | None) -> int:
         present = self._store.size()
         if size is None:
@@ -368,16 +396,3 @@ class Ledger:
         if not 0 <= size <= present:
             raise NotFound(f"no tree of {size} entries in a ledger of {present}")
         return size
-
-
-def _body(name: str, body: _BodyGiven) -> NewBody | BodyRef:
-    if isinstance(body, bytes):
-        return NewBody(_BYTES, body)
-    if not isinstance(body, str):
-        return body
-    try:
-        return NewBody(_TEXT, body.encode())
-    except UnicodeEncodeError as error:
-        raise EntryRefused(
-            f"body {name[:80]!a} holds a lone surrogate at character {error.start}, which UTF-8 has not; give bytes"
-        ) from error

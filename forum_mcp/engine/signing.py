@@ -1,66 +1,241 @@
-"""Signing the head of an open ledger: the key is read when it is first needed, and nothing is appended."""
+"""Signing the head of an open ledger: nothing is appended, and nothing is signed that does not extend the last time.
 
-from collections.abc import Callable
+The key is read when it is first needed. Each signature is made while the memory of the last one is held, so that of
+two processes neither can sign beside the other; the memory's own file says when it must be durable.
+"""
 
-from forum_mcp.errors import LedgerError, NoteError
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from forum_mcp.errors import CheckpointRefused, LedgerError, LedgerReadOnly, NoteError
 from forum_mcp.ledger import checkpoint as checkpoints
 from forum_mcp.ledger import merkle, note
-from forum_mcp.stores.base import Store
+from forum_mcp.ledger.entry import Draft, NewBody
+from forum_mcp.ledger.finding import Finding, Report
+from forum_mcp.stores.base import Store, Stored, Transaction
+from forum_mcp.stores.signed import Remembered, SignedHere, SignedMemory
 
-__all__ = ["Signing"]
+__all__ = ["Signed", "Signing"]
+
+_AFTER: Final = (
+    "put the newer ledger back, or accept the loss on record: forum-mcp ledger accept-rollback --reason TEXT"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A signed checkpoint. ``rotating``: it carries the old and the new key's signature, and vouches for the new."""
+
+    note: str
+    size: int
+    rotating: bool
 
 
 class Signing:
-    """The signer of one ledger. ``read_key`` gives its private key, or raises what stands in the way."""
+    """The signer of one ledger.
 
-    def __init__(self, store: Store, read_key: Callable[[], note.Signer]) -> None:
+    ``read_key`` gives its private key, or raises what stands in the way; ``read_next`` during a rotation the next one;
+    ``memory`` is where it remembers what it signed last.
+
+    What it read of the tree is kept from one signature to the next for as long as no other process commits: complete
+    subtrees do not change, so a signature costs the same at any size.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        read_key: Callable[[], note.Signer],
+        read_next: Callable[[], note.Signer | None] = lambda: None,
+        memory: SignedMemory | None = None,
+    ) -> None:
         self._store = store
         self._read_key = read_key
-        self._key: note.Signer | None = None
+        self._read_next = read_next
+        self._memory = SignedHere() if memory is None else memory
+        self._origin = checkpoints.origin_of(store.ledger_id)
+        self._pens: tuple[note.Pen, ...] = ()
+        self._token: int | None = None
+        self._vkey: str | None = None
+        self._nodes: dict[tuple[int, int], bytes] = {}
+        self._mine: Remembered | None = None
 
     @property
     def vkey(self) -> str:
         """The C2SP verifier key in force: of the newest ``key.rotated``, else of entry 0."""
-        rotated = self._store.newest_of_kind("key.rotated")
-        stored = self._store.entry(0) if rotated is None else rotated
-        return str(stored.entry.data.get("vkey", ""))
+        self._refresh()
+        if self._vkey is None:
+            rotated = self._store.newest_of_kind("key.rotated")
+            stored = self._store.entry(0) if rotated is None else rotated
+            self._vkey = str(stored.entry.data.get("vkey", ""))
+        return self._vkey
+
+    def forget(self) -> None:
+        """Believe nothing that was read before: the record has a new key, or the memory was replaced."""
+        self._token = None
 
     def sign(self, size: int) -> str:
-        """Return the signed checkpoint over the first ``size`` entries.
+        """Return the signed checkpoint over the first ``size`` entries, which are committed; see ``signed``.
 
         Raises:
-            LedgerReadOnly: the key file is missing.
+            CheckpointRefused, LedgerReadOnly, NoteError: as ``signed``.
+        """
+        return self.signed(size).note
+
+    def head(self) -> str:
+        """Return the signed checkpoint over all that is committed; see ``signed``."""
+        return self.signed().note
+
+    def signed(self, size: int | None = None, *, durable: bool = False) -> Signed:
+        """Sign the first ``size`` entries, or all that are committed.
+
+        Args:
+            size: entries that are committed.
+            durable: remember it beyond a power cut, as for a checkpoint that is recorded.
+
+        Raises:
+            CheckpointRefused: the ledger is not a continuation of what was signed last.
+            LedgerReadOnly: the key file is missing, or the memory cannot be written.
             NoteError: the key is damaged, or not the one the record names.
         """
-        key = self._own_key()
-        if key.vkey != self.vkey:
-            raise NoteError(
-                "no checkpoint can be signed: the key file beside the ledger holds another key than the record names; "
-                "put the right one back from a copy"
-            )
-        origin = checkpoints.origin_of(self._store.ledger_id)
-        root = merkle.root_from_nodes(size, self._store.node)
-        return note.sign(checkpoints.format(checkpoints.Checkpoint(origin, size, root)), key)
+        pens = self._ready()
+        with self._memory.hold() as held:
+            within = self._store.size() if size is None else size
+            before = held.remembered
+            if before is not None and (before != self._mine or before.size > within):
+                self._must_extend(before, within)
+            present = Remembered(within, self._root(within))
+            if durable or before != present:
+                held.remember(present, durable=durable)
+            self._mine = present
+        text = checkpoints.format(checkpoints.Checkpoint(self._origin, within, present.root))
+        return Signed(note.sign(text, *pens), within, len(pens) > 1)
+
+    def record(
+        self, transaction: Transaction, committed: int, at_us: int, parents: Sequence[int] = ()
+    ) -> tuple[Stored, bool]:
+        """Append the checkpoint over the first ``committed`` entries; also tell whether it vouches for a new key.
+
+        Raises:
+            CheckpointRefused, LedgerReadOnly, NoteError: as ``signed``; nothing was appended.
+        """
+        # Only what is committed is signed: the signer would remember a tree that a crash may still undo.
+        signed = self.signed(committed, durable=True)
+        body = NewBody("text/plain; charset=utf-8", signed.note.encode())
+        draft = Draft("checkpoint.signed", "engine", {"size": committed}, {"note": body}, tuple(parents))
+        return transaction.append(draft, run=None, at_us=at_us), signed.rotating
+
+    def recording(self, every: int, now_us: Callable[[], int]) -> Callable[[Transaction, int], None]:
+        """Return the work that records a checkpoint when a transaction passes a multiple of ``every`` entries."""
+
+        def work(transaction: Transaction, committed: int) -> None:
+            if committed // every == transaction.size // every:
+                return
+            # What cannot be signed is told by ``verify`` and to whoever asks for a checkpoint; it stops no work.
+            with suppress(LedgerError):
+                self.record(transaction, committed, now_us())
+
+        return work
 
     def newest_note(self) -> str | None:
-        """Return a note over the present head, or without a key the newest one the record holds, or None."""
+        """Return a note over the present head, or where none can be signed the newest the record holds, or None."""
         try:
-            with self._store.snapshot():
-                return self.sign(self._store.size())
+            return self.head()
         except LedgerError:
             stored = self._store.newest_of_kind("checkpoint.signed")
         reference = None if stored is None else stored.entry.bodies.get("note")
         body = None if reference is None else self._store.body(reference.commit)
         return None if body is None else body.data.decode("utf-8", "replace")
 
+    def judged(self, report: Report) -> Report:
+        """Return the report with what the signer remembers held against the ledger; needs no key.
+
+        That it agrees is no protection to boast of: the memory lies where the key lies.
+        """
+        try:
+            with self._memory.hold() as held:
+                fault = None if held.remembered is None else self._difference(held.remembered)
+        except (CheckpointRefused, LedgerReadOnly) as error:
+            return report.deepened(report.level, (), not_protected=(f"signer: its memory was not compared, {error}",))
+        if fault is None:
+            return report
+        told = f"signer: it signs no more, because it has signed {fault.expected.partition(',')[0]}"
+        return report.deepened(report.level, (fault,), not_protected=(told,))
+
+    def accept(self) -> Remembered:
+        """Take the ledger as it is for what was signed last; return that."""
+        self.forget()
+        size = self._store.size()
+        present = Remembered(size, self._root(size))
+        self._memory.reset(present)
+        return present
+
     def own_vkeys(self) -> list[str]:
         """Return the verifier key of the private key at hand: none when it is missing."""
         try:
-            return [self._own_key().vkey]
+            return [note.Pen(self._read_key()).vkey]
         except LedgerError:
             return []
 
-    def _own_key(self) -> note.Signer:
-        if self._key is None:
-            self._key = self._read_key()
-        return self._key
+    def _ready(self) -> tuple[note.Pen, ...]:
+        """Return the pens that must sign: the key in force, during a rotation after the one before it."""
+        in_force = self.vkey
+        if len(self._pens) == 1 and self._pens[0].vkey == in_force:
+            return self._pens
+        own = note.Pen(self._read_key())
+        pens: tuple[note.Pen, ...] = (own,)
+        if own.vkey != in_force:
+            following = self._read_next()
+            if following is None or following.vkey != in_force:
+                raise NoteError(
+                    "no checkpoint can be signed: the key file beside the ledger holds another key than the record "
+                    "names; put the right one back from a copy"
+                )
+            pens = (own, note.Pen(following))
+        self._pens = pens
+        return pens
+
+    def _refresh(self) -> None:
+        token = self._store.change_token()
+        if token != self._token:
+            self._token, self._vkey, self._mine = token, None, None
+            self._nodes.clear()
+
+    def _root(self, size: int) -> bytes:
+        """Return the root, keeping the complete subtrees it is made of for the next time."""
+        used: dict[tuple[int, int], bytes] = {}
+
+        def node(level: int, index: int) -> bytes:
+            place = (level, index)
+            found = self._nodes.get(place)
+            used[place] = self._store.node(level, index) if found is None else found
+            return used[place]
+
+        root = merkle.root_from_nodes(size, node)
+        self._nodes = used
+        return root
+
+    def _must_extend(self, remembered: Remembered, size: int) -> None:
+        if remembered.size <= size and merkle.root_from_nodes(remembered.size, self._store.node) == remembered.root:
+            return
+        # Our own view may be a held one, older than a signature that another process made meanwhile.
+        fault = self._difference(remembered)
+        if fault is None:
+            raise LedgerError("no checkpoint is signed inside an older view of the ledger; sign outside of it")
+        raise CheckpointRefused(f"no checkpoint is signed: expected {fault.expected}, found {fault.found}; {_AFTER}")
+
+    def _difference(self, remembered: Remembered) -> Finding | None:
+        with self._store.anew() as fresh:
+            size = fresh.size()
+            if size < remembered.size:
+                expected = f"{remembered.size} entries, which this ledger's key has signed"
+                found = f"{size} entries: the tail is gone, or an older copy is back"
+                return Finding("checkpoint-beyond-tail", None, None, expected, found)
+            root = merkle.root_from_nodes(remembered.size, fresh.node)
+        if root == remembered.root:
+            return None
+        expected = (
+            f"root {remembered.root.hex()} over the first {remembered.size} entries, which this ledger's key has signed"
+        )
+        return Finding("checkpoint-root", None, None, expected, f"root {root.hex()} over them: history was rewritten")

@@ -19,6 +19,7 @@ __all__ = [
     "Note",
     "NoteError",
     "NoteSignature",
+    "Pen",
     "Signer",
     "VerifierKey",
     "parse",
@@ -169,26 +170,42 @@ def verify(text: str, vkeys: Sequence[str] | str) -> Note:
     return Note(note.text, tuple(checked))
 
 
-def sign(text: str, *signers: Signer) -> str:
+class Pen:
+    """A private key made ready: what signing the same key again and again need not compute each time."""
+
+    def __init__(self, signer: Signer) -> None:
+        """Make a key ready.
+
+        Raises:
+            NoteError: its name is no key name.
+        """
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        private = Ed25519PrivateKey.from_private_bytes(signer.seed)
+        public = private.public_key().public_bytes_raw()
+        self.name = signer.name
+        self.vkey = vkey(signer.name, public)
+        self._key_id = _key_id(signer.name, public)
+        self._sign = private.sign
+
+    def line(self, text: str) -> str:
+        """Return the signature line over a note's text, newline included."""
+        return f"{_DASH}{self.name} {b64encode(self._key_id + self._sign(text.encode())).decode()}\n"
+
+
+def sign(text: str, *signers: Signer | Pen) -> str:
     """Return the signed note of ``text`` (which ends in a newline), one signature per signer, in order.
 
     Raises:
         NoteError: no signer, a name that is no key name, or a text that a note cannot carry.
     """
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
     if not signers:
         raise NoteError("a note needs at least one signer, none was given")
     _check_characters(text)
     if not text.endswith("\n"):
         raise NoteError("the text of a note must end in a newline")
-    lines: list[str] = []
-    for signer in signers:
-        _check_name(signer.name)
-        private = Ed25519PrivateKey.from_private_bytes(signer.seed)
-        identifier = _key_id(signer.name, private.public_key().public_bytes_raw())
-        lines.append(f"{_DASH}{signer.name} {b64encode(identifier + private.sign(text.encode())).decode()}\n")
-    return f"{text}\n{''.join(lines)}"
+    pens = (signer if isinstance(signer, Pen) else Pen(signer) for signer in signers)
+    return f"{text}\n{''.join(pen.line(text) for pen in pens)}"
 
 
 def _parse_signature(line: str) -> NoteSignature:

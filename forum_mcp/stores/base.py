@@ -117,6 +117,10 @@ class Store(Protocol):
         """
         ...
 
+    def anew(self) -> AbstractContextManager["Store"]:
+        """Hold the ledger opened a second time, read-only: what is committed now, whatever view is held here."""
+        ...
+
     def snapshot(self) -> AbstractContextManager[None]:
         """Hold one consistent read view: reads inside see a single tree size."""
         ...

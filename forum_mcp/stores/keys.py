@@ -2,21 +2,24 @@
 
 ``<ledger id>.key`` holds C2SP signer text, ``PRIVATE+KEY+<name>+<key id>+<base64(0x01 || seed)>``, mode 0600,
 made before the ledger file whose entry 0 names its verifier key. Losing it stops signing and nothing else.
+
+A rotation writes the next key to ``<ledger id>.next.key`` before the record names it, and gives it the key's name, in
+one rename, after a checkpoint with both signatures is recorded: at every moment in between both keys are on disk.
 """
 
 import binascii
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from forum_mcp.errors import LedgerReadOnly, NoteError
 from forum_mcp.ledger.checkpoint import origin_of
 from forum_mcp.ledger.entry import LedgerId
 from forum_mcp.ledger.note import Signer, parse_vkey
-from forum_mcp.stores.files import private_directory, write_new
+from forum_mcp.stores.files import private_directory, sync_directory, write_new
 
-__all__ = ["KeyFile", "new_signer", "signer_of_text", "signer_text"]
+__all__ = ["KeyFile", "KeyHere", "Keys", "KeysOfLedger", "new_signer", "signer_of_text", "signer_text"]
 
 _PREFIX: Final = "PRIVATE+KEY+"
 _ED25519: Final = b"\x01"
@@ -98,3 +101,113 @@ class KeyFile:
     def forget(self, ledger: LedgerId) -> None:
         """Delete the key of a ledger that did not come to be."""
         self.path(ledger).unlink(missing_ok=True)
+
+    def of(self, ledger: LedgerId) -> "KeysOfLedger":
+        """Return the keys of one ledger."""
+        return KeysOfLedger(self, ledger)
+
+
+class Keys(Protocol):
+    """The private keys of one ledger: the one in use, and during a rotation the next."""
+
+    def read(self) -> Signer:
+        """Return the key in use.
+
+        Raises:
+            LedgerReadOnly: it cannot be read. NoteError: it is damaged.
+        """
+        ...
+
+    def staged(self) -> Signer | None:
+        """Return the next key, or None outside a rotation.
+
+        Raises:
+            NoteError: it is damaged.
+        """
+        ...
+
+    def stage(self, entropy: Callable[[int], bytes]) -> Signer:
+        """Make the next key and keep it durably; one that a broken rotation left is used."""
+        ...
+
+    def promote(self) -> None:
+        """Put the next key in the place of the one in use, which is gone from then on."""
+        ...
+
+
+class KeysOfLedger:
+    """The keys of one ledger in their directory."""
+
+    def __init__(self, files: KeyFile, ledger: LedgerId) -> None:
+        self._files = files
+        self._ledger = ledger
+        self._next = files.path(ledger).with_suffix(".next.key")
+
+    @property
+    def memory(self) -> Path:
+        """The file in which the signer remembers what it signed last."""
+        return self._next.with_name(f"{self._ledger}.signed")
+
+    def read(self) -> Signer:
+        """Return the key in use; see ``Keys.read``."""
+        return self._files.read(self._ledger)
+
+    def staged(self) -> Signer | None:
+        """Return the next key, or None.
+
+        Raises:
+            NoteError: it is damaged.
+        """
+        try:
+            return signer_of_text(self._next.read_text(encoding="utf-8"))
+        except (OSError, UnicodeError):
+            return None
+
+    def stage(self, entropy: Callable[[int], bytes]) -> Signer:
+        """Make the next key and keep it durably, or return the one that is there.
+
+        Raises:
+            LedgerReadOnly: it cannot be kept.
+        """
+        signer = new_signer(self._ledger, entropy)
+        try:
+            made = write_new(self._next, signer_text(signer).encode(), entropy)
+        except OSError as error:
+            raise LedgerReadOnly(
+                f"no key can be made: '{self._next.parent.name}' beside the ledger cannot be written "
+                f"({error.strerror}); check its rights, then rotate again"
+            ) from error
+        return signer if made else self.staged() or signer
+
+    def promote(self) -> None:
+        """Rename the next key to the one in use; another process may have done it."""
+        try:
+            self._next.replace(self._files.path(self._ledger))
+        except FileNotFoundError:
+            return
+        sync_directory(self._next.parent)
+
+
+class KeyHere:
+    """The keys of a ledger in memory, which are kept nowhere else."""
+
+    def __init__(self, signer: Signer) -> None:
+        self._signer = signer
+        self._next: Signer | None = None
+
+    def read(self) -> Signer:
+        """Return the key in use."""
+        return self._signer
+
+    def staged(self) -> Signer | None:
+        """Return the next key, or None."""
+        return self._next
+
+    def stage(self, entropy: Callable[[int], bytes]) -> Signer:
+        """Make the next key."""
+        self._next = self._next or Signer(self._signer.name, entropy(_SEED_BYTES))
+        return self._next
+
+    def promote(self) -> None:
+        """Put the next key in the place of the one in use."""
+        self._signer, self._next = self._next or self._signer, None

@@ -49,6 +49,7 @@ class SqliteStore:
         self._lock = RLock()
         self._views = 0
         self._closed = False
+        self._last_work: Callable[[Transaction, int], None] | None = None
 
     @classmethod
     def create(
@@ -108,6 +109,13 @@ class SqliteStore:
     def read_only(self) -> bool:
         """True when nothing can be appended."""
         return self._writer is None
+
+    def before_commit(self, work: Callable[[Transaction, int], None] | None) -> None:
+        """Have ``work(transaction, committed)`` run at the end of each transaction that appended.
+
+        ``committed`` is the number of entries before the transaction. What the work raises undoes the transaction.
+        """
+        self._last_work = work
 
     def transact(self, work: Callable[[Transaction], T]) -> T:
         """Run ``work`` under the write lock; see ``stores.base.Store.transact``.
@@ -303,7 +311,10 @@ class SqliteStore:
                 begin_immediate(writer)
                 bodies = BodyTable(writer, self._index_key)
                 transaction = SqliteTransaction(writer, self._ledger, bodies, self._entropy)
+                committed = transaction.size
                 yield transaction
+                if self._last_work is not None and transaction.size > committed and transaction.broken is None:
+                    self._last_work(transaction, committed)
                 if transaction.broken is not None:
                     raise transaction.broken
                 writer.execute("COMMIT")

@@ -161,7 +161,7 @@ def test_without_its_key_a_ledger_is_verified_and_appended_to_but_not_signed(tmp
     path = tmp_path / "ledger.db"
     with Ledger.open(path) as ledger:
         recorded = ledger.body(str(ledger.record_checkpoint().bodies["note"]["commit"])).data.decode()
-        (key,) = (tmp_path / "keys").iterdir()
+        (key,) = (tmp_path / "keys").glob("*.key")
         assert stat.S_IMODE(key.stat().st_mode) == 0o600
         key.unlink()
     with Ledger.open(path) as ledger:
@@ -173,13 +173,13 @@ def test_without_its_key_a_ledger_is_verified_and_appended_to_but_not_signed(tmp
         assert ledger.verify().clean
         assert ledger.size == 3
     assert verify_path(path).clean
-    assert list((tmp_path / "keys").iterdir()) == [], "no new key is made for an old ledger"
+    assert list((tmp_path / "keys").glob("*.key")) == [], "no new key is made for an old ledger"
 
 
 def test_a_key_that_is_not_the_records_own_signs_nothing_and_is_told(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     with Ledger.open(path) as ledger:
-        (key,) = (tmp_path / "keys").iterdir()
+        (key,) = (tmp_path / "keys").glob("*.key")
         key.write_text(signer_text(new_signer(ledger.ledger_id, lambda n: b"k" * n)))
     with Ledger.open(path) as ledger:
         with pytest.raises(NoteError, match="another key"):

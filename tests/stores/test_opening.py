@@ -127,7 +127,8 @@ def test_a_ledger_that_cannot_be_made_leaves_the_key_of_another_alone(tmp_path: 
         with pytest.raises(LedgerUnreadable, match="key"):
             Ledger.open(tmp_path / "two.db", entropy=always)
         assert one.checkpoint()
-    assert sorted(listing(tmp_path)) == ["keys", f"keys/{'31' * 16}.key", "one.db"]
+    kept = ["keys", f"keys/{'31' * 16}.key", f"keys/{'31' * 16}.signed", "one.db"]
+    assert sorted(listing(tmp_path)) == kept
 
 
 def test_a_place_below_a_file_is_refused(tmp_path: Path) -> None:
