@@ -15,6 +15,7 @@ __all__ = ["Unusable", "json_object", "read"]
 T = TypeVar("T")
 
 _SCAN_LIMIT = 200_000
+_TRIES = 1_000  # each may read to the end: an unbounded number would be quadratic in a hostile reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,26 +25,31 @@ class Unusable:
     problem: str
 
 
-def json_object(text: str) -> dict[str, object] | Unusable:
-    """Return the first complete JSON object in the text."""
+def json_object(text: str) -> str | Unusable:
+    """Return the text of the first complete JSON object in a reply."""
     decoder = json.JSONDecoder()
     start = text.find("{", 0, _SCAN_LIMIT)
-    while start >= 0:
+    for _ in range(_TRIES):
+        if start < 0:
+            break
         try:
-            value, _ = decoder.raw_decode(text, start)
+            return text[start : decoder.raw_decode(text, start)[1]]
         except (ValueError, RecursionError):
             start = text.find("{", start + 1, _SCAN_LIMIT)
-            continue
-        return value  # type: ignore[no-any-return]  # raw_decode at "{" gives an object
     return Unusable("the reply holds no complete JSON object; answer with exactly one JSON object and nothing else")
 
 
 def read(text: str, shape: type[T]) -> T | Unusable:
-    """Return the reply as ``shape`` (a msgspec Struct), strictly: no coercion of types."""
-    value = json_object(text)
-    if isinstance(value, Unusable):
-        return value
+    """Return the reply as ``shape`` (a msgspec Struct), strictly: no coercion of types.
+
+    What JSON of RFC 8259 cannot say as Unicode (NaN, a lone surrogate) is refused here: it could not be recorded.
+    """
+    found = json_object(text)
+    if isinstance(found, Unusable):
+        return found
     try:
-        return msgspec.convert(value, shape, strict=True)
+        return msgspec.json.decode(found, type=shape, strict=True)
     except msgspec.ValidationError as error:
         return Unusable(f"the JSON object does not have the required shape: {error}")
+    except (msgspec.DecodeError, RecursionError) as error:
+        return Unusable(f"the JSON object cannot be read: {error}")

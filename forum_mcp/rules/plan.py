@@ -15,6 +15,7 @@ from forum_mcp.errors import PlanRefused
 from forum_mcp.roles.coordinator import DependencyReply, PlanReply
 from forum_mcp.rules.policy import Policy, refusal
 from forum_mcp.rules.roster import Roster
+from forum_mcp.rules.schema import refused
 
 __all__ = [
     "TASKS_MAX",
@@ -122,7 +123,7 @@ def accept(reply: PlanReply, roster: Roster, policy: Policy) -> Plan:
 
     Raises:
         PlanRefused: empty or too large, a bad or doubled id, an unknown or forbidden lane, an empty instruction, a
-            dependency that is not in the plan, or a cycle.
+            schema that is not taken, a dependency that is not in the plan, or a cycle.
     """
     limit = min(TASKS_MAX, policy.max_tasks)
     if not reply.tasks:
@@ -144,6 +145,8 @@ def accept(reply: PlanReply, roster: Roster, policy: Policy) -> Plan:
             raise PlanRefused(f"task {task.id!r} names lane {task.lane!r}: {why}")
         if not task.instruction.strip():
             raise PlanRefused(f"task {task.id!r} has an empty instruction; say what is to be done")
+        if task.schema is not None and (why := refused(task.schema)) is not None:
+            raise PlanRefused(f"task {task.id!r} has a schema that {why}")
         tasks.append(
             PlannedTask(
                 id=task.id,

@@ -6,8 +6,6 @@ that, and the contract's policy says how it counts.
 
 from typing import Final
 
-import msgspec
-
 from forum_mcp.ledger.entry import Draft, NewBody
 from forum_mcp.ledger.kinds.task import TaskJudged
 from forum_mcp.roles import validator
@@ -16,6 +14,7 @@ from forum_mcp.roles.reply import Unusable
 from forum_mcp.rules.calls import TEXT, draft, follow, repair, terms_of
 from forum_mcp.rules.contract import RULES
 from forum_mcp.rules.run import RunState, TaskState
+from forum_mcp.rules.schema import misfit
 
 __all__ = ["VERSION", "checks", "decide_verdict"]
 
@@ -42,24 +41,8 @@ def checks(output: str, schema: dict[str, object] | None) -> dict[str, str | Non
     if debris is not None:
         found["no-debris"] = f"the output is a tool call or template debris: it starts with {debris!r}"
     if schema is not None:
-        found["schema"] = _schema_problem(output, schema)
+        found["schema"] = misfit(output, schema)
     return found
-
-
-def _schema_problem(output: str, schema: dict[str, object]) -> str | None:
-    import jsonschema  # kept out of start-up: few tasks have a schema
-
-    try:
-        value = msgspec.json.decode(output)
-    except msgspec.DecodeError as error:
-        return f"the output is not JSON: {error}"
-    try:
-        jsonschema.validate(value, schema)
-    except jsonschema.ValidationError as error:
-        return f"the output does not fit the task's schema at {error.json_path}: {error.message}"[:1000]
-    except jsonschema.SchemaError as error:
-        return f"the task's schema is not a JSON Schema: {error.message}"[:1000]
-    return None
 
 
 def decide_verdict(state: RunState, held: TaskState) -> Draft | None:

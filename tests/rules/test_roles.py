@@ -318,7 +318,9 @@ def test_any_text_is_read_or_refused_but_never_raises(text: str) -> None:
     st.text(alphabet='abc \n`{}"', max_size=30),
 )
 def test_an_object_is_found_whatever_prose_stands_around_it(value: dict[str, object], before: str, after: str) -> None:
-    assert json_object(before + json.dumps(value) + after) == value
+    found = json_object(before + json.dumps(value) + after)
+    assert isinstance(found, str)
+    assert json.loads(found) == value
 
 
 def test_a_plan_is_read_with_plain_and_typed_edges() -> None:
