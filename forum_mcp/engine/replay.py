@@ -18,9 +18,7 @@ __all__ = ["replay"]
 _RUNS: Final = 20
 
 
-def replay(
-    store: Store, root: Callable[[int], bytes], *, until: int | str | None, run_id: str | None
-) -> ReplayView:
+def replay(store: Store, root: Callable[[int], bytes], *, until: int | str | None, run_id: str | None) -> ReplayView:
     """Return the state after the entry ``until`` (a seq; or an ISO 8601 time: the last entry not after it).
 
     Without ``run_id`` it holds the newest runs begun by then, at most 20.
@@ -31,9 +29,7 @@ def replay(
     """
     size = _size(store, until)
     runs = [RunId(run_id)] if run_id is not None else [row.run for row in store.runs(_RUNS, before=size)]
-    views = [
-        run_view(store, fold_run(store, run, until=size), live=False, checkpoint=None) for run in runs
-    ]
+    views = [run_view(store, fold_run(store, run, until=size), live=False, checkpoint=None) for run in runs]
     return ReplayView(size=size, root=root(size).hex(), runs=views)
 
 
