@@ -1,4 +1,4 @@
-"""What a model says is text: no plan, schema or verdict of its own stops a run, runs for ever or reaches the network."""
+"""What a model says is text: no plan, schema or verdict of it stops a run, runs for ever or reaches the network."""
 
 import socket
 
