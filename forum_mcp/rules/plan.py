@@ -81,8 +81,12 @@ def from_json(data: bytes) -> Plan:
 
     Raises:
         msgspec.DecodeError: not a recorded plan.
+        PlanRefused: no plan that could have been accepted.
     """
     tasks = msgspec.json.decode(data, type=_Recorded).tasks
+    known = {task.id for task in tasks}
+    if len(known) != len(tasks) or any(edge.id not in known for task in tasks for edge in task.depends_on):
+        raise PlanRefused("the recorded plan holds a task twice, or depends on one that it does not hold")
     return Plan(tasks, _waves(tasks))
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from forum_mcp.errors import PlanRefused
 from forum_mcp.ledger.entry import Entry, RunId
 from forum_mcp.ledger.kinds import answer, run
 from forum_mcp.ledger.kinds import plan as planning
@@ -36,8 +37,9 @@ def fold(run_id: RunId, entries: Iterable[tuple[Entry, Bodies]]) -> RunState:
 def evolve(state: RunState, entry: Entry, bodies: Bodies) -> RunState:
     """Return the state after one more entry of the run.
 
-    An entry whose kind is unknown, or whose data does not have the kind's shape, changes nothing but the position: a
-    damaged or foreign record is folded as far as it goes, and ``incomplete`` says so.
+    An entry whose kind is unknown, whose data does not have the kind's shape (``incomplete`` says so), or which does
+    not fit where the run stands, changes nothing but the position: a damaged or forged record is folded as far as it
+    goes and never raises.
     """
     state.last_seq = entry.seq
     t_ms = entry.data.get("t_ms")
@@ -50,12 +52,16 @@ def evolve(state: RunState, entry: Entry, bodies: Bodies) -> RunState:
             payload = msgspec.convert(entry.data, shape)
         except msgspec.ValidationError:
             state.incomplete = True
+            if entry.kind == "run.started" and state.started_seq < 0:
+                state.started_seq, state.started_us = entry.seq, entry.at
         else:
             handler(state, entry, payload, bodies)
     return state
 
 
 def _run_started(state: RunState, entry: Entry, data: run.RunStarted, bodies: Bodies) -> None:
+    if state.started_seq >= 0:
+        return
     state.started_seq = entry.seq
     state.started_us = entry.at
     state.fence, state.seed, state.mode, state.rules = data.fence, data.seed, data.mode, data.rules
@@ -70,13 +76,15 @@ def _run_started(state: RunState, entry: Entry, data: run.RunStarted, bodies: Bo
         state.incomplete = True
         return
     try:
-        state.contract = Contract.from_json(contract)
-        state.roster = Roster.from_json(roster)
+        terms, lanes = Contract.from_json(contract), Roster.from_json(roster)
     except (msgspec.MsgspecError, ValueError):
         state.incomplete = True
         return
-    state.planning.ladder = state.contract.roles["coordinator"]
-    state.answering.ladder = state.contract.roles["synthesizer"]
+    if not all(terms.roles.get(role) for role in ("coordinator", "worker", "validator", "synthesizer")):
+        state.incomplete = True
+        return
+    state.contract, state.roster = terms, lanes
+    state.planning.ladder, state.answering.ladder = terms.roles["coordinator"], terms.roles["synthesizer"]
 
 
 def _run_resumed(state: RunState, entry: Entry, data: run.RunResumed, _: Bodies) -> None:
@@ -92,7 +100,7 @@ def _run_resumed(state: RunState, entry: Entry, data: run.RunResumed, _: Bodies)
         state.spend.calls += lost.reserve.calls or 0
         state.spend.tokens_known = state.spend.cost_known = False
         attempts = attempts_of(state, lost.purpose, lost.task)
-        if attempts is not None:
+        if attempts is not None and attempts.call_seq == seq:
             attempts.progress, attempts.cause, attempts.outcome = "redo", entry.seq, None
         touch(state, state.tasks.get(lost.task or ""))
 
@@ -133,10 +141,14 @@ def _run_finished(state: RunState, entry: Entry, data: run.RunFinished, _: Bodie
 
 
 def _route_decided(state: RunState, entry: Entry, data: planning.RouteDecided, _: Bodies) -> None:
+    if state.phase != "route" or state.roster is None or data.chosen not in state.roster.lanes:
+        return
     state.lane, state.route_lane, state.route_seq, state.phase = data.chosen, data.lane, entry.seq, "plan"
 
 
 def _plan_rejected(state: RunState, entry: Entry, data: planning.PlanRejected, bodies: Bodies) -> None:
+    if state.phase != "plan":
+        return
     state.refusal_seq = entry.seq
     if data.by == "coordinator":
         state.planning.progress = "refused"
@@ -146,20 +158,26 @@ def _plan_rejected(state: RunState, entry: Entry, data: planning.PlanRejected, b
 
 
 def _plan_accepted(state: RunState, entry: Entry, data: planning.PlanAccepted, bodies: Bodies) -> None:
+    if state.phase != "plan":
+        return
     state.plan_seq, state.plan_by = entry.seq, data.by
     state.phase = "rest" if state.mode == "plan" else "tasks"
     recorded = bodies("plan")
-    if recorded is None or state.contract is None:
+    if recorded is None or state.contract is None or state.roster is None:
         state.incomplete = True
         return
     try:
-        state.plan = from_json(recorded)
-    except msgspec.MsgspecError:
+        plan = from_json(recorded)
+    except (msgspec.MsgspecError, PlanRefused):
         state.incomplete = True
         return
-    wave_of = {name: index for index, wave in enumerate(state.plan.waves) for name in wave}
+    if any(planned.lane not in state.roster.lanes for planned in plan.tasks):
+        state.incomplete = True
+        return
+    state.plan = plan
+    wave_of = {name: index for index, wave in enumerate(plan.waves) for name in wave}
     workers, validators = state.contract.roles["worker"], state.contract.roles["validator"]
-    for index, planned in enumerate(state.plan.tasks):
+    for index, planned in enumerate(plan.tasks):
         state.tasks[planned.id] = TaskState(
             plan=planned,
             index=index,
@@ -183,6 +201,8 @@ def _plan_accepted(state: RunState, entry: Entry, data: planning.PlanAccepted, b
 
 
 def _answer_synthesized(state: RunState, entry: Entry, _data: answer.AnswerSynthesized, _: Bodies) -> None:
+    if state.phase != "answer":
+        return
     state.answer_seq, state.answer_ref, state.phase = entry.seq, entry.bodies.get("answer"), "seal"
 
 

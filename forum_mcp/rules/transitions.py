@@ -69,8 +69,14 @@ def touch(state: RunState, held: TaskState | None) -> None:
         state.agenda.pop(held.plan.id, None)
 
 
+def _task_at(state: RunState, name: str, *statuses: TaskStatus) -> TaskState | None:
+    """Return the task if it stands where an entry about it fits."""
+    held = state.tasks.get(name)
+    return held if held is not None and held.status in statuses else None
+
+
 def _task_started(state: RunState, entry: Entry, data: task.TaskStarted, _: Bodies) -> None:
-    held = state.tasks.get(data.task)
+    held = _task_at(state, data.task, "ready")
     if held is None:
         return
     if state.ready and state.ready[0][1] == data.task:
@@ -82,7 +88,7 @@ def _task_started(state: RunState, entry: Entry, data: task.TaskStarted, _: Bodi
 
 
 def _task_finished(state: RunState, entry: Entry, data: task.TaskFinished, _: Bodies) -> None:
-    held = state.tasks.get(data.task)
+    held = _task_at(state, data.task, "working")
     if held is None:
         return
     held.outcome_seq, held.error = entry.seq, data.error
@@ -96,7 +102,7 @@ def _task_finished(state: RunState, entry: Entry, data: task.TaskFinished, _: Bo
 
 
 def _task_judged(state: RunState, entry: Entry, data: task.TaskJudged, bodies: Bodies) -> None:
-    held = state.tasks.get(data.task)
+    held = _task_at(state, data.task, "judging")
     if held is None:
         return
     held.verdict = data.verdict
@@ -119,8 +125,8 @@ def _retire(state: RunState, held: TaskState, seq: int) -> None:
 
 
 def _task_escalated(state: RunState, entry: Entry, data: task.TaskEscalated, _: Bodies) -> None:
-    held = state.tasks.get(data.task)
-    if held is None:
+    held = _task_at(state, data.task, "retiring")
+    if held is None or not 0 <= data.rung < len(held.work.ladder):
         return
     held.status, held.verdict, held.error, held.reason = "working", None, None, None
     held.work = Attempts("task", held.work.ladder, rung=data.rung, cause=entry.seq)
@@ -128,7 +134,7 @@ def _task_escalated(state: RunState, entry: Entry, data: task.TaskEscalated, _: 
 
 
 def _task_skipped(state: RunState, entry: Entry, data: task.TaskSkipped, _: Bodies) -> None:
-    held = state.tasks.get(data.task)
+    held = _task_at(state, data.task, "doomed")
     if held is not None:
         held.because, held.upstream = data.because, data.upstream
         _settle(state, held, "skipped", entry.seq)
@@ -160,14 +166,15 @@ def _call_started(state: RunState, entry: Entry, data: call.CallStarted, _: Bodi
     if data.type == "host":
         state.unoffered.append(entry.seq)
     held = state.tasks.get(data.task or "")
+    attempts = attempts_of(state, data.purpose, data.task)
+    if attempts is None or attempts.progress == "open" or not 0 <= data.rung < len(attempts.ladder):
+        return
     if held is not None and data.purpose == "task":
         held.calls += 1
         held.executor, held.served = data.executor, data.model
-    attempts = attempts_of(state, data.purpose, data.task)
-    if attempts is not None:
-        attempts.repaired = data.repair or (attempts.repaired and attempts.rung == data.rung)
-        attempts.rung, attempts.attempt = data.rung, data.attempt
-        attempts.progress, attempts.call_seq = "open", entry.seq
+    attempts.repaired = data.repair or (attempts.repaired and attempts.rung == data.rung)
+    attempts.rung, attempts.attempt = data.rung, data.attempt
+    attempts.progress, attempts.call_seq = "open", entry.seq
     touch(state, held)
 
 
@@ -177,11 +184,11 @@ def _call_finished(state: RunState, entry: Entry, data: call.CallFinished, bodie
         return
     _spend(state, done, data)
     held = state.tasks.get(done.task or "")
+    attempts = attempts_of(state, done.purpose, done.task)
+    if attempts is None or attempts.call_seq != data.call:
+        return
     if held is not None and done.purpose == "task" and data.served_model is not None:
         held.served = data.served_model
-    attempts = attempts_of(state, done.purpose, done.task)
-    if attempts is None:
-        return
     attempts.seq, attempts.outcome = entry.seq, data
     attempts.reply_ref = entry.bodies.get("reply")
     attempts.reply = "" if attempts.reply_ref is None else text_of(state, bodies, "reply")
@@ -204,10 +211,11 @@ def _spend(state: RunState, done: OpenCall, data: call.CallFinished) -> None:
 
 
 def _call_deferred(state: RunState, entry: Entry, data: call.CallDeferred, _: Bodies) -> None:
-    state.timers[entry.seq] = Timer(data.not_before_ms, data.purpose, data.task)
     attempts = attempts_of(state, data.purpose, data.task)
-    if attempts is not None:
-        attempts.progress = "deferred"
+    if attempts is None or attempts.progress != "replied":
+        return
+    state.timers[entry.seq] = Timer(data.not_before_ms, data.purpose, data.task)
+    attempts.progress = "deferred"
     touch(state, state.tasks.get(data.task or ""))
 
 
