@@ -300,6 +300,32 @@ def test_a_reply_without_an_object_is_refused(reply: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "{" * 1_000_000,
+        '{"a":' * 200_000,
+        '{"a":[' * 40_000,
+        '{"' * 100_000,
+        "[" * 1_000_000,
+        '{"a": 1' + "0" * 100_000 + "}",
+        ('{"a": "' + "x" * 190) * 1_000,
+        '{"a": NaN}',
+        '{"passed": true, "reason": "\\ud800"}',
+        '{"a": ' + "[" * 100_000 + "]" * 100_000 + "}",
+    ],
+    ids=["braces", "deep", "deeper", "keys", "brackets", "number", "strings", "nan", "surrogate", "balanced"],
+)
+def test_a_reply_made_to_do_harm_is_refused(reply: str) -> None:
+    for found in (validator.parse(reply), coordinator.parse(reply)):
+        assert isinstance(found, Unusable)
+        assert len(found.problem) < 400
+
+
+def test_of_two_members_with_one_name_the_last_counts() -> None:
+    assert validator.parse('{"passed": true, "passed": false}') == VerdictReply(passed=False)
+
+
 @QUIET
 @given(st.text(max_size=200))
 def test_any_text_is_read_or_refused_but_never_raises(text: str) -> None:

@@ -112,6 +112,11 @@ def test_a_schema_that_is_none_is_named_as_that(schema: dict[str, object]) -> No
     assert why.startswith("the task's schema is not a JSON Schema: ")
 
 
+def test_an_empty_schema_still_asks_for_json() -> None:
+    assert wrong("the number is 1", {}) == ["schema"]
+    assert wrong("1", {}) == []
+
+
 def test_what_is_wrong_with_a_large_output_is_said_in_short() -> None:
     why = checks(json.dumps({"n": "x" * 100_000}), SCHEMA)["schema"]
     assert why is not None
