@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from forum_mcp.cli.following import entry_line
 from forum_mcp.cli.options import AsJson, LedgerPath, ledger_of
 from forum_mcp.cli.terminal import columns, emit, emit_json, note, one_line
 from forum_mcp.engine.views import FindingView, VerifyView
@@ -131,35 +130,6 @@ def findings(found: list[FindingView]) -> Iterator[str]:
         yield f"  {finding.code} at {where}: expected {finding.expected}, found {one_line(finding.found, 160)}"
 
 
-@app.command("show")
-def show(
-    ctx: typer.Context,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="The newest N entries.")] = 20,
-    run_id: Annotated[
-        str | None, typer.Option("--run", metavar="RUN_ID", help="Of one run.", show_default=False)
-    ] = None,
-    kind: Annotated[str | None, typer.Option("--kind", metavar="KIND", help="Of one kind.", show_default=False)] = None,
-    before: Annotated[
-        int | None, typer.Option("--before", metavar="SEQ", help="Older than this.", show_default=False)
-    ] = None,
-    bodies: Annotated[bool, typer.Option("--bodies", help="With the text of their bodies.")] = False,
-    ledger: LedgerPath = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show the newest entries, oldest of them first."""
-    with opened(ledger_of(ctx, ledger)) as record:
-        view = record.show(run_id=run_id, kind=kind, limit=limit, before=before, bodies=bodies)
-    if as_json:
-        emit_json(view.to_dict())
-        return
-    for entry in view.entries:
-        emit(entry_line(entry))
-        for name, body in entry.bodies.items() if bodies else ():
-            print(f"{'':>18}{name}: {one_line(str(body.get('text', body.get('commit', ''))), 100)}")
-    if view.before is not None:
-        note(f"older entries: forum-mcp ledger show --before {view.before}")
-
-
 @app.command("get")
 def get(ctx: typer.Context, seq: _Seq, ledger: LedgerPath = None) -> None:
     """Write an entry's exact bytes to stdout: what is stored, hashed and verified; no line feed is added."""
@@ -167,20 +137,6 @@ def get(ctx: typer.Context, seq: _Seq, ledger: LedgerPath = None) -> None:
         raw = record.raw(seq)
     sys.stdout.buffer.write(raw)
     sys.stdout.buffer.flush()
-
-
-@app.command("trace")
-def trace(ctx: typer.Context, seq: _Seq, ledger: LedgerPath = None, as_json: AsJson = False) -> None:
-    """Show what caused an entry, back to the request of its run."""
-    with opened(ledger_of(ctx, ledger)) as record:
-        view = record.trace(seq)
-    if as_json:
-        emit_json(view.to_dict())
-        return
-    for line in view.lines:
-        print(f"{line.seq:>6} {'  ' * min(line.depth, 20)}{line.kind}  {one_line(line.summary, 100)}")
-    if not view.reaches_request:
-        note("this chain does not end at a request" + (": it is cut" if view.cut else ""))
 
 
 @app.command("replay")

@@ -13,6 +13,7 @@ from forum_mcp.configs.paths import MEMORY, default_ledger
 from forum_mcp.engine import reading, receipts
 from forum_mcp.engine.bodies import BodyGiven, body_of
 from forum_mcp.engine.exported import open_export
+from forum_mcp.engine.filtering import make_filter
 from forum_mcp.engine.founding import found_file, found_in_memory
 from forum_mcp.engine.signing import Signing
 from forum_mcp.engine.verifying import DECISIONS, rederived, report_of, verify_path
@@ -215,26 +216,24 @@ class Ledger:
         limit: int = 20,
         before: int | None = None,
         bodies: bool = False,
+        actor: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        text: str | None = None,
     ) -> ShowView:
-        """Return one entry, or the newest of a run, of a kind or of all, newest last; ``before`` pages on.
+        """Return one entry, or the newest of those wanted, newest last; ``before`` pages on.
+
+        ``kind`` and ``actor`` may be first words; see ``filtering.make_filter`` for them, the times and the text.
 
         Raises:
             NotFound: no entry ``seq``.
-            RequestRefused: limit or before out of range.
+            RequestRefused: limit, before or a time out of range.
         """
+        wanted = make_filter(run_id=run_id, kind=kind, actor=actor, since=since, until=until, text=text)
         newest = self._signing.newest_note()
-        if seq is None:
-            return reading.show(
-                self._store,
-                limit=limit,
-                before=before,
-                run_id=run_id,
-                kind=kind,
-                bodies=bodies,
-                checkpoint=newest,
-            )
-        view = reading.entry_view(self._store, self._store.entry(seq), texts=bodies)
-        return ShowView(entries=[view], size=self.size, before=None, checkpoint=newest)
+        if seq is not None:
+            return reading.show_one(self._store, seq, bodies=bodies, checkpoint=newest)
+        return reading.show(self._store, wanted=wanted, limit=limit, before=before, bodies=bodies, checkpoint=newest)
 
     def trace(self, seq: int, limit: int = 500) -> TraceView:
         """Return what caused an entry, newest first, at most ``limit`` lines.

@@ -1,22 +1,21 @@
 """Entries, causes and reports as views: the reading half of ``engine.ledger``."""
 
-from collections.abc import Iterator
 from typing import Final
 
+from forum_mcp.engine.filtering import Filter, downwards, matches
 from forum_mcp.engine.summaries import summary
 from forum_mcp.engine.views import EntryView, FindingView, ShowView, TraceLine, TraceView, VerifyView
 from forum_mcp.errors import RequestRefused
-from forum_mcp.ledger.entry import BodyRef, Entry, RunId, decode, leaf_hash
+from forum_mcp.ledger.entry import BodyRef, Entry
 from forum_mcp.ledger.finding import Report
 from forum_mcp.ledger.trace import trace
 from forum_mcp.stores.base import Store, Stored
 
-__all__ = ["SHOW_MAX", "entry_view", "show", "trace_view", "verify_view"]
+__all__ = ["SHOW_MAX", "entry_view", "show", "show_one", "trace_view", "verify_view"]
 
 SHOW_MAX: Final = 10_000
 _TRACE_MAX: Final = 10_000
 _TEXT_MAX_CHARS: Final = 2_000
-_WINDOW: Final = 512
 _FINDINGS_SHOWN: Final = 200
 
 
@@ -39,10 +38,9 @@ def entry_view(store: Store, stored: Stored, *, texts: bool = False) -> EntryVie
 def show(
     store: Store,
     *,
+    wanted: Filter,
     limit: int,
     before: int | None,
-    run_id: str | None,
-    kind: str | None,
     bodies: bool,
     checkpoint: str | None,
 ) -> ShowView:
@@ -60,8 +58,9 @@ def show(
         stop = size if before is None else min(before, size)
         found: list[Stored] = []
         older = False
-        for stored in _downwards(store, stop, run_id):
-            if kind is not None and stored.entry.kind != kind:
+        wants = matches(store, wanted)
+        for stored in downwards(store, stop, wanted.run):
+            if not wants(stored.entry):
                 continue
             if len(found) == limit:
                 older = True
@@ -74,6 +73,16 @@ def show(
         before=entries[0].seq if older and entries else None,
         checkpoint=checkpoint,
     )
+
+
+def show_one(store: Store, seq: int, *, bodies: bool, checkpoint: str | None) -> ShowView:
+    """Return one entry.
+
+    Raises:
+        NotFound: no such entry.
+    """
+    view = entry_view(store, store.entry(seq), texts=bodies)
+    return ShowView(entries=[view], size=store.size(), before=None, checkpoint=checkpoint)
 
 
 def trace_view(store: Store, seq: int, limit: int) -> TraceView:
@@ -135,20 +144,6 @@ def verify_view(report: Report, checkpoint: str | None) -> VerifyView:
 
 def _begins(entry: Entry, run: str | None) -> bool:
     return entry.kind == "run.started" and entry.run is not None and entry.run == run
-
-
-def _downwards(store: Store, stop: int, run_id: str | None) -> Iterator[Stored]:
-    """Yield entries with seq < stop, newest first: of one run, or all of them a window at a time."""
-    if run_id is not None:
-        of_run = store.run_entries(RunId(run_id))
-        yield from (stored for stored in reversed(of_run) if stored.entry.seq < stop)
-        return
-    while stop > 0:
-        start = max(0, stop - _WINDOW)
-        window = list(store.raw_entries(start, stop))
-        for _, raw in reversed(window):
-            yield Stored(decode(raw), raw, leaf_hash(raw))
-        stop = start
 
 
 def _body_view(store: Store, reference: BodyRef, texts: bool) -> dict[str, object]:
