@@ -160,8 +160,14 @@ class Orchestrator:
 
         Raises:
             InvalidInput: the request, the lane, the plan or a limit is refused; nothing was recorded.
+            NotFound: the ledger has no run of that id.
+            RunHeld: another live process goes on with the planned run.
         """
         if isinstance(plan, str):
+            if single or any(given is not None for given in (request, lane, max_calls, max_seconds, max_parallel)):
+                raise RequestRefused(
+                    f"run {plan[:80]} was begun with its request, lane and limits; submit it without any of them"
+                )
             if self._keeper.state(self._run_id(plan)).phase != "rest":
                 raise RequestRefused(f"run {plan} does not rest after its plan; read it with run(run_id)")
             await self._keeper.resume(RunId(plan), mode="submit")
@@ -306,10 +312,11 @@ class Orchestrator:
         idempotency_key: str | None = None,
     ) -> RunId:
         """Check everything that can be refused, then append ``run.started`` and hold the run."""
+        if max_parallel is not None and max_parallel < 1:
+            raise RequestRefused(f"max_parallel is {max_parallel}; give a number above 0")
+        ceiling = self._contract.max_parallel
         contract = msgspec.structs.replace(
-            self._contract,
-            single=single,
-            max_parallel=min(self._contract.max_parallel, max_parallel or self._contract.max_parallel),
+            self._contract, single=single, max_parallel=min(ceiling, max_parallel or ceiling)
         )
         bodies = {
             "contract": NewBody(JSON, contract.to_json()),

@@ -7,6 +7,7 @@ from forum_mcp.ledger.kinds.answer import AnswerSynthesized
 from forum_mcp.ledger.kinds.base import Amounts
 from forum_mcp.ledger.kinds.run import RunFinished
 from forum_mcp.roles import synthesizer
+from forum_mcp.roles.fence import cap
 from forum_mcp.roles.prompt import Prompt
 from forum_mcp.rules.calls import TEXT, draft, fence_token, follow, over, terms_of
 from forum_mcp.rules.contract import RULES
@@ -16,6 +17,8 @@ __all__ = ["VERSION", "decide_answer", "seal"]
 
 VERSION: Final = 1
 _PARENTS: Final = 250
+_ANSWER_CHARS: Final = 4_000_000
+"""Most characters of results in an answer made by rules: far below the largest body that a ledger takes."""
 
 
 def decide_answer(state: RunState) -> Draft | None:
@@ -56,13 +59,15 @@ def _ask(state: RunState, done: list[TaskState], mark: str) -> Prompt:
 def _by_rules(state: RunState, done: list[TaskState]) -> Draft:
     if len(state.tasks) == 1:
         return _answer(state, done, done[0].output, done[0].output_ref, "rules")
-    text = synthesizer.by_rules([(held.plan.id, held.plan.instruction, held.output) for held in done])
+    share = _ANSWER_CHARS // len(done)
+    text = synthesizer.by_rules([(held.plan.id, held.plan.instruction, cap(held.output, share)) for held in done])
     return _answer(state, done, text, None, "rules")
 
 
 def _answer(state: RunState, done: list[TaskState], text: str, ref: BodyRef | None, by: str) -> Draft:
     failed, skipped, unvalidated = (_named(state, "failed"), _named(state, "skipped"), _unvalidated(state))
     remark = synthesizer.remark(failed=failed, skipped=skipped, unvalidated=unvalidated)
+    text = cap(text, 2 * _ANSWER_CHARS)
     body: NewBody | BodyRef = NewBody(TEXT, (f"{text}\n\n{remark}" if remark else text).encode("utf-8", "replace"))
     if ref is not None and not remark:
         body = ref

@@ -16,7 +16,7 @@ from forum_mcp.ledger.kinds.run import BudgetStopped
 from forum_mcp.roles.fence import token
 from forum_mcp.roles.prompt import Prompt
 from forum_mcp.rules.contract import RULES, ExecutorTerms
-from forum_mcp.rules.failures import TRANSIENT
+from forum_mcp.rules.failures import NOT_BEGUN, TRANSIENT
 from forum_mcp.rules.run import Attempts, RunState, TaskState
 
 __all__ = [
@@ -179,7 +179,7 @@ def follow(
         case "replied":
             if attempts.outcome is None or attempts.outcome.error is None:
                 return "reply"
-            wait = _retry_wait_ms(state, attempts)
+            wait = None if _done_once(held, attempts.outcome.error) else _retry_wait_ms(state, attempts)
             if wait is not None:
                 return draft(
                     "call.deferred",
@@ -223,6 +223,11 @@ def _climb(
     if rung >= len(attempts.ladder) or attempts.ladder[rung] == RULES or not may_call(state, attempts.purpose):
         return "exhausted"
     return next_call(state, attempts, ask, *parents, rung=rung, attempt=1, held=held)
+
+
+def _done_once(held: TaskState | None, error: str) -> bool:
+    """Tell whether the attempt may have had the effects that its task may have only once."""
+    return held is not None and held.plan.effects == "once" and error not in NOT_BEGUN
 
 
 def _retry_wait_ms(state: RunState, attempts: Attempts) -> int | None:

@@ -6,7 +6,7 @@ straight to the next rung. The table is part of rules version ``failures``: chan
 
 from typing import Final, Literal, get_args
 
-__all__ = ["ERROR_CLASSES", "TRANSIENT", "VERSION", "ErrorClass"]
+__all__ = ["ERROR_CLASSES", "NOT_BEGUN", "TRANSIENT", "VERSION", "ErrorClass"]
 
 VERSION: Final = 1
 
@@ -51,3 +51,8 @@ TRANSIENT: Final[frozenset[str]] = frozenset(
         "interrupted",
     }
 )
+
+NOT_BEGUN: Final[frozenset[str]] = frozenset(
+    {"auth", "budget", "connect", "executor-changed", "executor-missing", "not-found", "rate-limit"}
+)
+"""Errors after which the work is known not to have begun: only these let a task with effects ``once`` run again."""

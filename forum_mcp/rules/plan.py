@@ -18,6 +18,7 @@ from forum_mcp.rules.roster import Roster
 from forum_mcp.rules.schema import refused
 
 __all__ = [
+    "INSTRUCTION_CHARS",
     "TASKS_MAX",
     "VERSION",
     "Dependency",
@@ -32,6 +33,8 @@ __all__ = [
 
 VERSION: Final = 1
 TASKS_MAX: Final = 2_000
+INSTRUCTION_CHARS: Final = 100_000
+"""Most characters of one task's instruction and done criteria."""
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 
@@ -126,8 +129,8 @@ def accept(reply: PlanReply, roster: Roster, policy: Policy) -> Plan:
     """Return the validated plan.
 
     Raises:
-        PlanRefused: empty or too large, a bad or doubled id, an unknown or forbidden lane, an empty instruction, a
-            schema that is not taken, a dependency that is not in the plan, or a cycle.
+        PlanRefused: empty or too large, a bad or doubled id, an unknown or forbidden lane, an empty or overlong
+            instruction, a schema that is not taken, a dependency that is not in the plan, or a cycle.
     """
     limit = min(TASKS_MAX, policy.max_tasks)
     if not reply.tasks:
@@ -149,6 +152,11 @@ def accept(reply: PlanReply, roster: Roster, policy: Policy) -> Plan:
             raise PlanRefused(f"task {task.id!r} names lane {task.lane!r}: {why}")
         if not task.instruction.strip():
             raise PlanRefused(f"task {task.id!r} has an empty instruction; say what is to be done")
+        if (length := len(task.instruction) + sum(map(len, task.done_when))) > INSTRUCTION_CHARS:
+            raise PlanRefused(
+                f"task {task.id!r} has {length} characters of instruction and criteria; at most {INSTRUCTION_CHARS} "
+                "are taken: put long material in a file"
+            )
         if task.schema is not None and (why := refused(task.schema)) is not None:
             raise PlanRefused(f"task {task.id!r} has a schema that {why}")
         tasks.append(

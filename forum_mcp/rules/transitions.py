@@ -10,12 +10,14 @@ from typing import Final
 from forum_mcp.ledger.entry import Entry
 from forum_mcp.ledger.kinds import call, task
 from forum_mcp.ledger.kinds.base import Payload
+from forum_mcp.roles.fence import cap
+from forum_mcp.rules.failures import NOT_BEGUN
 from forum_mcp.rules.run import Attempts, OpenCall, RunState, TaskState, TaskStatus, Timer
 
 __all__ = ["FLOW_CHARS", "HANDLERS", "Bodies", "Handler", "attempts_of", "text_of", "touch"]
 
 FLOW_CHARS: Final = 65_536
-"""Most characters of a settled output that flow on to other tasks; the record keeps all of it."""
+"""Most characters of a settled output that flow on, with a line that says what is left out; the record keeps it all."""
 
 Bodies = Callable[[str], bytes | None]
 """Name of a body of the entry -> its plain bytes, or None when it is gone."""
@@ -109,15 +111,16 @@ def _task_judged(state: RunState, entry: Entry, data: task.TaskJudged, bodies: B
     if "reason" in entry.bodies:
         held.reason = text_of(state, bodies, "reason")
     if data.ok:
-        held.output = held.output[:FLOW_CHARS]
+        held.output = cap(held.output, FLOW_CHARS)
         _settle(state, held, "ok", entry.seq)
     else:
         _retire(state, held, entry.seq)
 
 
 def _retire(state: RunState, held: TaskState, seq: int) -> None:
-    """End the rung: up the ladder while there is one, settled as failed when there is not."""
-    if held.work.rung + 1 < len(held.work.ladder) and state.stopped is None:
+    """End the rung: up the ladder while there is one and the task may run again, settled as failed when not."""
+    again = held.plan.effects != "once" or held.error in NOT_BEGUN
+    if again and held.work.rung + 1 < len(held.work.ladder) and state.stopped is None:
         held.status, held.work.cause = "retiring", seq
         touch(state, held)
     else:

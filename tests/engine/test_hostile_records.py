@@ -11,7 +11,13 @@ from forum_mcp.executors.base import Call
 from tests.engine.stage import WORKER, Stage, assert_clean, plan_of
 
 CHAIN: dict[str, object] = msgspec.json.decode(plan_of(("a", []), ("b", ["a"]), ("c", ["b"])))
-CALL: dict[str, object] = {"executor": "model", "attempt": 1, "timeout_ms": 1, "reserve": {"calls": 1}, "egress": "none"}
+CALL: dict[str, object] = {
+    "executor": "model",
+    "attempt": 1,
+    "timeout_ms": 1,
+    "reserve": {"calls": 1},
+    "egress": "none",
+}
 ACCEPTED: dict[str, object] = {"by": "rules", "tasks": 1, "edges": 0, "waves": 1}
 
 DECISIONS: list[tuple[str, dict[str, object], dict[str, str]]] = [
