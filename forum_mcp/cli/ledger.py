@@ -168,7 +168,13 @@ def replay(
 
 
 @app.command("checkpoint")
-def checkpoint(ctx: typer.Context, ledger: LedgerPath = None) -> None:
+def checkpoint(
+    ctx: typer.Context,
+    record: Annotated[bool, typer.Option("--record", help="Also append it to the record.")] = False,
+    ledger: LedgerPath = None,
+) -> None:
     """Print a signed checkpoint of the ledger as it is; keep it outside, and hand it to verify --since later."""
-    with opened(ledger_of(ctx, ledger), read_only=False) as record:
-        sys.stdout.write(record.checkpoint())
+    with opened(ledger_of(ctx, ledger), read_only=False) as opened_ledger:
+        sys.stdout.write(opened_ledger.checkpoint())
+        if record:
+            opened_ledger.record_checkpoint()

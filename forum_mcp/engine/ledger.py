@@ -45,7 +45,8 @@ class Ledger:
     ) -> None:
         self._store = store
         self._signing = signing
-        self._now_us = now_us
+        self.now_us = now_us
+        """The wall clock, microseconds since the epoch."""
         self._keys = keys
         if isinstance(store, SqliteStore) and checkpoint_every > 0:
             store.before_commit(signing.recording(checkpoint_every, now_us))
@@ -175,7 +176,7 @@ class Ledger:
         given = {name: body_of(name, body) for name, body in (bodies or {}).items()}
         draft = Draft(kind, actor, data or {}, given, tuple(parents))
         of_run = None if run is None else RunId(run)
-        stored = self._store.transact(lambda transaction: transaction.append(draft, run=of_run, at_us=self._now_us()))
+        stored = self._store.transact(lambda transaction: transaction.append(draft, run=of_run, at_us=self.now_us()))
         if kind == "key.rotated":
             self._signing.forget()
         return reading.entry_view(self._store, stored)
@@ -204,7 +205,7 @@ class Ledger:
         """
         body = self._store.body(commit)
         if body is None:
-            raise NotFound(f"no body {commit[:64]!a} in this ledger (redacted, missing or never recorded)")
+            raise NotFound(reading.absence(self._store, commit))
         return body
 
     def show(
@@ -333,7 +334,7 @@ class Ledger:
         """
 
         def work(transaction: Transaction) -> tuple[Stored, bool]:
-            return self._signing.record(transaction, transaction.size, self._now_us(), parents)
+            return self._signing.record(transaction, transaction.size, self.now_us(), parents)
 
         stored, rotating = self._store.transact(work)
         if rotating and self._keys is not None:

@@ -11,7 +11,7 @@ from forum_mcp.ledger.finding import Report
 from forum_mcp.ledger.trace import trace
 from forum_mcp.stores.base import Store, Stored
 
-__all__ = ["SHOW_MAX", "entry_view", "show", "show_one", "trace_view", "verify_view"]
+__all__ = ["SHOW_MAX", "absence", "entry_view", "show", "show_one", "trace_view", "verify_view"]
 
 SHOW_MAX: Final = 10_000
 _TRACE_MAX: Final = 10_000
@@ -116,6 +116,16 @@ def trace_view(store: Store, seq: int, limit: int) -> TraceView:
     )
 
 
+def absence(store: Store, commit: str) -> str:
+    """Return why there is no body of a commitment, in words."""
+    found, name = store.body_state(commit), f"{commit[:64]!a}"
+    if found.redacted_by is not None:
+        return f"body {name} was redacted by entry {found.redacted_by}; its commitment is all that is left of it"
+    if found.state == "mismatch":
+        return f"body {name} is here and cannot be unpacked; run `forum-mcp ledger verify` to see what else is damaged"
+    return f"no body {name} in this ledger, and no entry says that it was redacted; it is missing or of another ledger"
+
+
 def verify_view(report: Report, checkpoint: str | None) -> VerifyView:
     """Return a report as every surface answers it; ``checkpoint`` is the note to keep from now on."""
     return VerifyView(
@@ -150,6 +160,10 @@ def _body_view(store: Store, reference: BodyRef, texts: bool) -> dict[str, objec
     view: dict[str, object] = {"commit": reference.commit, "size": reference.size, "type": reference.type}
     if texts:
         body = store.body(reference.commit)
+        found = store.body_state(reference.commit)
+        view["state"] = found.state
+        if found.redacted_by is not None:
+            view["redacted_by"] = found.redacted_by
         if body is None:
             view["absent"] = True
         else:

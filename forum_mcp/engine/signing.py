@@ -148,18 +148,29 @@ class Signing:
         body = None if reference is None else self._store.body(reference.commit)
         return None if body is None else body.data.decode("utf-8", "replace")
 
+    def abandoned(self) -> tuple[Remembered, Finding] | None:
+        """Return what was signed last and how this ledger is no continuation of it; None when it is one.
+
+        Raises:
+            CheckpointRefused: the memory is damaged.
+            LedgerReadOnly: it cannot be opened.
+        """
+        with self._memory.hold() as held:
+            fault = None if held.remembered is None else self._difference(held.remembered)
+            return None if held.remembered is None or fault is None else (held.remembered, fault)
+
     def judged(self, report: Report) -> Report:
         """Return the report with what the signer remembers held against the ledger; needs no key.
 
         That it agrees is no protection to boast of: the memory lies where the key lies.
         """
         try:
-            with self._memory.hold() as held:
-                fault = None if held.remembered is None else self._difference(held.remembered)
+            found = self.abandoned()
         except (CheckpointRefused, LedgerReadOnly) as error:
             return report.deepened(report.level, (), not_protected=(f"signer: its memory was not compared, {error}",))
-        if fault is None:
+        if found is None:
             return report
+        fault = found[1]
         told = f"signer: it signs no more, because it has signed {fault.expected.partition(',')[0]}"
         return report.deepened(report.level, (fault,), not_protected=(told,))
 

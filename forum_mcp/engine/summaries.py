@@ -14,6 +14,8 @@ _TEMPLATES: Final[Mapping[str, str]] = {
     "call.deferred": "attempt after call {call} waits: {reason}",
     "call.finished": "call {call} ended: {error:ok}",
     "call.started": "{purpose} on {executor}, rung {rung}, attempt {attempt}",
+    "checkpoint.anchored": "checkpoint over {size} entries written to {where:.80}",
+    "checkpoint.cosigned": "checkpoint over {size} entries cosigned",
     "checkpoint.signed": "checkpoint over the first {size} entries",
     "key.rotated": "checkpoints from here on are signed by another key",
     "ledger.opened": "ledger opened by {software}",

@@ -12,11 +12,11 @@ waiting works into one transaction and would run a networked store in a thread.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from forum_mcp.ledger.entry import Body, Draft, Entry, LedgerId, RunId
 
-__all__ = ["Lease", "RunRow", "Store", "Stored", "Transaction"]
+__all__ = ["BodyState", "Lease", "RunRow", "Store", "Stored", "Transaction"]
 
 T = TypeVar("T")
 
@@ -54,6 +54,20 @@ class RunRow:
     first_seq: int
 
 
+@dataclass(frozen=True, slots=True)
+class BodyState:
+    """What became of a body.
+
+    Attributes:
+        state: ``present`` and matching; ``redacted`` on record; ``missing`` without a record; ``mismatch``: there, but
+            not what its commitment promises.
+        redacted_by: seq of the ``body.redacted`` entry, None without one.
+    """
+
+    state: Literal["present", "redacted", "missing", "mismatch"]
+    redacted_by: int | None = None
+
+
 class Transaction(Protocol):
     """The write lock held: reads see everything committed plus what this transaction appended."""
 
@@ -76,6 +90,14 @@ class Transaction(Protocol):
         Raises:
             EntryRefused: the entry would break the format, or cites a body the ledger does not hold.
             LedgerReadOnly: the store was opened read-only or lost a write.
+        """
+        ...
+
+    def redact(self, draft: Draft, *, run: RunId | None, at_us: int) -> Stored | None:
+        """Append a ``body.redacted`` entry and delete the body of its ``data["commit"]``, salt and index row with it.
+
+        Returns:
+            None, with nothing appended, when the body is not here.
         """
         ...
 
@@ -151,6 +173,10 @@ class Store(Protocol):
 
     def newest_of_kind(self, kind: str) -> Stored | None:
         """Return the newest entry of one of the kinds that are indexed (``checkpoint.signed``, ``key.rotated``)."""
+        ...
+
+    def body_state(self, commit: str) -> BodyState:
+        """Return which of the four states a cited body (64 hex) is in."""
         ...
 
     def runs(self, limit: int, before: int | None = None) -> list[RunRow]:

@@ -122,6 +122,27 @@ class BodyTable:
         plain = unpack(codec or 0, -1 if size is None else size, blob(stored))
         return None if plain is None else Body(commit, media_type, blob(salt), plain)
 
+    def is_row(self, commit: str) -> bool:
+        """Tell whether a row stands under a commitment, whatever it holds."""
+        if not is_hash(commit):
+            return False
+        found = self._connection.execute('SELECT 1 FROM bodies WHERE "commit" = ?', (bytes.fromhex(commit),))
+        return found.fetchone() is not None
+
+    def remove(self, commit: str) -> None:
+        """Delete a body, its salt and its row of the index."""
+        key = bytes.fromhex(commit)
+        body = self.get(commit)
+        removed = 0
+        if body is not None:
+            found = (self.key(body.type, body.data), key)
+            removed = self._connection.execute(
+                'DELETE FROM body_index WHERE "key" = ? AND "commit" = ?', found
+            ).rowcount
+        if removed == 0:  # a damaged row: its key cannot be computed, so all are looked at
+            self._connection.execute('DELETE FROM body_index WHERE "commit" = ?', (key,))
+        self._connection.execute('DELETE FROM bodies WHERE "commit" = ?', (key,))
+
     def scan(self, faults: list[str] | None = None) -> Iterator[tuple[str, str, bytes, bytes | None]]:
         """Yield (commit hex, media type, salt, plain bytes or None) of every row, by commit.
 

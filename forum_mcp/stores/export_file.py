@@ -20,7 +20,7 @@ from forum_mcp.ledger.entry import Body, LedgerId, RunId, commitment, decode, le
 from forum_mcp.ledger.export import ExportSource
 from forum_mcp.ledger.members import is_hash
 from forum_mcp.ledger.verify import Source
-from forum_mcp.stores.base import Lease, RunRow, Stored, Transaction
+from forum_mcp.stores.base import BodyState, Lease, RunRow, Stored, Transaction
 from forum_mcp.stores.connection import translated
 from forum_mcp.stores.export_index import LINE_MAX_BYTES, Head, Indexed, build, read_head
 from forum_mcp.stores.rows import bounded
@@ -271,6 +271,18 @@ class ExportStore:
         except (msgspec.MsgspecError, ValueError):
             return None
         return body if commitment(body.salt, body.type, body.data) == commit else None
+
+    def body_state(self, commit: str) -> BodyState:
+        """Return which of the four states a cited body (64 hex) is in; left out on purpose is missing here."""
+        if self.body(commit) is not None:
+            return BodyState("present")
+        key = bytes.fromhex(commit) if is_hash(commit) else b""
+        if self._numbers('SELECT place, length FROM bodies WHERE "commit" = ?', key):
+            return BodyState("mismatch")
+        for _, raw in self.raw_entries():
+            if b'"kind":"body.redacted"' in raw and (found := decode(raw)).data.get("commit") == commit:
+                return BodyState("redacted", found.seq)
+        return BodyState("missing")
 
     def raw_bodies(self) -> Iterator[tuple[str, str, bytes, bytes | None]]:
         """Yield (commit hex, media type, salt, plain bytes) of each body that matches its commitment, by commit."""

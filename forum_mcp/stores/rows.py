@@ -20,6 +20,7 @@ __all__ = [
     "lease",
     "newest",
     "newest_of_kind",
+    "of_kind",
     "run_entries",
     "runs",
     "scan",
@@ -28,7 +29,9 @@ __all__ = [
 
 _PAGE: Final = 512
 _INTEGER_MAX: Final = 2**62
-_CUSTODY: Final = ("checkpoint.signed", "key.rotated")
+_CUSTODY: Final = ("body.redacted", "checkpoint.cosigned", "checkpoint.signed", "key.rotated")
+_INDEXED: Final = f"kind IN ({', '.join(map(repr, _CUSTODY))})"
+"""The condition of the partial index, word for word: SQLite uses the index only then."""
 
 
 def head(connection: sqlite3.Connection) -> tuple[int, bytes] | None:
@@ -75,13 +78,20 @@ def newest_of_kind(connection: sqlite3.Connection, kind: str) -> Stored | None:
     """
     if kind not in _CUSTODY:
         raise ValueError(f"kind '{kind}' is not indexed, expected one of {', '.join(_CUSTODY)}")
-    # The first condition repeats the partial index's own, word for word: SQLite uses the index only then.
     row = connection.execute(
-        "SELECT seq, raw, leaf FROM entries WHERE kind IN ('checkpoint.signed', 'key.rotated') AND kind = ? "
-        "ORDER BY seq DESC LIMIT 1",
+        f"SELECT seq, raw, leaf FROM entries WHERE {_INDEXED} AND kind = ? ORDER BY seq DESC LIMIT 1",  # noqa: S608
         (kind,),
     ).fetchone()
     return None if row is None else _stored(*row)
+
+
+def of_kind(connection: sqlite3.Connection, kind: str, after: int) -> list[Stored]:
+    """Return the entries of one of the indexed kinds with seq > after, oldest first."""
+    found = connection.execute(
+        f"SELECT seq, raw, leaf FROM entries WHERE {_INDEXED} AND kind = ? AND seq > ? ORDER BY seq",  # noqa: S608
+        (kind, bounded(after)),
+    ).fetchall()
+    return [_stored(*row) for row in found]
 
 
 def runs(connection: sqlite3.Connection, limit: int, before: int | None) -> list[RunRow]:

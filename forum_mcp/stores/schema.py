@@ -24,7 +24,8 @@ _TABLES: Final = {
     "entries_run": "CREATE INDEX entries_run ON entries (run, seq) WHERE run IS NOT NULL",
     "entries_started": "CREATE INDEX entries_started ON entries (seq, run) WHERE kind = 'run.started'",
     "entries_custody": (
-        "CREATE INDEX entries_custody ON entries (kind, seq) WHERE kind IN ('checkpoint.signed', 'key.rotated')"
+        "CREATE INDEX entries_custody ON entries (kind, seq) WHERE kind IN ('body.redacted', 'checkpoint.cosigned', "
+        "'checkpoint.signed', 'key.rotated')"
     ),
     "nodes": (
         "CREATE TABLE nodes (level INTEGER NOT NULL, idx INTEGER NOT NULL, hash BLOB NOT NULL, "

@@ -15,10 +15,11 @@ from threading import RLock
 from typing import Final, Self, TypeVar
 
 from forum_mcp.errors import LedgerError, LedgerReadOnly, NotFound
-from forum_mcp.ledger.entry import Body, Draft, LedgerId, RunId
+from forum_mcp.ledger.entry import Body, Draft, LedgerId, RunId, commitment
 from forum_mcp.ledger.verify import Source
 from forum_mcp.stores import opening, rows, tree
-from forum_mcp.stores.base import Lease, RunRow, Stored, Transaction
+from forum_mcp.stores.backup import copy_file
+from forum_mcp.stores.base import BodyState, Lease, RunRow, Stored, Transaction
 from forum_mcp.stores.bodies import BodyTable
 from forum_mcp.stores.connection import begin_immediate, connect, is_poison, refusal, translated
 from forum_mcp.stores.source import SqliteSource, open_source
@@ -49,6 +50,8 @@ class SqliteStore:
         self._lock = RLock()
         self._views = 0
         self._closed = False
+        self._redactions: dict[str, int] = {}
+        self._redactions_to = -1
         self._last_work: Callable[[Transaction, int], None] | None = None
 
     @classmethod
@@ -234,6 +237,50 @@ class SqliteStore:
         """Return the body of a commitment (64 hex), or None when it is not here."""
         with self._reading() as reader:
             return BodyTable(reader, self._index_key).get(commit)
+
+    def body_state(self, commit: str) -> BodyState:
+        """Return which of the four states a cited body (64 hex) is in."""
+        with self._reading() as reader:
+            table = BodyTable(reader, self._index_key)
+            body = table.get(commit)
+            if body is not None and commitment(body.salt, body.type, body.data) == commit:
+                return BodyState("present")
+            if table.is_row(commit):
+                return BodyState("mismatch")
+            for stored in rows.of_kind(reader, "body.redacted", self._redactions_to):
+                self._redactions_to = stored.entry.seq
+                self._redactions.setdefault(str(stored.entry.data.get("commit")), stored.entry.seq)
+        redacted_by = self._redactions.get(commit)
+        return BodyState("missing" if redacted_by is None else "redacted", redacted_by)
+
+    def settle(self, patience_s: float = 2.0) -> bool:
+        """Move the write-ahead log into the file and empty it, so that what was deleted stands in neither.
+
+        Returns:
+            False when another process was reading for all of ``patience_s``: pages of before are still in the log.
+
+        Raises:
+            LedgerError: the disk failed.
+        """
+        deadline = time.monotonic() + patience_s
+        with self._lock, translated():
+            while self._path is not None and self._writer is not None:
+                (busy, _, _) = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                if not busy:
+                    return True
+                if time.monotonic() >= deadline:
+                    return False
+        return self._path is None
+
+    def backup(self, target: Path) -> None:
+        """Write what is committed now to a new file, complete or not at all, while others append.
+
+        Raises:
+            FileExistsError: the name is taken.
+            LedgerError: reading or writing failed.
+        """
+        with self.anew() as fresh:
+            copy_file(fresh._reader, target, self._entropy)
 
     def raw_bodies(self) -> Iterator[tuple[str, str, bytes, bytes | None]]:
         """Yield (commit hex, media type, salt, plain bytes or None) for each body, by commit."""

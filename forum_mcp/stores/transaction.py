@@ -121,6 +121,21 @@ class SqliteTransaction:
         # Decoded from the bytes: the caller's own dicts may change later, the record may not.
         return Stored(decode(raw), raw, leaf)
 
+    def redact(self, draft: Draft, *, run: RunId | None, at_us: int) -> Stored | None:
+        """Append a ``body.redacted`` entry and delete its body; see ``stores.base.Transaction.redact``.
+
+        Raises:
+            EntryRefused, LedgerError: as ``append``.
+        """
+        commit = str(draft.data.get("commit", ""))
+        with self._reported():
+            if not self._bodies.is_row(commit):
+                return None
+        stored = self.append(draft, run=run, at_us=at_us)
+        with self._reported():
+            self._bodies.remove(commit)
+        return stored
+
     def lease(self, run: RunId) -> Lease | None:
         """Return the run's lease, expired or not."""
         with self._reported():

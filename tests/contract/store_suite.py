@@ -365,3 +365,36 @@ def test_own_commits_do_not_change_the_token(store: Store) -> None:
 def test_closing_twice_is_harmless(store: Store) -> None:
     store.close()
     store.close()
+
+
+def test_a_redacted_body_is_gone_with_its_entry_or_not_at_all(store: Store) -> None:
+    stored = add(store, Draft("x.noted", "test", {}, {"b": NewBody(TEXT, b"words" * 99)}))
+    commit = stored.entry.bodies["b"].commit
+    reason = {"reason": NewBody(TEXT, b"asked")}
+    redacted = Draft("body.redacted", "test", {"commit": commit}, reason, (stored.entry.seq,))
+
+    def undone(transaction: Transaction) -> None:
+        transaction.redact(redacted, run=None, at_us=1)
+        raise Stop
+
+    with pytest.raises(Stop):
+        store.transact(undone)
+    assert store.body_state(commit).state == "present"
+    done = store.transact(lambda transaction: transaction.redact(redacted, run=None, at_us=1))
+    assert done is not None
+    assert store.body(commit) is None
+    found = store.body_state(commit)
+    assert (found.state, found.redacted_by) == ("redacted", done.entry.seq)
+    assert store.body_state("0" * 64).state == store.body_state("no hash").state == "missing"
+    size = store.size()
+    assert store.transact(lambda transaction: transaction.redact(redacted, run=None, at_us=1)) is None
+    assert store.size() == size
+    again = add(store, Draft("x.noted", "test", {}, {"b": NewBody(TEXT, b"words" * 99)}))
+    assert again.entry.bodies["b"].commit != commit
+    assert list(store.index_faults()) == []
+    assert_whole(store)
+
+
+def test_the_ledger_opened_anew_shows_what_is_committed_now(store: Store) -> None:
+    with store.snapshot(), store.anew() as fresh:
+        assert fresh.size() == store.size()

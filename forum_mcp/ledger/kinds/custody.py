@@ -2,7 +2,16 @@
 
 from forum_mcp.ledger.kinds.base import Kind, Payload
 
-__all__ = ["KINDS", "BodyRedacted", "CheckpointSigned", "KeyRotated", "LedgerOpened", "LedgerRecovered"]
+__all__ = [
+    "KINDS",
+    "BodyRedacted",
+    "CheckpointAnchored",
+    "CheckpointCosigned",
+    "CheckpointSigned",
+    "KeyRotated",
+    "LedgerOpened",
+    "LedgerRecovered",
+]
 
 
 class LedgerOpened(Payload, frozen=True, kw_only=True):
@@ -14,15 +23,37 @@ class LedgerOpened(Payload, frozen=True, kw_only=True):
 
 
 class LedgerRecovered(Payload, frozen=True, kw_only=True):
-    """Opening found something to put right; ``reason`` is a kebab word."""
+    """Something was put right; ``reason`` is a kebab word.
+
+    ``rollback-accepted``: the key had signed a tree of ``signed_size`` entries with ``signed_root`` (hex), of which
+    this ledger is no continuation; the body ``reason`` says in words why it goes on all the same. Both are left out
+    when what was signed could not be read any more.
+    """
 
     reason: str
+    signed_size: int | None = None
+    signed_root: str | None = None
 
 
 class CheckpointSigned(Payload, frozen=True, kw_only=True):
     """A signed note over the first ``size`` entries, kept as the body ``note``."""
 
     size: int
+
+
+class CheckpointCosigned(Payload, frozen=True, kw_only=True):
+    """A note over the first ``size`` entries came back with signatures of ``witnesses``, each verified."""
+
+    size: int
+    witnesses: list[str]
+
+
+class CheckpointAnchored(Payload, frozen=True, kw_only=True):
+    """The checkpoint over ``size`` entries (body ``note``) was written to ``where``, ``by`` file, git or command."""
+
+    size: int
+    by: str
+    where: str
 
 
 class KeyRotated(Payload, frozen=True, kw_only=True):
@@ -39,8 +70,10 @@ class BodyRedacted(Payload, frozen=True, kw_only=True):
 
 KINDS = (
     Kind("ledger.opened", "custody", LedgerOpened, (), "none"),
-    Kind("ledger.recovered", "custody", LedgerRecovered, (), "none"),
+    Kind("ledger.recovered", "custody", LedgerRecovered, ("reason",), "none"),
     Kind("checkpoint.signed", "custody", CheckpointSigned, ("note",), "the entry that asked for it"),
+    Kind("checkpoint.cosigned", "custody", CheckpointCosigned, ("note",), "none"),
+    Kind("checkpoint.anchored", "custody", CheckpointAnchored, ("note",), "none"),
     Kind("key.rotated", "custody", KeyRotated, (), "none"),
     Kind("body.redacted", "custody", BodyRedacted, ("reason",), "entries that cite the body"),
 )

@@ -1,0 +1,196 @@
+"""``forum-mcp ledger`` for its owner: key, rollback, redaction, backup. Loads no settings and needs no model."""
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from forum_mcp.cli.ledger import opened
+from forum_mcp.cli.options import AsJson, LedgerPath, ledger_of
+from forum_mcp.cli.terminal import columns, emit, emit_json, note
+from forum_mcp.errors import RequestRefused
+
+if TYPE_CHECKING:
+    from forum_mcp.engine.custody import KeyView
+    from forum_mcp.engine.redaction import BodyLine, RedactionView
+
+__all__ = ["register"]
+
+_Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is recorded.")]
+_Yes = Annotated[bool, typer.Option("--yes", help="Do it; without, it is only shown what would go.")]
+_EvenShared = Annotated[bool, typer.Option("--even-shared", help="Also what other runs cite.")]
+_SHOWN: Final = 20
+
+key_app = typer.Typer(
+    help="Show or rotate the key that signs checkpoints.", no_args_is_help=True, rich_markup_mode=None
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the group ``ledger``."""
+    app.add_typer(key_app, name="key")
+    app.command("accept-rollback")(accept_rollback)
+    app.command("redact")(redact)
+    app.command("prune")(prune)
+    app.command("backup")(backup)
+    app.command("restore")(restore)
+
+
+@key_app.command("show")
+def show(ctx: typer.Context, ledger: LedgerPath = None, as_json: AsJson = False) -> None:
+    """Print the verifier key (C2SP vkey); hand it to whoever is to check checkpoints of this ledger."""
+    from forum_mcp.engine.custody import key
+
+    with opened(ledger_of(ctx, ledger)) as record:
+        _show_key(key(record), as_json=as_json)
+
+
+@key_app.command("rotate")
+def rotate(ctx: typer.Context, ledger: LedgerPath = None, as_json: AsJson = False) -> None:
+    """Make a new key, on record, vouched for by a checkpoint that the old one signs too; the old one is deleted."""
+    from forum_mcp.engine.custody import rotate_key
+
+    with opened(ledger_of(ctx, ledger), read_only=False) as record:
+        _show_key(rotate_key(record), as_json=as_json)
+
+
+def _show_key(view: "KeyView", *, as_json: bool) -> None:
+    if as_json:
+        emit_json(view.to_dict())
+        return
+    emit(view.vkey)
+    if view.why_not is not None:
+        note(f"it does not sign here: {view.why_not}")
+    if view.rotating:
+        note("a rotation was cut short; end it: forum-mcp ledger key rotate")
+
+
+def accept_rollback(ctx: typer.Context, reason: _Reason, ledger: LedgerPath = None, as_json: AsJson = False) -> None:
+    """Go on signing although the ledger is not a continuation of what was signed; that and why is recorded."""
+    from forum_mcp.engine import custody
+
+    with opened(ledger_of(ctx, ledger), read_only=False) as record:
+        entry = custody.accept_rollback(record, reason)
+    if as_json:
+        emit_json(entry.to_dict())
+        return
+    emit(f"recorded as entry {entry.seq}; checkpoints are signed again")
+
+
+def redact(
+    ctx: typer.Context,
+    reason: _Reason,
+    commit: Annotated[
+        str | None, typer.Argument(metavar="COMMIT", help="One body, 64 hex.", show_default=False)
+    ] = None,
+    run_id: Annotated[
+        str | None, typer.Option("--run", metavar="RUN_ID", help="The bodies of a finished run.", show_default=False)
+    ] = None,
+    actor: Annotated[
+        str | None,
+        typer.Option("--actor", metavar="NAME", help="The bodies of its entries.", show_default=False),
+    ] = None,
+    even_shared: _EvenShared = False,
+    yes: _Yes = False,
+    ledger: LedgerPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Delete bodies for good and record that; their commitments stay, so the record still verifies."""
+    from forum_mcp.engine import redaction
+
+    if sum(given is not None for given in (commit, run_id, actor)) != 1:
+        raise RequestRefused("nothing is redacted; expected one of COMMIT, --run and --actor; say what is to go")
+    with opened(ledger_of(ctx, ledger), read_only=False) as record:
+        if commit is not None:
+            view = redaction.redact_commit(record, commit, reason, yes=yes)
+        elif run_id is not None:
+            view = redaction.redact_run(record, run_id, reason, yes=yes, even_shared=even_shared)
+        else:
+            view = redaction.redact_actor(record, actor or "", reason, yes=yes, even_shared=even_shared)
+    _show_redaction(view, as_json=as_json)
+
+
+def prune(
+    ctx: typer.Context,
+    older_than: Annotated[
+        str, typer.Option("--older-than", metavar="AGE", help="A number of days (90d), or an ISO 8601 time.")
+    ],
+    reason: _Reason = "retention",
+    even_shared: _EvenShared = False,
+    yes: _Yes = False,
+    ledger: LedgerPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Redact the bodies of finished runs that are all older than AGE; entries and commitments stay."""
+    from forum_mcp.engine import redaction
+
+    before_us = _moment_us(older_than)
+    with opened(ledger_of(ctx, ledger), read_only=False) as record:
+        view = redaction.prune(record, before_us, reason, yes=yes, even_shared=even_shared)
+    _show_redaction(view, as_json=as_json)
+
+
+def _show_redaction(view: "RedactionView", *, as_json: bool) -> None:
+    if as_json:
+        emit_json(view.to_dict())
+        return
+    verb = "redacted" if view.done else "would redact"
+    emit(f"{verb} {len(view.redacted)} bodies of {view.bytes} bytes; {len(view.kept)} are kept")
+    for line in columns([_cells(each) for each in [*view.redacted, *view.kept][:_SHOWN]]):
+        emit(f"  {line}")
+    if len(view.redacted) + len(view.kept) > _SHOWN:
+        emit(f"  ... and {len(view.redacted) + len(view.kept) - _SHOWN} more")
+    if not view.done and view.redacted:
+        note("nothing was changed; give --yes to do it; copies made before, such as backups and exports, keep them")
+    if view.erased is False:
+        note("the write-ahead log could not be emptied while another process reads; it is when the last one ends")
+
+
+def _cells(line: "BodyLine") -> list[str]:
+    cited = ", ".join(map(str, line.cited[:6])) + (" ..." if len(line.cited) > 6 else "")
+    return [line.commit[:16], f"{line.size}", line.type, f"entries {cited}", f"kept: {line.kept}" if line.kept else ""]
+
+
+def _moment_us(age: str) -> int:
+    """Return the wall clock, in microseconds, that an age or a time means."""
+    days = age.removesuffix("d")
+    try:
+        moment = datetime.now(UTC) - timedelta(days=int(days)) if days.isascii() and days.isdigit() else _time_of(age)
+        return int(moment.timestamp() * 1_000_000)
+    except (ValueError, OverflowError, OSError) as error:
+        raise RequestRefused(
+            f"--older-than {age[:80]!a} is refused; expected days such as 90d, or a time such as 2026-01-31"
+        ) from error
+
+
+def _time_of(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def backup(
+    ctx: typer.Context,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Where to; nothing is overwritten.")],
+    ledger: LedgerPath = None,
+) -> None:
+    """Copy the ledger as it is at one moment, while runs go on. The key is not in it: copy the directory keys too."""
+    from forum_mcp.engine import custody
+
+    with opened(ledger_of(ctx, ledger)) as record:
+        custody.backup(record, file)
+    emit(f"wrote {file}")
+
+
+def restore(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A backup.")],
+    to: Annotated[str, typer.Option("--to", metavar="PATH", help="The ledger to make; nothing is overwritten.")],
+    as_json: AsJson = False,
+) -> None:
+    """Verify a backup and put it in place; its signer will ask for accept-rollback if the ledger was newer."""
+    from forum_mcp.engine import custody
+
+    view = custody.restore(file, to)
+    if as_json:
+        emit_json(view.to_dict())
+        return
+    emit(f"restored {view.size} entries of ledger {view.ledger} to {to}; level {view.level} was clean")
