@@ -1,7 +1,6 @@
 """The front of the engine: every operation, once, for MCP, the CLI and Python."""
 
 import hashlib
-import unicodedata
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final, Self
@@ -25,12 +24,11 @@ from forum_mcp.ledger.entry import BodyRef, Draft, NewBody, RunId
 from forum_mcp.ledger.kinds.run import RunCancelled, RunStarted
 from forum_mcp.rules.calls import JSON, TEXT
 from forum_mcp.rules.contract import Contract
-from forum_mcp.rules.next import VERSIONS
+from forum_mcp.rules.next import VERSIONS, environment
 from forum_mcp.rules.policy import refusal
 from forum_mcp.rules.roster import Roster
 from forum_mcp.rules.routing import route
 from forum_mcp.rules.run import RunState
-from forum_mcp.rules.words import STEMMER
 
 __all__ = ["Orchestrator"]
 
@@ -338,8 +336,7 @@ class Orchestrator:
                 fence=fence,
                 seed=seed,
                 rules=VERSIONS,
-                unicode=unicodedata.unidata_version,
-                stemmer=STEMMER,
+                environment=environment(),
                 limits=limits,
                 lane=lane,
             )

@@ -12,7 +12,7 @@ from forum_mcp.engine.folding import entry_bodies
 from forum_mcp.ledger.entry import Draft, Entry, NewBody, RunId
 from forum_mcp.ledger.finding import Finding
 from forum_mcp.ledger.kinds import KINDS
-from forum_mcp.rules.next import VERSIONS, decide
+from forum_mcp.rules.next import VERSIONS, decide, environment
 from forum_mcp.rules.run import RunState
 from forum_mcp.rules.state import evolve
 from forum_mcp.stores.base import Store
@@ -25,7 +25,8 @@ _PAGE = 256
 def findings(store: Store) -> tuple[list[Finding], dict[str, int]]:
     """Return the decisions that the record does not give again, and counts.
 
-    Counts: ``decisions`` derived, ``rules-not-available`` (made by versions not shipped any more) and
+    Counts: ``decisions`` derived, ``rules-not-available`` (made by versions not shipped any more, or over tables and
+    libraries of other versions with another result) and
     ``not-rederivable`` (they rest on a body that is gone); the last two are not findings.
     """
     found: list[Finding] = []
@@ -45,15 +46,19 @@ def _run(store: Store, run: RunId, found: list[Finding], counts: dict[str, int])
         entry = stored.entry
         kind = KINDS.get(entry.kind)
         if kind is not None and kind.role == "decision":
+            problem = None
             if state.rules != VERSIONS:
-                counts["rules-not-available"] += 1
+                outcome = "rules-not-available"
             elif state.incomplete:
-                counts["not-rederivable"] += 1
+                outcome = "not-rederivable"
             else:
-                counts["decisions"] += 1
+                outcome = "decisions"
                 problem = _problem(store, state, entry)
-                if problem is not None:
-                    found.append(Finding("decision", entry.seq, None, *problem))
+            if problem is not None and state.environment != environment():
+                outcome = "rules-not-available"  # decided over other tables or in another library's words
+            elif problem is not None:
+                found.append(Finding("decision", entry.seq, None, *problem))
+            counts[outcome] += 1
         state = evolve(state, entry, entry_bodies(store, entry))
 
 

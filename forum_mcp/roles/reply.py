@@ -5,17 +5,22 @@ the text counts; nothing is repaired or guessed.
 """
 
 import json
+import re
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
-__all__ = ["Unusable", "json_object", "read"]
+__all__ = ["DEPTH_MAX", "Unusable", "json_object", "nesting", "read"]
 
 T = TypeVar("T")
 
-_SCAN_LIMIT = 200_000
-_TRIES = 1_000  # each may read to the end: an unbounded number would be quadratic in a hostile reply
+DEPTH_MAX: Final = 64
+"""Deepest JSON that is read. A parser's own limit depends on the stack beneath it; a decision must not."""
+
+_SCAN_LIMIT: Final = 200_000
+_READ_LIMIT: Final = 4_000_000  # over all tries: a hostile reply has many places where an object could begin
+_MARKS: Final = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +32,44 @@ class Unusable:
 
 def json_object(text: str) -> str | Unusable:
     """Return the text of the first complete JSON object in a reply."""
-    decoder = json.JSONDecoder()
-    start = text.find("{", 0, _SCAN_LIMIT)
-    for _ in range(_TRIES):
-        if start < 0:
-            break
-        try:
-            return text[start : decoder.raw_decode(text, start)[1]]
-        except (ValueError, RecursionError):
-            start = text.find("{", start + 1, _SCAN_LIMIT)
+    start, left = text.find("{", 0, _SCAN_LIMIT), _READ_LIMIT
+    while start >= 0 and left > 0:
+        deepest, end = _extent(text, start)
+        left -= end - start
+        if deepest <= DEPTH_MAX and text[end - 1] == "}":
+            try:
+                json.loads(text[start:end])
+            except ValueError:
+                pass
+            else:
+                return text[start:end]
+        start = text.find("{", start + 1, _SCAN_LIMIT)
     return Unusable("the reply holds no complete JSON object; answer with exactly one JSON object and nothing else")
+
+
+def nesting(text: str) -> int:
+    """Return how deep a JSON text is nested, without parsing it; linear, and right for any text that is JSON."""
+    return _extent(text, 0, whole=True)[0]
+
+
+def _extent(text: str, start: int, *, whole: bool = False) -> tuple[int, int]:
+    """Return (deepest nesting, index after the value that begins at ``start`` or after all that was read)."""
+    depth = deepest = 0
+    quoted = False
+    for mark in _MARKS.finditer(text, start):
+        match mark[0]:
+            case '"':
+                quoted = not quoted
+            case "{" | "[" if not quoted:
+                depth += 1
+                deepest = max(deepest, depth)
+            case "}" | "]" if not quoted:
+                depth -= 1
+            case _:
+                continue
+        if not whole and (depth == 0 or deepest > DEPTH_MAX):
+            return deepest, mark.end()
+    return deepest, len(text)
 
 
 def read(text: str, shape: type[T]) -> T | Unusable:
@@ -51,5 +84,5 @@ def read(text: str, shape: type[T]) -> T | Unusable:
         return msgspec.json.decode(found, type=shape, strict=True)
     except msgspec.ValidationError as error:
         return Unusable(f"the JSON object does not have the required shape: {error}")
-    except (msgspec.DecodeError, RecursionError) as error:
+    except msgspec.DecodeError as error:
         return Unusable(f"the JSON object cannot be read: {error}")

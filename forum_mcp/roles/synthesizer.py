@@ -1,12 +1,15 @@
 """The Synthesizer: judged results in, one answer out; by a model, or by rules that only put results in order."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from forum_mcp.roles.fence import cap, fence
 from forum_mcp.roles.prompt import Prompt
 from forum_mcp.roles.prompts import prompt_text
 
 __all__ = ["ask", "by_rules", "remark"]
+
+_HEADING_CHARS: Final = 200
 
 
 def ask(request: str, results: Sequence[tuple[str, str]], *, mark: str, limit: int) -> Prompt:
@@ -23,7 +26,12 @@ def ask(request: str, results: Sequence[tuple[str, str]], *, mark: str, limit: i
 
 def by_rules(results: Sequence[tuple[str, str, str]]) -> str:
     """Return the results (task id, instruction, output) one below the other, in plan order."""
-    return "\n\n".join(f"## {task}: {cap(' '.join(what.split()), 200)}\n\n{output}" for task, what, output in results)
+    return "\n\n".join(f"## {task}: {_heading(what)}\n\n{output}" for task, what, output in results)
+
+
+def _heading(instruction: str) -> str:
+    line = " ".join(instruction.split())
+    return line if len(line) <= _HEADING_CHARS else line[: _HEADING_CHARS - 3] + "..."
 
 
 def remark(*, failed: Sequence[str], skipped: Sequence[str], unvalidated: Sequence[str]) -> str:

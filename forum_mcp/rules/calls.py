@@ -16,8 +16,8 @@ from forum_mcp.ledger.kinds.run import BudgetStopped
 from forum_mcp.roles.fence import token
 from forum_mcp.roles.prompt import Prompt
 from forum_mcp.rules.contract import RULES, ExecutorTerms
-from forum_mcp.rules.failures import NOT_BEGUN, TRANSIENT
-from forum_mcp.rules.run import Attempts, RunState, TaskState
+from forum_mcp.rules.failures import TRANSIENT
+from forum_mcp.rules.run import Attempts, RunState, TaskState, done_once
 
 __all__ = [
     "JSON",
@@ -95,8 +95,10 @@ def over(state: RunState, purpose: str) -> BudgetStopped | None:
 
 
 def _kept_back(state: RunState, purpose: str) -> int:
-    synthesis = state.answering.ladder[0] != RULES and (state.plan is None or len(state.plan.tasks) > 1)
-    return int(synthesis and purpose != "synthesize")
+    """Return the calls kept for the synthesis: one, as soon as there may be something to put together."""
+    begun = state.slots > 0 or state.unsettled < len(state.tasks)
+    synthesis = state.answering.ladder[0] != RULES and len(state.tasks) > 1
+    return int(begun and synthesis and purpose != "synthesize")
 
 
 def next_call(
@@ -179,7 +181,8 @@ def follow(
         case "replied":
             if attempts.outcome is None or attempts.outcome.error is None:
                 return "reply"
-            wait = None if _done_once(held, attempts.outcome.error) else _retry_wait_ms(state, attempts)
+            spent = attempts.purpose == "task" and held is not None and done_once(state, held, attempts.outcome.error)
+            wait = None if spent else _retry_wait_ms(state, attempts)
             if wait is not None:
                 return draft(
                     "call.deferred",
@@ -223,11 +226,6 @@ def _climb(
     if rung >= len(attempts.ladder) or attempts.ladder[rung] == RULES or not may_call(state, attempts.purpose):
         return "exhausted"
     return next_call(state, attempts, ask, *parents, rung=rung, attempt=1, held=held)
-
-
-def _done_once(held: TaskState | None, error: str) -> bool:
-    """Tell whether the attempt may have had the effects that its task may have only once."""
-    return held is not None and held.plan.effects == "once" and error not in NOT_BEGUN
 
 
 def _retry_wait_ms(state: RunState, attempts: Attempts) -> int | None:

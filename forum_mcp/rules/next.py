@@ -6,7 +6,12 @@ decides again until there is nothing to decide; verification does the same with 
 equal. A change in what it gives for any recorded state is a new version of the module that changed.
 """
 
+import unicodedata
+from functools import cache
+from importlib.metadata import version
 from typing import Final
+
+import msgspec
 
 from forum_mcp import roles
 from forum_mcp.ledger.entry import Draft
@@ -32,7 +37,7 @@ from forum_mcp.rules import (
 from forum_mcp.rules.calls import draft
 from forum_mcp.rules.run import RunState
 
-__all__ = ["VERSION", "VERSIONS", "decide", "next_deadline_ms"]
+__all__ = ["VERSION", "VERSIONS", "decide", "environment", "next_deadline_ms"]
 
 VERSION: Final = 1
 
@@ -56,6 +61,17 @@ VERSIONS: Final[dict[str, int]] = {
     "words": words.VERSION,
 }
 """What ``run.started`` records: the version of every module a decision depends on."""
+
+
+@cache
+def environment() -> dict[str, str]:
+    """Return the versions of what decisions rest on beside the rules: Unicode, the stemmer, libraries they quote."""
+    return {
+        "jsonschema": version("jsonschema"),
+        "msgspec": msgspec.__version__,
+        "stemmer": words.STEMMER,
+        "unicode": unicodedata.unidata_version,
+    }
 
 
 def decide(state: RunState) -> Draft | None:

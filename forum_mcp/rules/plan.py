@@ -13,6 +13,7 @@ import msgspec
 
 from forum_mcp.errors import PlanRefused
 from forum_mcp.roles.coordinator import DependencyReply, PlanReply
+from forum_mcp.roles.reply import DEPTH_MAX, nesting
 from forum_mcp.rules.policy import Policy, refusal
 from forum_mcp.rules.roster import Roster
 from forum_mcp.rules.schema import refused
@@ -115,8 +116,10 @@ def decode(data: bytes) -> PlanReply:
         PlanRefused: not JSON, or the shape is wrong.
     """
     try:
+        if nesting(data.decode()) > DEPTH_MAX:
+            raise PlanRefused(f"the plan is nested more than {DEPTH_MAX} deep; use plain values")
         return read(msgspec.json.decode(data))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise PlanRefused(f"the plan is not JSON: {error}") from None
 
 

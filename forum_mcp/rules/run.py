@@ -12,6 +12,7 @@ from forum_mcp.ledger.entry import BodyRef, RunId
 from forum_mcp.ledger.kinds.base import Amounts
 from forum_mcp.ledger.kinds.call import CallFinished
 from forum_mcp.rules.contract import Contract
+from forum_mcp.rules.failures import NOT_BEGUN
 from forum_mcp.rules.plan import Plan, PlannedTask
 from forum_mcp.rules.roster import Roster
 
@@ -25,6 +26,8 @@ __all__ = [
     "TaskState",
     "TaskStatus",
     "Timer",
+    "done_once",
+    "effects_of",
 ]
 
 Progress = Literal["idle", "open", "replied", "refused", "deferred", "due", "redo"]
@@ -144,6 +147,7 @@ class RunState:
     seed: str = ""
     mode: str = "submit"
     rules: dict[str, int] = field(default_factory=dict[str, int])
+    environment: dict[str, str] = field(default_factory=dict[str, str])
     incomplete: bool = False
     """A body the state rests on is gone (redacted): decisions from here on cannot be derived again."""
     limits: Amounts = field(default_factory=Amounts)
@@ -183,8 +187,18 @@ class RunState:
     answer_ref: BodyRef | None = None
     cancelled_seq: int = -1
     resumed_seq: int = -1
-    interrupted: bool = False
     end: str | None = None
     """succeeded, failed or cancelled once sealed."""
     error: str | None = None
     finished_seq: int = -1
+
+
+def effects_of(state: RunState, held: TaskState) -> str:
+    """Return what running the task twice does: the plan's word, else the default of the executor at its rung."""
+    assert state.contract is not None
+    return held.plan.effects or state.contract.executors[held.work.ladder[held.work.rung]].effects
+
+
+def done_once(state: RunState, held: TaskState, error: str | None) -> bool:
+    """Tell whether an attempt that ended so (None: without error) may have had effects it may have only once."""
+    return effects_of(state, held) == "once" and error not in NOT_BEGUN

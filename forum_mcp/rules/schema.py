@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 
+from forum_mcp.roles.reply import nesting
+
 if TYPE_CHECKING:
     from jsonschema.protocols import Validator
 
@@ -19,6 +21,7 @@ __all__ = ["VERSION", "misfit", "refused"]
 VERSION: Final = 1
 _DEEPEST: Final = 48
 _MOST_REFERENCES: Final = 10_000
+_MOST_WRITTEN: Final = 32  # so that no chain of them reaches the limit of the stack, wherever that is
 _REGULAR: Final = frozenset({"pattern", "patternProperties"})
 _REFERENCES: Final = frozenset({"$ref", "$dynamicRef"})
 _NAMED: Final = frozenset({"properties", "$defs", "definitions", "dependentSchemas"})
@@ -39,7 +42,11 @@ def refused(schema: dict[str, object]) -> str | None:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
         return f"is not a JSON Schema: {error.message}"[:1000]
+    references = 0
     for keyword, value in _keywords(schema):
+        references += keyword in _REFERENCES
+        if references > _MOST_WRITTEN:
+            return f"refers to its parts more than {_MOST_WRITTEN} times"
         if keyword in _REGULAR:
             return f"uses {keyword!r}: a regular expression of a plan is never run; use 'enum' or plain types"
         if keyword in _REFERENCES and not (isinstance(value, str) and value.startswith("#")):
@@ -51,12 +58,12 @@ def misfit(output: str, schema: dict[str, object]) -> str | None:
     """Return why the output is not JSON that fits the schema, or None when it is."""
     from referencing.exceptions import Unresolvable
 
+    if nesting(output) > _DEEPEST:
+        return f"the output is nested more than {_DEEPEST} deep"
     try:
         value = msgspec.json.decode(output)
-    except (msgspec.DecodeError, RecursionError) as fault:
+    except msgspec.DecodeError as fault:
         return f"the output is not JSON: {fault}"
-    if _depth(value) > _DEEPEST:
-        return f"the output is nested more than {_DEEPEST} deep"
     if (why := refused(schema)) is not None:
         return f"the task's schema {why}"
     try:

@@ -64,7 +64,8 @@ def _run_started(state: RunState, entry: Entry, data: run.RunStarted, bodies: Bo
         return
     state.started_seq = entry.seq
     state.started_us = entry.at
-    state.fence, state.seed, state.mode, state.rules = data.fence, data.seed, data.mode, data.rules
+    state.fence, state.seed, state.mode = data.fence, data.seed, data.mode
+    state.rules, state.environment = data.rules, data.environment
     state.limits, state.given_lane = data.limits, data.lane
     state.request = text_of(state, bodies, "request")
     state.request_ref = entry.bodies.get("request")
@@ -88,7 +89,7 @@ def _run_started(state: RunState, entry: Entry, data: run.RunStarted, bodies: Bo
 
 
 def _run_resumed(state: RunState, entry: Entry, data: run.RunResumed, _: Bodies) -> None:
-    state.fence, state.resumed_seq, state.interrupted = data.fence, entry.seq, False
+    state.fence, state.resumed_seq = data.fence, entry.seq
     if data.mode is not None:
         state.mode = data.mode
         if state.phase == "rest" and data.mode == "submit":
@@ -103,10 +104,6 @@ def _run_resumed(state: RunState, entry: Entry, data: run.RunResumed, _: Bodies)
         if attempts is not None and attempts.call_seq == seq:
             attempts.progress, attempts.cause, attempts.outcome = "redo", entry.seq, None
         touch(state, state.tasks.get(lost.task or ""))
-
-
-def _run_interrupted(state: RunState, _entry: Entry, _data: run.RunInterrupted, _: Bodies) -> None:
-    state.interrupted = True
 
 
 def _run_cancelled(state: RunState, entry: Entry, _data: run.RunCancelled, _: Bodies) -> None:
@@ -210,7 +207,6 @@ _HANDLERS: Final[dict[str, Handler]] = {
     **HANDLERS,
     "run.started": (run.RunStarted, _run_started),
     "run.resumed": (run.RunResumed, _run_resumed),
-    "run.interrupted": (run.RunInterrupted, _run_interrupted),
     "run.cancelled": (run.RunCancelled, _run_cancelled),
     "run.finished": (run.RunFinished, _run_finished),
     "timer.fired": (run.TimerFired, _timer_fired),

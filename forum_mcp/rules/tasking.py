@@ -12,7 +12,7 @@ from forum_mcp.ledger.kinds.task import TaskEscalated, TaskFinished, TaskSkipped
 from forum_mcp.roles import worker
 from forum_mcp.roles.prompt import Prompt
 from forum_mcp.rules.calls import TEXT, draft, follow, may_call, over, terms_of
-from forum_mcp.rules.run import RunState, TaskState
+from forum_mcp.rules.run import RunState, TaskState, effects_of
 from forum_mcp.rules.verdicts import decide_verdict
 
 __all__ = ["VERSION", "decide_task"]
@@ -54,7 +54,7 @@ def _go_on(state: RunState, held: TaskState) -> Draft | None:
 
 
 def _work(state: RunState, held: TaskState) -> Draft | None:
-    if held.work.progress == "redo" and _effects(state, held) == "once":
+    if held.work.progress == "redo" and effects_of(state, held) == "once":
         return _finished(held, "in-doubt", held.work.cause)
     found = follow(state, held.work, lambda mark: _ask(state, held, mark), climb=False, held=held)
     if found == "reply":
@@ -67,10 +67,6 @@ def _work(state: RunState, held: TaskState) -> Draft | None:
         error = outcome.error if outcome is not None and outcome.error is not None else "budget"
         return _finished(held, error, held.work.seq if outcome is not None else state.stopped_seq)
     return found
-
-
-def _effects(state: RunState, held: TaskState) -> str:
-    return held.plan.effects or terms_of(state, held.work).effects
 
 
 def _finished(held: TaskState, error: str, because: int) -> Draft:

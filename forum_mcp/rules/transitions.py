@@ -11,8 +11,7 @@ from forum_mcp.ledger.entry import Entry
 from forum_mcp.ledger.kinds import call, task
 from forum_mcp.ledger.kinds.base import Payload
 from forum_mcp.roles.fence import cap
-from forum_mcp.rules.failures import NOT_BEGUN
-from forum_mcp.rules.run import Attempts, OpenCall, RunState, TaskState, TaskStatus, Timer
+from forum_mcp.rules.run import Attempts, OpenCall, RunState, TaskState, TaskStatus, Timer, done_once
 
 __all__ = ["FLOW_CHARS", "HANDLERS", "Bodies", "Handler", "attempts_of", "text_of", "touch"]
 
@@ -113,13 +112,15 @@ def _task_judged(state: RunState, entry: Entry, data: task.TaskJudged, bodies: B
     if data.ok:
         held.output = cap(held.output, FLOW_CHARS)
         _settle(state, held, "ok", entry.seq)
+    elif data.verdict == "undecided" and state.contract is not None and state.contract.policy.undecided == "fail":
+        _settle(state, held, "failed", entry.seq)
     else:
         _retire(state, held, entry.seq)
 
 
 def _retire(state: RunState, held: TaskState, seq: int) -> None:
     """End the rung: up the ladder while there is one and the task may run again, settled as failed when not."""
-    again = held.plan.effects != "once" or held.error in NOT_BEGUN
+    again = not done_once(state, held, held.error)
     if again and held.work.rung + 1 < len(held.work.ladder) and state.stopped is None:
         held.status, held.work.cause = "retiring", seq
         touch(state, held)

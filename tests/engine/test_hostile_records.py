@@ -38,7 +38,7 @@ DECISIONS: list[tuple[str, dict[str, object], dict[str, str]]] = [
 ]
 EVENTS: list[tuple[str, dict[str, object], dict[str, str]]] = [
     ("run.started", {"mode": "plan"}, {}),
-    ("run.started", {"mode": "plan", "fence": 9, "seed": "", "rules": {}, "unicode": "", "stemmer": ""}, {}),
+    ("run.started", {"mode": "plan", "fence": 9, "seed": "", "rules": {}, "environment": {}}, {}),
     ("call.finished", {"call": 1_000}, {}),
     ("call.finished", {"call": "five"}, {}),
     ("work.taken", {"call": 5, "lease_until_us": 0}, {}),

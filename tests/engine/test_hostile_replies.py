@@ -59,13 +59,9 @@ async def test_a_verdict_that_could_not_be_recorded_is_none(stage: Stage) -> Non
         ({"$ref": "#/$defs/none"}, "which it does not hold"),
         (
             {
-                "$defs": {
-                    "a": {"allOf": [{"$ref": "#/$defs/b"}] * 200},
-                    "b": {"allOf": [{"$ref": "#/$defs/c"}] * 200},
-                    "c": {},
-                }
-            }
-            | {"$ref": "#/$defs/a"},
+                "$defs": {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 3} for n in range(10)} | {"d10": {}},
+                "$ref": "#/$defs/d0",
+            },
             "without end",
         ),
         ({"minimum": 5}, "1 is less than the minimum of 5"),

@@ -104,8 +104,7 @@ class Record:
             fence=1,
             seed="7" * 64,
             rules=VERSIONS,
-            unicode="-",
-            stemmer="-",
+            environment={},
             limits=limits or Amounts(),
             lane=lane,
         )
@@ -202,7 +201,7 @@ class Record:
 
     def cancel(self) -> None:
         """Report that somebody asked for the run's end."""
-        self.report(Draft("run.cancelled", "person", {"reason": "asked"}, {}, (self.state.started_seq,)))
+        self.report(Draft("run.cancelled", "person", {}, {}, (self.state.started_seq,)))
 
     def interrupt(self) -> None:
         """Let the process that holds the run let it go in order: its calls end as interrupted, nothing is decided."""

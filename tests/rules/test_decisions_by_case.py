@@ -4,6 +4,8 @@ import pytest
 
 from forum_mcp.ledger.entry import Draft
 from forum_mcp.ledger.kinds.base import Amounts
+from forum_mcp.roles.reply import read
+from forum_mcp.roles.validator import VerdictReply
 from forum_mcp.rules.failures import ERROR_CLASSES, TRANSIENT
 from tests.rules.invariants import check, check_end, derive_again
 from tests.rules.record import Record, contract, plan_json, terms
@@ -181,3 +183,18 @@ def test_the_time_limit_ends_a_run_with_what_is_finished() -> None:
     assert "first" in record.text(answer, "answer")
     assert (record.state.end, record.state.error) == ("failed", "budget-ms")
     assert [entry.data["because"] for entry in record.of_kind("task.skipped")] == ["budget"]
+
+
+def deep_call(frames: int, reply: str) -> object:
+    """Read a reply with so many frames of the stack in use."""
+    return deep_call(frames - 1, reply) if frames else reply_of(reply)
+
+
+def reply_of(reply: str) -> object:
+    return read(reply, VerdictReply)
+
+
+def test_what_a_deeply_nested_reply_means_does_not_depend_on_the_stack_beneath() -> None:
+    for depth in (40, 60, 70, 400, 900, 5_000):
+        reply = '{"x": ' + "[" * depth + "]" * depth + '} {"passed": true}'
+        assert deep_call(0, reply) == deep_call(600, reply), depth

@@ -20,15 +20,15 @@ class RunStarted(Payload, frozen=True, kw_only=True):
     """Everything the run will be decided from.
 
     ``mode`` is ``submit`` or ``plan`` (rests after the plan). ``seed`` is 32 random bytes in hex: the fence around
-    untrusted text in each prompt is derived from it. ``rules`` maps each rules module to its version.
+    untrusted text in each prompt is derived from it. ``rules`` maps each rules module to its version, ``environment``
+    names the versions of what decisions also rest on: Unicode, the stemmer and the libraries whose words they quote.
     """
 
     mode: str
     fence: int
     seed: str
     rules: dict[str, int]
-    unicode: str
-    stemmer: str
+    environment: dict[str, str]
     limits: Amounts = Amounts()
     lane: str | None = None
 
@@ -37,7 +37,7 @@ class RunResumed(Payload, frozen=True, kw_only=True):
     """A process took the run up again. ``in_doubt``: seqs of calls that were started and will have no outcome."""
 
     fence: int
-    in_doubt: list[int] = msgspec.field(default_factory=list[int])
+    in_doubt: list[int] = msgspec.field(default_factory=list)
     mode: str | None = None
 
 
@@ -49,9 +49,7 @@ class RunInterrupted(Payload, frozen=True, kw_only=True):
 
 
 class RunCancelled(Payload, frozen=True, kw_only=True):
-    """Somebody asked that the run end."""
-
-    reason: str = "asked"
+    """Somebody, the actor, asked that the run end."""
 
 
 class TimerFired(Payload, frozen=True, kw_only=True):

@@ -44,7 +44,7 @@ class TaskJudged(Payload, frozen=True, kw_only=True):
     verdict: str
     ok: bool
     by: str
-    checks: dict[str, bool] = msgspec.field(default_factory=dict[str, bool])
+    checks: dict[str, bool] = msgspec.field(default_factory=dict)
 
 
 class TaskEscalated(Payload, frozen=True, kw_only=True):
@@ -57,7 +57,7 @@ class TaskEscalated(Payload, frozen=True, kw_only=True):
 
 
 class TaskSkipped(Payload, frozen=True, kw_only=True):
-    """The task will not run; ``because``: ``upstream``, ``budget`` or ``cancelled``."""
+    """The task will not run; ``because``: ``upstream`` or ``budget``."""
 
     task: str
     because: str
