@@ -1,6 +1,8 @@
 """``forum-mcp ledger`` for its owner: key, rollback, redaction, backup. Loads no settings and needs no model."""
 
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -19,6 +21,10 @@ __all__ = ["register"]
 _Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is recorded.")]
 _Yes = Annotated[bool, typer.Option("--yes", help="Do it; without, it is only shown what would go.")]
 _EvenShared = Annotated[bool, typer.Option("--even-shared", help="Also what other runs cite.")]
+_Witness = Annotated[
+    list[str] | None,
+    typer.Option("--witness", metavar="VKEY", help="A witness's verifier key; may be repeated.", show_default=False),
+]
 _SHOWN: Final = 20
 
 key_app = typer.Typer(
@@ -34,6 +40,9 @@ def register(app: typer.Typer) -> None:
     app.command("prune")(prune)
     app.command("backup")(backup)
     app.command("restore")(restore)
+    app.command("cosign")(cosign)
+    app.command("witnesses")(witnesses)
+    app.command("anchor")(anchor)
 
 
 @key_app.command("show")
@@ -194,3 +203,81 @@ def restore(
         emit_json(view.to_dict())
         return
     emit(f"restored {view.size} entries of ledger {view.ledger} to {to}; level {view.level} was clean")
+
+
+def cosign(
+    ctx: typer.Context,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The note with the signatures; - is stdin.")],
+    witness: _Witness = None,
+    ledger: LedgerPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take in a checkpoint of this ledger that third parties have signed, check it and keep it on record."""
+    from forum_mcp.engine import witnessing
+
+    with opened(ledger_of(ctx, ledger), read_only=False) as record:
+        entry = witnessing.cosign(record, _note_of(file), witness or ())
+    if as_json:
+        emit_json(entry.to_dict())
+        return
+    emit(f"recorded as entry {entry.seq}; see who signed: forum-mcp ledger witnesses")
+
+
+def _note_of(file: str) -> str:
+    try:
+        return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise RequestRefused(f"{file} cannot be read; {why}; give the file of a signed note") from error
+
+
+def witnesses(ctx: typer.Context, witness: _Witness = None, ledger: LedgerPath = None, as_json: AsJson = False) -> None:
+    """Show the cosigned checkpoints of the record, checked again. Exit 1 if one of them counts for nothing."""
+    from forum_mcp.engine import witnessing
+
+    with opened(ledger_of(ctx, ledger)) as record:
+        views = witnessing.cosignatures(record, witness or ())
+    if as_json:
+        emit_json({"cosigned": [view.to_dict() for view in views]})
+    else:
+        for view in views:
+            known = ", ".join(view.witnesses) or "nobody known"
+            unknown = f"; key not known: {', '.join(view.unknown)}" if view.unknown else ""
+            emit(f"{view.seq:>6}  {view.size} entries, witnessed by {known}{unknown}")
+            if view.fault is not None:
+                emit(f"        counts for nothing: {view.fault}")
+        if not views:
+            note("no checkpoint of this ledger was cosigned")
+    raise typer.Exit(1 if any(view.fault for view in views) else 0)
+
+
+def anchor(
+    ctx: typer.Context,
+    file: Annotated[
+        str | None, typer.Option("--file", metavar="PATH", help="Write it to a file.", show_default=False)
+    ] = None,
+    git: Annotated[
+        str | None, typer.Option("--git", metavar="REF", help="tag:NAME, or notes on HEAD.", show_default=False)
+    ] = None,
+    cmd: Annotated[
+        str | None, typer.Option("--cmd", metavar="COMMAND", help="Hand it to a program, on stdin.", show_default=False)
+    ] = None,
+    ledger: LedgerPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put the newest checkpoint where somebody else keeps it, and record that; what it covers can be proved later."""
+    from forum_mcp.engine import witnessing
+
+    if sum(given is not None for given in (file, git, cmd)) != 1:
+        raise RequestRefused("nothing is anchored; expected one of --file, --git and --cmd; say where to")
+    with opened(ledger_of(ctx, ledger), read_only=False) as record:
+        if file is not None:
+            entry = witnessing.anchor_file(record, file)
+        elif git is not None:
+            entry = witnessing.anchor_git(record, git, Path.cwd())
+        else:
+            entry = witnessing.anchor_command(record, cmd or "", Path.cwd())
+    if as_json:
+        emit_json(entry.to_dict())
+        return
+    emit(f"anchored the first {entry.data['size']} entries: {entry.data['by']} {entry.data['where']}")

@@ -18,6 +18,7 @@ __all__ = [
     "network_file_system",
     "private_directory",
     "refuse_network",
+    "replace_file",
     "sync_directory",
     "write_new",
 ]
@@ -92,6 +93,24 @@ def write_new(target: Path, data: bytes, entropy: Callable[[int], bytes]) -> boo
         temporary.unlink(missing_ok=True)
         raise
     return link_new(temporary, target)
+
+
+def replace_file(target: Path, data: bytes) -> None:
+    """Put ``data`` in the place of a file, durably and in one step: a reader sees the old or the new, whole.
+
+    Raises:
+        OSError: it cannot be written; the old file stands.
+    """
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_directory(target.parent)
 
 
 def network_file_system(path: Path, mounts: str) -> str | None:
