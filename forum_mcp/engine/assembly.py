@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 from forum_mcp.configs.roster import shipped_roster_text
 from forum_mcp.configs.settings import ExecutorSettings, Settings
-from forum_mcp.engine.outcomes import json_form
+from forum_mcp.engine.scrubbed import recorded_identity
+from forum_mcp.engine.scrubbing import Scrubber
 from forum_mcp.errors import ConfigRefused, RosterRefused
 from forum_mcp.executors import build
 from forum_mcp.executors.base import Executor
@@ -49,7 +50,7 @@ def executors_of(settings: Settings, given: Mapping[str, Executor]) -> dict[str,
     return {**{name: build(name, each) for name, each in table.items() if name not in given}, **given}
 
 
-def contract_of(settings: Settings, executors: Mapping[str, Executor], roster: Roster) -> Contract:
+def contract_of(settings: Settings, executors: Mapping[str, Executor], roster: Roster, scrubber: Scrubber) -> Contract:
     """Return the contract of a run under these settings; only executors that a role names are part of it.
 
     Raises:
@@ -68,7 +69,7 @@ def contract_of(settings: Settings, executors: Mapping[str, Executor], roster: R
     if RULES in ladders["worker"]:
         raise ConfigRefused("role worker is bound to 'rules', which do no work; bind it to an executor or to 'host'")
     return Contract(
-        executors={name: _terms(name, settings, executors[name]) for name in sorted(used)},
+        executors={name: _terms(name, settings, executors[name], scrubber) for name in sorted(used)},
         roles=ladders,
         policy=_policy_of(settings, roster),
         max_parallel=settings.max_parallel,
@@ -88,13 +89,13 @@ def _input_chars(kind: str, context_tokens: int | None) -> int:
     return context_tokens * 2
 
 
-def _terms(name: str, settings: Settings, executor: Executor) -> ExecutorTerms:
+def _terms(name: str, settings: Settings, executor: Executor, scrubber: Scrubber) -> ExecutorTerms:
     each = settings.executors.get(name)
     return ExecutorTerms(
         type=executor.type,
         model=executor.model,
         egress=executor.egress,
-        identity=cast(dict[str, object], json_form(executor.identity())),
+        identity=recorded_identity(executor, scrubber),
         timeout_ms=int((each.timeout_s if each else 86_400.0) * 1000),
         max_tokens=each.max_tokens if each else None,
         attempts=each.attempts if each else 1,

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
+from forum_mcp.engine.scrubbed import scrub_event
+from forum_mcp.engine.scrubbing import Scrubber
 from forum_mcp.errors import NotFound, StaleAppend
 from forum_mcp.ledger.entry import Body, Draft, Entry, NewBody, RunId
 from forum_mcp.rules.next import decide
@@ -48,10 +50,11 @@ def fold_run(store: Store, run: RunId, until: int | None = None) -> RunState:
 class Folded:
     """One run's state and the means to move it forward inside a transaction."""
 
-    def __init__(self, store: Store, run: RunId, state: RunState | None = None) -> None:
+    def __init__(self, store: Store, run: RunId, scrubber: Scrubber, state: RunState | None = None) -> None:
         self.store = store
         self.run = run
         self.state = fold_run(store, run) if state is None else state
+        self._scrubber = scrubber
         self._spoiled = False
 
     def refold(self) -> None:
@@ -86,8 +89,9 @@ class Folded:
             self.state = evolve(self.state, stored.entry, entry_bodies(self.store, stored.entry))
 
     def append(self, tx: Transaction, draft: Draft, *, t_ms: int, at_us: int) -> Stored:
-        """Append one entry of the run and fold it."""
+        """Append one entry of the run, an event scrubbed of secrets, and fold it."""
         t_ms = max(t_ms, self.state.t_ms)
+        draft = scrub_event(draft, self._scrubber)
         placed = Draft(draft.kind, draft.actor, {**draft.data, "t_ms": t_ms}, draft.bodies, draft.parents)
         stored = tx.append(placed, run=self.run, at_us=at_us)
 

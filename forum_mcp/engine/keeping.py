@@ -15,6 +15,7 @@ from forum_mcp.engine.ledger import Ledger
 from forum_mcp.engine.outcomes import Event, Performer
 from forum_mcp.engine.present import is_live
 from forum_mcp.engine.recorder import Recorder
+from forum_mcp.engine.scrubbing import Scrubber
 from forum_mcp.errors import Fenced, ForumError, LedgerUnreadable, RunHeld
 from forum_mcp.executors.base import Executor
 from forum_mcp.ledger.entry import Draft, RunId
@@ -36,12 +37,13 @@ _READ_MAX = 32
 class Keeper:
     """The runs this process holds, and the appends it makes to runs that others hold."""
 
-    def __init__(self, ledger: Ledger, executors: Mapping[str, Executor], clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, executors: Mapping[str, Executor], scrubber: Scrubber, clock: Clock) -> None:
         self.ledger = ledger
         self.recorder = Recorder(ledger.store)
         self.changed = anyio.Event()
         """Set and replaced when another process has committed, or a held run has ended."""
         self._executors = executors
+        self._scrubber = scrubber
         self._clock = clock
         self._holder = holder_id(clock.entropy(4).hex())
         self._held: dict[RunId, Held] = {}
@@ -69,7 +71,7 @@ class Keeper:
             return held.folded.state
         folded = self._read.pop(run, None)
         if folded is None:
-            folded = Folded(self.ledger.store, run)
+            folded = Folded(self.ledger.store, run, self._scrubber)
         else:
             folded.follow()
         self._read[run] = folded  # the newest last, so that a run somebody waits for is not folded from its start
@@ -109,7 +111,7 @@ class Keeper:
             if tx.newest(run) is not None:
                 return None
             lease = take(tx, run, self._holder, self._clock.now_us())
-            folded = Folded(store, run, RunState(run))
+            folded = Folded(store, run, self._scrubber, RunState(run))
             folded.append(tx, started(lease.fence), t_ms=0, at_us=self._clock.now_us())
             return folded, lease
 
@@ -135,7 +137,7 @@ class Keeper:
                 return False
             if held is not None:
                 await held.gone.wait()
-            folded = Folded(self.ledger.store, run)
+            folded = Folded(self.ledger.store, run, self._scrubber)
 
             def work(tx: Transaction) -> Lease | None:
                 folded.catch_up(tx)
@@ -194,7 +196,7 @@ class Keeper:
         Raises:
             AppendRefused: the record has moved past an event.
         """
-        folded = Folded(self.ledger.store, run)
+        folded = Folded(self.ledger.store, run, self._scrubber)
 
         def work(tx: Transaction) -> None:
             folded.catch_up(tx)
@@ -214,7 +216,7 @@ class Keeper:
 
     async def _hold(self, folded: Folded, lease: Lease) -> None:
         assert folded.state.contract is not None
-        performer = Performer(self.ledger.store, self._executors, folded.state.contract)
+        performer = Performer(self.ledger.store, self._executors, self._scrubber, folded.state.contract)
         held = Held(folded, lease, self.recorder, performer, self._clock)
         self._held[folded.run] = held
         await self._group.start(self._run, held)

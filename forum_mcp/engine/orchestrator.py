@@ -1,6 +1,7 @@
 """The front of the engine: every operation, once, for MCP, the CLI and Python."""
 
 import hashlib
+import os
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final, Self
@@ -16,6 +17,7 @@ from forum_mcp.engine.keeping import Keeper
 from forum_mcp.engine.ledger import Ledger
 from forum_mcp.engine.present import route_view, run_line, run_state, run_view
 from forum_mcp.engine.requests import checked_plan, checked_request, limits_of
+from forum_mcp.engine.scrubbed import scrubber_of
 from forum_mcp.engine.views import Next, ReplayView, RouteView, RunsView, RunView, WorkItem, WorkView
 from forum_mcp.engine.working import WorkDesk
 from forum_mcp.errors import AppendRefused, NotFound, RequestRefused
@@ -76,9 +78,10 @@ class Orchestrator:
         clock = clock or Clock()
         roster = roster_of(settings)
         built = executors_of(settings, executors or {})
-        contract = contract_of(settings, built, roster)
+        scrubber = scrubber_of(settings, os.environ)
+        contract = contract_of(settings, built, roster, scrubber)
         ledger = Ledger.open(settings.ledger or default_ledger(), now_us=clock.now_us, entropy=clock.entropy)
-        keeper = Keeper(ledger, built, clock)
+        keeper = Keeper(ledger, built, scrubber, clock)
         try:
             async with anyio.create_task_group() as group:
                 await group.start(keeper.keep)

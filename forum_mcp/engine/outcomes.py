@@ -6,6 +6,8 @@ from typing import Final
 
 import msgspec
 
+from forum_mcp.engine.scrubbed import recorded_identity
+from forum_mcp.engine.scrubbing import Scrubber
 from forum_mcp.errors import AttemptClosed
 from forum_mcp.executors.base import Call, Executor, Outcome
 from forum_mcp.ledger.entry import BodyRef, Draft, Entry, NewBody
@@ -16,7 +18,7 @@ from forum_mcp.rules.failures import ERROR_CLASSES
 from forum_mcp.rules.run import OpenCall, RunState
 from forum_mcp.stores.base import Store, Stored
 
-__all__ = ["Event", "Performer", "host_outcome", "json_form", "open_call", "outcome_event"]
+__all__ = ["Event", "Performer", "host_outcome", "open_call", "outcome_event"]
 
 Event = Callable[[RunState], Draft]
 """Something from outside the rules: given the newest state under the write lock, the entry that reports it.
@@ -32,9 +34,10 @@ _log = logging.getLogger(__name__)
 class Performer:
     """Finds the executor a call names and hands it the bodies the record holds, nothing else."""
 
-    def __init__(self, store: Store, executors: Mapping[str, Executor], contract: Contract) -> None:
+    def __init__(self, store: Store, executors: Mapping[str, Executor], scrubber: Scrubber, contract: Contract) -> None:
         self._store = store
         self._executors = executors
+        self._scrubber = scrubber
         self._contract = contract
 
     async def perform(self, stored: Stored, payload: CallStarted) -> Outcome:
@@ -53,7 +56,7 @@ class Performer:
         if executor is None:
             return Outcome(error="executor-missing", detail=self._missing(payload.executor))
         terms = self._contract.executors[payload.executor]
-        if json_form(executor.identity()) != json_form(terms.identity):
+        if recorded_identity(executor, self._scrubber) != terms.identity:
             return Outcome(
                 error="executor-changed",
                 detail=f"executor {payload.executor!r} is not configured as it was when the run began; start again "
@@ -88,11 +91,6 @@ class Performer:
 
 def _crashed(payload: CallStarted, what: str) -> Outcome:
     return Outcome(error="executor-crashed", detail=f"{what} in executor {payload.executor!r}")
-
-
-def json_form(value: object) -> object:
-    """Return the value as it comes back from JSON: what was recorded and what is configured compare equal."""
-    return msgspec.json.decode(msgspec.json.encode(value, order="sorted"))
 
 
 def outcome_event(seq: int, started: CallStarted, outcome: Outcome, duration_ms: int) -> Event:

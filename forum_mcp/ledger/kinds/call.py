@@ -1,5 +1,7 @@
 """Entries that wrap every call of every role and task, and the hand-over of work to the calling assistant."""
 
+import msgspec
+
 from forum_mcp.ledger.kinds.base import Amounts, Kind, Payload
 
 __all__ = [
@@ -54,6 +56,7 @@ class CallFinished(Payload, frozen=True, kw_only=True):
     http_status: int | None = None
     retry_after_ms: int | None = None
     truncated: bool = False
+    scrubbed: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 class CallDeferred(Payload, frozen=True, kw_only=True):

@@ -22,6 +22,7 @@ class RunStarted(Payload, frozen=True, kw_only=True):
     ``mode`` is ``submit`` or ``plan`` (rests after the plan). ``seed`` is 32 random bytes in hex: the fence around
     untrusted text in each prompt is derived from it. ``rules`` maps each rules module to its version, ``environment``
     names the versions of what decisions also rest on: Unicode, the stemmer and the libraries whose words they quote.
+    ``scrubbed``: rule -> how many secrets it took out of the bodies before they were committed to.
     """
 
     mode: str
@@ -31,6 +32,7 @@ class RunStarted(Payload, frozen=True, kw_only=True):
     environment: dict[str, str]
     limits: Amounts = Amounts()
     lane: str | None = None
+    scrubbed: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 class RunResumed(Payload, frozen=True, kw_only=True):
@@ -50,6 +52,8 @@ class RunInterrupted(Payload, frozen=True, kw_only=True):
 
 class RunCancelled(Payload, frozen=True, kw_only=True):
     """Somebody, the actor, asked that the run end."""
+
+    scrubbed: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 class TimerFired(Payload, frozen=True, kw_only=True):
