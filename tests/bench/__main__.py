@@ -1,0 +1,97 @@
+"""``python -m tests.bench``: measure, and write docs/explanation/benchmarks.md.
+
+Needs the dependency group ``bench``. A million entries take some minutes and a few gigabytes: ``--million``.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from forum_mcp import __version__
+from tests.bench.cells import CELLS, ROUND
+from tests.bench.peer import missing, peer_version
+from tests.bench.report import page
+
+ROOT: Final = Path(__file__).parents[2]
+PAGE: Final = ROOT / "docs" / "explanation" / "benchmarks.md"
+_ONCE: Final = ("fill", "disk")
+_NAMED: Final = "model name"
+
+
+class _Given(argparse.Namespace):
+    sizes: list[int]
+    million: bool
+    rounds: int
+    out: Path
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure at every size and write the page."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure against forum-engine.")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000])
+    parser.add_argument("--million", action="store_true", help="1,000,000 entries too")
+    parser.add_argument("--rounds", type=int, default=3, help="processes for each figure")
+    parser.add_argument("--out", type=Path, default=PAGE)
+    given = parser.parse_args(arguments, _Given())
+    if missing():
+        print("forum-engine is not installed; uv sync --group bench", file=sys.stderr)
+        return 2
+    sizes = [*given.sizes, *([1_000_000] if given.million else [])]
+    measured = {size: _measure(size, given.rounds) for size in sizes}
+    words = ["--million"] if given.million else []
+    text = "\n".join(page(measured, machine=_machine(), command=" ".join(["python -m tests.bench", *words])))
+    given.out.write_text(text, encoding="utf-8")
+    print(text)
+    return 0
+
+
+def _measure(size: int, rounds: int) -> dict[str, dict[str, float]]:
+    with tempfile.TemporaryDirectory() as place:
+        for name in ("ours", "peer-file", "peer-sqlite"):
+            (Path(place) / name).mkdir()
+        return {name: _cell(name, place, size, 1 if name in _ONCE else rounds) for name in CELLS}
+
+
+def _cell(name: str, place: str, size: int, rounds: int) -> dict[str, float]:
+    """Return the median of each figure over ``rounds`` processes."""
+    found: list[dict[str, float]] = []
+    for number in range(rounds):
+        # Every round appends entries of its own: a body that is already there would be stored for nothing.
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.bench.cells", name, place, str(size + number * ROUND)],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
+            check=True,
+            stdout=subprocess.PIPE,
+        )
+        found.append(json.loads(done.stdout))
+    shown = {figure: median(each[figure] for each in found) for figure in found[0]}
+    print(f"{size:>9,} {name:<15} {json.dumps(shown)}", file=sys.stderr, flush=True)
+    return shown
+
+
+def _machine() -> list[str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        processor = next(line.split(":", 1)[1].strip() for line in lines if line.startswith(_NAMED))
+    except (OSError, StopIteration):
+        processor = platform.processor() or platform.machine()
+    system = f"{platform.system()} {platform.release().split('-')[0]}"
+    return [
+        f"Machine: {processor}, {os.cpu_count()} cores, shared with other work; {system}",
+        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}",
+        f"forum-mcp {__version__}, forum-engine {peer_version()}",
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

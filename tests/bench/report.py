@@ -1,0 +1,100 @@
+"""The figures as a page: each with its ratio to the peer's and with the target it has to meet."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["Measured", "page"]
+
+Measured = Mapping[int, Mapping[str, Mapping[str, float]]]
+"""Size -> cell -> figure -> value."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One line of the page: how it is read out of a size's cells, and what it must reach there."""
+
+    name: str
+    value: Callable[[Mapping[str, Mapping[str, float]]], float]
+    form: str
+    least: float | None = None
+    most: float | None = None
+
+
+def _fastest(cells: Mapping[str, Mapping[str, float]], cell: str, figure: str, *, most: bool = False) -> float:
+    """Return the better of the peer's two storages."""
+    both = [cells[f"{cell}_{store}"][figure] for store in ("file", "sqlite")]
+    return max(both) if most else min(both)
+
+
+_ROWS: Final = (
+    _Row("cold verify with bodies, CPU", lambda at: at["verify_ours"]["cpu"], "{:.2f} s"),
+    _Row("the peer's, the faster storage", lambda at: _fastest(at, "verify", "cpu"), "{:.2f} s"),
+    _Row("times faster", lambda at: _fastest(at, "verify", "cpu") / at["verify_ours"]["cpu"], "{:.2f}x", least=3),
+    _Row("peak memory of it", lambda at: at["verify_ours"]["peak_mb"], "{:.0f} MB", most=100),
+    _Row("the peer's, file / SQLite: file", lambda at: at["verify_file"]["peak_mb"], "{:.0f} MB"),
+    _Row("the peer's, file / SQLite: SQLite", lambda at: at["verify_sqlite"]["peak_mb"], "{:.0f} MB"),
+    _Row("single durable append, wait", lambda at: at["append_ours"]["wall_us"], "{:.0f} us"),
+    _Row("of it CPU", lambda at: at["append_ours"]["cpu_us"], "{:.0f} us"),
+    _Row(
+        "times faster than the peer's faster storage",
+        lambda at: _fastest(at, "append", "wall_us") / at["append_ours"]["wall_us"],
+        "{:.2f}x",
+        least=1.3,
+    ),
+    _Row("64 writers in one process", lambda at: at["writers_ours"]["per_s"], "{:,.0f}/s"),
+    _Row(
+        "times faster than the peer's faster storage",
+        lambda at: at["writers_ours"]["per_s"] / _fastest(at, "writers", "per_s", most=True),
+        "{:.1f}x",
+        least=8,
+    ),
+    _Row("root after an append, CPU", lambda at: at["head_ours"]["root_us"], "{:.0f} us", most=10),
+    _Row("signed checkpoint after an append, CPU", lambda at: at["head_ours"]["signed_us"], "{:.0f} us", most=60),
+    _Row("the peer's root, CPU", lambda at: at["head_file"]["root_us"], "{:,.0f} us"),
+    _Row("inclusion proof", lambda at: at["head_ours"]["proof_ms"], "{:.2f} ms", most=5),
+    _Row("open", lambda at: at["open_ours"]["ms"], "{:.1f} ms", most=50),
+    _Row("the peer's open, file", lambda at: at["open_file"]["ms"], "{:.0f} ms"),
+    _Row("a run of one task, CPU", lambda at: at["runs_ours"]["submit_ms"], "{:.1f} ms"),
+    _Row("status of a run, CPU", lambda at: at["runs_ours"]["status_ms"], "{:.2f} ms"),
+    _Row("on disk, for an entry with its body", lambda at: at["disk"]["ours"], "{:,.0f} B"),
+    _Row(
+        "of it beyond 1.1 times the packed body",
+        lambda at: at["disk"]["ours"] - 1.1 * at["disk"]["packed_body"],
+        "{:,.0f} B",
+        most=1024,
+    ),
+    _Row("the peer's on disk, file", lambda at: at["disk"]["peer-file"], "{:,.0f} B"),
+)
+
+
+def page(measured: Measured, *, machine: Sequence[str], command: str) -> Iterator[str]:
+    """Yield the lines of the page."""
+    sizes = sorted(measured)
+    yield "# Benchmarks"
+    yield ""
+    yield "Made by a command that anyone can run, and not by hand:"
+    yield ""
+    yield f"    {command}"
+    yield ""
+    yield from (f"- {line}" for line in machine)
+    yield ""
+    yield "Each figure is the median of several processes started for it alone, so nothing is warm that the operation"
+    yield "did not warm itself; the operating system's file cache is. The peer, `forum-engine`, was measured beside it"
+    yield "in the same run, with the same facts and bodies. Ratios are to the faster of its two storages."
+    yield "**Bold** is a target that was missed."
+    yield ""
+    yield "| | " + " | ".join(f"{size:,} entries" for size in sizes) + " | target |"
+    yield "|---|" + "---:|" * (len(sizes) + 1)
+    for row in _ROWS:
+        shown = [_shown(row, row.value(measured[size])) for size in sizes]
+        target = "" if row.least is None else f">= {row.form.format(row.least)}"
+        target = target if row.most is None else f"<= {row.form.format(row.most)}"
+        yield f"| {row.name} | {' | '.join(shown)} | {target} |"
+    yield ""
+
+
+def _shown(row: _Row, value: float) -> str:
+    text = row.form.format(value)
+    missed = (row.least is not None and value < row.least) or (row.most is not None and value > row.most)
+    return f"**{text}**" if missed else text
