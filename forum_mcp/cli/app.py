@@ -8,7 +8,7 @@ from typing import Annotated, Final, NoReturn, cast
 import typer
 
 from forum_mcp import __version__
-from forum_mcp.cli import custody, demo, figures, ledger, reading, receipts, route, runs, serve, submit
+from forum_mcp.cli import custody, demo, figures, importing, ledger, reading, receipts, route, runs, serve, submit
 from forum_mcp.cli.options import with_flags
 from forum_mcp.cli.terminal import note
 from forum_mcp.configs.flags import Flags
@@ -31,7 +31,7 @@ app = typer.Typer(
 for group in (serve, route, submit):
     group.register(app)
 app.add_typer(runs.app, name="run")
-for extension in (reading, figures, receipts, custody):
+for extension in (reading, figures, importing, receipts, custody):
     extension.register(ledger.app)
 app.add_typer(ledger.app, name="ledger")
 demo.register(app)

@@ -23,7 +23,7 @@ from tests.bench.report import page
 
 ROOT: Final = Path(__file__).parents[2]
 PAGE: Final = ROOT / "docs" / "explanation" / "benchmarks.md"
-_ONCE: Final = ("fill", "disk")
+_ONCE: Final = ("fill", "disk", "parts_ours")
 _NAMED: Final = "model name"
 
 

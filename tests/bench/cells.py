@@ -6,7 +6,9 @@ and system; ``wall`` is what a caller waits. Seconds, unless a name says otherwi
 
 import json
 import resource
+import sqlite3
 import sys
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,7 +19,7 @@ from typing import Final, TypeVar
 import anyio
 import anyio.lowlevel
 
-from forum_mcp.ledger.entry import Draft
+from forum_mcp.ledger.entry import Draft, commitment, decode
 from forum_mcp.stores.base import Transaction
 from tests.bench.peer import open_peer
 from tests.bench.workload import draft, fill_ours, fill_peer, payload
@@ -103,6 +105,50 @@ def _new(size: int, count: int, series: int = 1) -> range:
     """Return numbers whose entries no ledger has; ``size`` tells the rounds apart."""
     first = series * 10**9 + size
     return range(first, first + count)
+
+
+def parts_ours(place: Path, size: int) -> Figures:
+    """What the stages of a full verification cost each on its own, microseconds of CPU for an entry."""
+    from forum_mcp.ledger.verify import verify
+    from forum_mcp.ledger.verify.chain import readable_entry
+    from forum_mcp.ledger.verify.findings import Findings
+    from forum_mcp.stores.source import open_source
+
+    with open_source(_ledger(place)) as source:
+        raws = [item[1] for item in source.entries() if isinstance(item, tuple)]
+        plain = [item for item in source.bodies() if isinstance(item, tuple)]
+        findings = Findings()
+        stages: dict[str, Callable[[], object]] = {
+            "reading entries": lambda: deque(source.entries(), maxlen=0),
+            "decoding an entry": lambda: deque(map(decode, raws), maxlen=0),
+            "decoding, re-encoding and checking its members": lambda: [
+                readable_entry(raw, place, findings) for place, raw in enumerate(raws)
+            ],
+            "reading and unpacking bodies, their index included": lambda: deque(source.bodies(), maxlen=0),
+            "commitments": lambda: [commitment(salt, kind, data or b"") for _, kind, salt, data in plain],
+            "tree nodes, columns and the file's own check": lambda: deque(source.nodes(), maxlen=0),
+            "level 1": lambda: verify(source, level=1),
+            "level 2": lambda: verify(source, level=2),
+            "level 3": lambda: verify(source, level=3),
+        }
+        found: Figures = {}
+        for name, stage in stages.items():
+            started = process_time()
+            stage()
+            found[name] = (process_time() - started) / len(raws) * 1e6
+    return found
+
+
+def commit_alone(place: Path, size: int) -> Figures:
+    """The least a durable append can cost here: one row of an entry and its body, committed as SQLite's WAL does."""
+    assert size
+    connection = sqlite3.connect(place / "floor.db", isolation_level=None)
+    for pragma in ("journal_mode = WAL", "synchronous = FULL"):
+        connection.execute(f"PRAGMA {pragma}").fetchall()
+    connection.execute("CREATE TABLE IF NOT EXISTS rows (raw BLOB)")
+    figures = _each(lambda raw: connection.execute("INSERT INTO rows VALUES (?)", (raw,)), [bytes(1_000)] * _APPENDS)
+    connection.close()
+    return figures
 
 
 def _each(append: Callable[[T], object], made: Sequence[T]) -> Figures:
@@ -262,6 +308,8 @@ CELLS: Final[dict[str, Callable[[Path, int], Figures]]] = {
     "verify_ours": verify_ours,
     "verify_file": lambda place, _: _verify_peer(place, "file"),
     "verify_sqlite": lambda place, _: _verify_peer(place, "sqlite"),
+    "parts_ours": parts_ours,
+    "commit_alone": commit_alone,
     "append_ours": append_ours,
     "append_file": lambda place, size: _append_peer(place, size, "file"),
     "append_sqlite": lambda place, size: _append_peer(place, size, "sqlite"),

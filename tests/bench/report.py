@@ -36,6 +36,8 @@ _ROWS: Final = (
     _Row("the peer's, file / SQLite: SQLite", lambda at: at["verify_sqlite"]["peak_mb"], "{:.0f} MB"),
     _Row("single durable append, wait", lambda at: at["append_ours"]["wall_us"], "{:.0f} us"),
     _Row("of it CPU", lambda at: at["append_ours"]["cpu_us"], "{:.0f} us"),
+    _Row("one bare SQLite commit here, wait", lambda at: at["commit_alone"]["wall_us"], "{:.0f} us"),
+    _Row("of it CPU", lambda at: at["commit_alone"]["cpu_us"], "{:.0f} us"),
     _Row(
         "times faster than the peer's faster storage",
         lambda at: _fastest(at, "append", "wall_us") / at["append_ours"]["wall_us"],
@@ -91,6 +93,16 @@ def page(measured: Measured, *, machine: Sequence[str], command: str) -> Iterato
         target = "" if row.least is None else f">= {row.form.format(row.least)}"
         target = target if row.most is None else f"<= {row.form.format(row.most)}"
         yield f"| {row.name} | {' | '.join(shown)} | {target} |"
+    yield ""
+    yield "## Where the time of a full verification goes"
+    yield ""
+    yield "CPU for an entry with its body, each stage on its own; a level holds the stages of those below it."
+    yield ""
+    yield "| stage | " + " | ".join(f"{size:,} entries" for size in sizes) + " |"
+    yield "|---|" + "---:|" * len(sizes)
+    for stage in measured[sizes[0]]["parts_ours"]:
+        shown = [f"{measured[size]['parts_ours'][stage]:.1f} us" for size in sizes]
+        yield f"| {stage} | {' | '.join(shown)} |"
     yield ""
 
 

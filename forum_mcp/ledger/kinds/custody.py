@@ -9,6 +9,7 @@ __all__ = [
     "CheckpointCosigned",
     "CheckpointSigned",
     "KeyRotated",
+    "LedgerImported",
     "LedgerOpened",
     "LedgerRecovered",
 ]
@@ -33,6 +34,21 @@ class LedgerRecovered(Payload, frozen=True, kw_only=True):
     reason: str
     signed_size: int | None = None
     signed_root: str | None = None
+
+
+class LedgerImported(Payload, frozen=True, kw_only=True):
+    """A ledger of another kind was taken over: all of it (``entries``), then each entry by its ``place`` from 0.
+
+    ``entry_hash`` and ``payload_hash`` are what the original states of itself; for the whole, that of its last entry.
+    ``faults``: what its own rules found. The original's time is in the body ``entry``, as it was written.
+    """
+
+    format: str
+    entries: int | None = None
+    faults: int | None = None
+    place: int | None = None
+    entry_hash: str | None = None
+    payload_hash: str | None = None
 
 
 class CheckpointSigned(Payload, frozen=True, kw_only=True):
@@ -71,6 +87,13 @@ class BodyRedacted(Payload, frozen=True, kw_only=True):
 KINDS = (
     Kind("ledger.opened", "custody", LedgerOpened, (), "none"),
     Kind("ledger.recovered", "custody", LedgerRecovered, ("reason",), "none"),
+    Kind(
+        "ledger.imported",
+        "custody",
+        LedgerImported,
+        ("entry", "payload", "faults"),
+        "the entry for the whole; that of the original's causal parent",
+    ),
     Kind("checkpoint.signed", "custody", CheckpointSigned, ("note",), "the entry that asked for it"),
     Kind("checkpoint.cosigned", "custody", CheckpointCosigned, ("note",), "none"),
     Kind("checkpoint.anchored", "custody", CheckpointAnchored, ("note",), "none"),

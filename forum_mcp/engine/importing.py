@@ -1,0 +1,150 @@
+"""Taking over a ``forum-engine`` ledger: checked by its own rules, then kept entry by entry, as it was written.
+
+Nothing is translated: each original entry becomes a body, its payload another, under a ``ledger.imported`` that states
+the hashes the original gives itself. The time of our entry is that of the import; the original's own stays in its body.
+All of it is one transaction: an import that fails leaves nothing behind.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from forum_mcp.engine.ledger import Ledger
+from forum_mcp.engine.views import View
+from forum_mcp.errors import LedgerUnreadable
+from forum_mcp.ledger.entry import PARENTS_MAX, BodyRef, Draft, NewBody
+from forum_mcp.ledger.forum_engine import Fault, Original, check
+from forum_mcp.ledger.kinds.custody import LedgerImported
+from forum_mcp.ledger.members import is_hash
+from forum_mcp.stores.base import Transaction
+from forum_mcp.stores.forum_engine import ForeignLedger, open_foreign
+
+__all__ = ["ImportFault", "ImportView", "import_ledger"]
+
+_JSON: Final = "application/json"
+_TEXT: Final = "text/plain; charset=utf-8"
+_SHOWN: Final = 200
+
+
+class ImportFault(View, frozen=True, kw_only=True):
+    """What the original's own rules find at a place (0-based) of it."""
+
+    place: int
+    what: str
+
+
+class ImportView(View, frozen=True, kw_only=True):
+    """What an import did, or would do. ``imported``: whether anything was recorded.
+
+    ``entries`` are those of the original; ``absent`` counts payloads it names and does not hold, which its rules
+    permit. ``head`` is the hash of its last entry. ``first`` and ``last`` are our seqs.
+    """
+
+    imported: bool
+    format: str
+    entries: int
+    absent: int
+    head: str | None
+    clean: bool
+    faults: list[ImportFault]
+    faults_total: int
+    first: int | None
+    last: int | None
+
+
+def import_ledger(
+    ledger: Ledger, path: str | Path, *, by: str, damaged: bool = False, dry_run: bool = False
+) -> ImportView:
+    """Check a ``forum-engine`` ledger and record all of it.
+
+    Args:
+        ledger: where to.
+        path: its directory of JSON Lines, or its SQLite file.
+        by: the actor that is recorded.
+        damaged: record it although its own rules find faults; they are recorded with it.
+        dry_run: check and count only.
+
+    Raises:
+        LedgerMissing, LedgerUnreadable: nothing there, or no such ledger.
+        LedgerReadOnly: the ledger cannot be written.
+    """
+    with open_foreign(Path(path).expanduser()) as original:
+        faults = list(check(original.entries(), original.payload))
+        entries, absent, head = _count(original)
+        if entries == 0:
+            raise LedgerUnreadable("there is nothing to import: it has no entry")
+        placed: tuple[int, int] | None = None
+        if not dry_run and (damaged or not faults):
+            whole = LedgerImported(format=original.format, entries=entries, faults=len(faults), entry_hash=head)
+            placed = ledger.store.transact(_recording(original, whole, faults, by, ledger.now_us))
+        return ImportView(
+            imported=placed is not None,
+            format=original.format,
+            entries=entries,
+            absent=absent,
+            head=head,
+            clean=not faults,
+            faults=[ImportFault(place=fault.place, what=fault.what) for fault in faults[:_SHOWN]],
+            faults_total=len(faults),
+            first=None if placed is None else placed[0],
+            last=None if placed is None else placed[1],
+        )
+
+
+def _count(original: ForeignLedger) -> tuple[int, int, str | None]:
+    """Return (entries, payloads that are absent, hash of the last entry)."""
+    entries, absent, head = 0, 0, None
+    for one in original.entries():
+        entries += 1
+        if one.row is not None:
+            absent += original.payload_as_kept(one.row.payload_hash) is None
+            head = one.row.entry_hash if is_hash(one.row.entry_hash) else None
+    return entries, absent, head
+
+
+def _recording(
+    original: ForeignLedger, whole: LedgerImported, faults: list[Fault], by: str, now_us: Callable[[], int]
+) -> Callable[[Transaction], tuple[int, int]]:
+    """Return the work that appends one entry for the whole and one for each original entry."""
+
+    def work(transaction: Transaction) -> tuple[int, int]:
+        told = "".join(f"entry {fault.place}: {fault.what}\n" for fault in faults).encode()
+        bodies = {"faults": NewBody(_TEXT, told)} if told else {}
+        first = last = _append(transaction, Draft("ledger.imported", by[:200], _data(whole), bodies), now_us())
+        ours: dict[int, int] = {}
+        for one in original.entries():
+            last = _append(transaction, _draft(original, one, by, first, ours), now_us())
+            ours[one.place] = last
+        return first, last
+
+    return work
+
+
+def _draft(original: ForeignLedger, one: Original, by: str, first: int, ours: Mapping[int, int]) -> Draft:
+    bodies: dict[str, NewBody | BodyRef] = {"entry": NewBody(_JSON, one.text)}
+    parents = {first}
+    facts = LedgerImported(format=original.format, place=one.place)
+    if one.row is not None:
+        payload = original.payload_as_kept(one.row.payload_hash)
+        if payload is not None:
+            bodies["payload"] = NewBody(_JSON, payload)
+        cause = None if one.row.causal_parent is None else ours.get(one.row.causal_parent)
+        if cause is not None:
+            parents.add(cause)
+        facts = msgspec.structs.replace(
+            facts,
+            entry_hash=one.row.entry_hash if is_hash(one.row.entry_hash) else None,
+            payload_hash=one.row.payload_hash if is_hash(one.row.payload_hash) else None,
+        )
+    return Draft("ledger.imported", by[:200], _data(facts), bodies, tuple(sorted(parents))[:PARENTS_MAX])
+
+
+def _append(transaction: Transaction, draft: Draft, at_us: int) -> int:
+    return transaction.append(draft, run=None, at_us=at_us).entry.seq
+
+
+def _data(facts: LedgerImported) -> dict[str, object]:
+    data: dict[str, object] = msgspec.to_builtins(facts)
+    return data

@@ -1,0 +1,161 @@
+"""Ledgers that the real ``forum-engine`` wrote (dependency group ``peer``): checked by its rules, kept as they are."""
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from forum_mcp.engine.importing import import_ledger
+from forum_mcp.engine.ledger import Ledger
+from forum_mcp.errors import LedgerMissing, LedgerUnreadable
+from forum_mcp.ledger.forum_engine import check
+from forum_mcp.stores.forum_engine import open_foreign
+from tests.bench.peer import Peer, missing, open_peer
+from tests.cli.commands import forum
+
+pytestmark = pytest.mark.skipif(missing(), reason="forum-engine is in the group peer")
+
+PAYLOADS: tuple[object, ...] = (
+    {"request": "build it"},
+    {"text": 'é 漢 😀 "quoted" \\ \x00 \x1f', "n": 1.5, "big": 10**30, "none": None, "list": [1, {"b": 1, "a": 2}]},
+    "a text",
+    [],
+    {"request": "build it"},
+    3,
+)
+
+
+def written(store: str, place: Path) -> Peer:
+    """Let the peer write a ledger."""
+    ledger, storage = open_peer(store, place / "ledger.db" if store == "sqlite" else place)
+    for number, payload in enumerate(PAYLOADS):
+        ledger.append(actor="wörker", kind="task", payload=payload, causal_parent=number - 1 if number > 1 else None)
+    storage.sync()
+    assert ledger.verify(deep=True)
+    return ledger
+
+
+@pytest.fixture(params=["file", "sqlite"])
+def original(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A ledger of the peer, as a path that can be imported."""
+    store = cast("str", request.param)
+    place = tmp_path / "theirs"
+    place.mkdir()
+    written(store, place)
+    return place / "ledger.db" if store == "sqlite" else place
+
+
+def faults(path: Path) -> list[tuple[int, str]]:
+    with open_foreign(path) as ledger:
+        return [(fault.place, fault.what) for fault in check(ledger.entries(), ledger.payload)]
+
+
+def test_what_the_peer_writes_is_clean_by_its_own_rules(original: Path) -> None:
+    assert faults(original) == []
+
+
+def test_every_entry_and_payload_is_kept_with_the_hashes_it_states(original: Path, tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "ours.db", now_us=lambda: 1_900_000_000_000_000) as ledger:
+        view = import_ledger(ledger, original, by="person:me")
+        assert (view.imported, view.clean, view.entries, view.absent) == (True, True, len(PAYLOADS), 0)
+        assert view.first is not None
+        whole = ledger.entry(view.first)
+        assert whole.data["entry_hash"] == view.head
+        for place, payload in enumerate(PAYLOADS):
+            kept = ledger.entry(view.first + 1 + place)
+            line = json.loads(ledger.body(str(kept.bodies["entry"]["commit"])).data)
+            assert kept.data["entry_hash"] == line["entry_hash"]
+            assert kept.data["payload_hash"] == line["payload_hash"]
+            assert (line["actor"], line["seq"], kept.data["place"]) == ("wörker", place, place)
+            held = json.loads(ledger.body(str(kept.bodies["payload"]["commit"])).data)
+            assert (held["body"] if original.is_dir() else held) == payload
+            assert kept.at == 1_900_000_000_000_000, "ours says when it was imported, the original when it was made"
+            assert view.first in kept.parents
+            assert (view.first + place in kept.parents) == (place > 1 or place == 0)
+        assert ledger.verify().clean
+
+
+def test_the_bytes_of_a_line_are_kept_exactly(tmp_path: Path) -> None:
+    written("file", tmp_path / "theirs")
+    lines = (tmp_path / "theirs" / "entries.jsonl").read_bytes().split(b"\n")
+    with Ledger.open(tmp_path / "ours.db") as ledger:
+        view = import_ledger(ledger, tmp_path / "theirs", by="person:me")
+        assert view.first is not None
+        for place in range(len(PAYLOADS)):
+            kept = ledger.entry(view.first + 1 + place)
+            assert ledger.body(str(kept.bodies["entry"]["commit"])).data == lines[place]
+
+
+def test_damage_is_found_where_it_is_and_nothing_is_recorded_unless_asked(original: Path, tmp_path: Path) -> None:
+    if original.is_dir():
+        entries = original / "entries.jsonl"
+        lines = entries.read_bytes().split(b"\n")
+        lines[2] = lines[2].replace("wörker".encode(), b"worker")
+        entries.write_bytes(b"\n".join(lines))
+    else:
+        with sqlite3.connect(original) as connection:
+            connection.execute("UPDATE entries SET actor = 'worker' WHERE seq = 2")
+        connection.close()
+    assert faults(original) == [(2, "its bytes do not have its hash")]
+    with Ledger.open(tmp_path / "ours.db") as ledger:
+        size = ledger.size
+        assert not import_ledger(ledger, original, by="me").imported
+        assert ledger.size == size
+        view = import_ledger(ledger, original, by="me", damaged=True)
+        assert (view.imported, view.faults_total) == (True, 1)
+        assert view.first is not None
+        assert "entry 2" in str(ledger.entry(view.first).bodies["faults"]["text"])
+        assert ledger.verify().clean
+
+
+def test_each_kind_of_damage_has_its_words(tmp_path: Path) -> None:
+    place = tmp_path / "theirs"
+    written("file", place)
+    entries, payloads = place / "entries.jsonl", place / "payloads.jsonl"
+    lines, bodies = entries.read_bytes().split(b"\n"), payloads.read_bytes()
+
+    def found(changed: list[bytes]) -> set[str]:
+        entries.write_bytes(b"\n".join(changed))
+        return {what.partition(":")[0] for _, what in faults(place)}
+
+    assert "does not link to the entry before it" in found(lines[:2] + lines[3:])
+    assert "says it is entry 3" in found([*lines[:2], lines[3], lines[2], *lines[4:]])
+    assert "cannot be read" in found([*lines[:2], b"{", *lines[3:]])
+    assert "cannot be read" in found([*lines[:2], b'{"seq": 2}', *lines[3:]])
+    assert found(lines[:-2]) == set(), "a last line without a line feed was cut while it was written"
+    entries.write_bytes(b"\n".join(lines))
+    payloads.write_bytes(bodies.replace(b"build it", b"break it"))
+    assert (0, "its payload does not have its hash") in faults(place)
+    payloads.write_bytes(b"")
+    assert faults(place) == [], "its rules permit payloads that are not there"
+
+
+def test_a_separator_inside_a_text_does_not_break_a_line(tmp_path: Path) -> None:
+    ledger, _ = open_peer("file", tmp_path / "theirs")
+    ledger.append(actor="a", kind="task", payload={"text": "one\u2028two\x85three"})
+    ledger.append(actor="a", kind="task", payload={"text": "four"})
+    assert faults(tmp_path / "theirs") == []
+
+
+def test_the_command_imports_and_says_what_it_found(original: Path, tmp_path: Path) -> None:
+    ours = str(tmp_path / "ours.db")
+    assert forum("ledger", "import", str(original), "--dry-run", "--ledger", ours).code == 3
+    done = forum("ledger", "import", str(original), "--ledger", ours)
+    assert (done.code, "clean by its own rules" in done.out) == (0, True)
+    assert forum("ledger", "verify", "--ledger", ours).code == 0
+    view = forum("ledger", "import", str(original), "--dry-run", "--json", "--ledger", ours).json()
+    assert (view["imported"], view["entries"]) == (False, len(PAYLOADS))
+
+
+def test_what_is_no_such_ledger_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text").write_text("hello")
+    sqlite3.connect(tmp_path / "other.db").execute("CREATE TABLE t (a)").connection.close()
+    with Ledger.open(tmp_path / "ours.db") as ledger:
+        for name in ("empty", "text", "other.db", "ours.db"):
+            with pytest.raises(LedgerUnreadable):
+                import_ledger(ledger, tmp_path / name, by="me")
+        with pytest.raises(LedgerMissing):
+            import_ledger(ledger, tmp_path / "none", by="me")
