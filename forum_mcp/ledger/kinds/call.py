@@ -1,7 +1,5 @@
 """Entries that wrap every call of every role and task, and the hand-over of work to the calling assistant."""
 
-import msgspec
-
 from forum_mcp.ledger.kinds.base import Amounts, Kind, Payload
 
 __all__ = [
@@ -56,7 +54,7 @@ class CallFinished(Payload, frozen=True, kw_only=True):
     http_status: int | None = None
     retry_after_ms: int | None = None
     truncated: bool = False
-    scrubbed: dict[str, int] = msgspec.field(default_factory=dict)
+    scrubbed: dict[str, int] = {}
 
 
 class CallDeferred(Payload, frozen=True, kw_only=True):

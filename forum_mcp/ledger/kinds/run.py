@@ -1,7 +1,5 @@
 """Entries that begin, hold, end and time a run."""
 
-import msgspec
-
 from forum_mcp.ledger.kinds.base import Amounts, Kind, Payload
 
 __all__ = [
@@ -32,14 +30,14 @@ class RunStarted(Payload, frozen=True, kw_only=True):
     environment: dict[str, str]
     limits: Amounts = Amounts()
     lane: str | None = None
-    scrubbed: dict[str, int] = msgspec.field(default_factory=dict)
+    scrubbed: dict[str, int] = {}
 
 
 class RunResumed(Payload, frozen=True, kw_only=True):
     """A process took the run up again. ``in_doubt``: seqs of calls that were started and will have no outcome."""
 
     fence: int
-    in_doubt: list[int] = msgspec.field(default_factory=list)
+    in_doubt: list[int] = []
     mode: str | None = None
 
 
@@ -53,7 +51,7 @@ class RunInterrupted(Payload, frozen=True, kw_only=True):
 class RunCancelled(Payload, frozen=True, kw_only=True):
     """Somebody, the actor, asked that the run end."""
 
-    scrubbed: dict[str, int] = msgspec.field(default_factory=dict)
+    scrubbed: dict[str, int] = {}
 
 
 class TimerFired(Payload, frozen=True, kw_only=True):

@@ -1,7 +1,5 @@
 """Entries of a task's life: started, finished, judged; escalated or skipped."""
 
-import msgspec
-
 from forum_mcp.ledger.kinds.base import Kind, Payload
 
 __all__ = [
@@ -44,7 +42,7 @@ class TaskJudged(Payload, frozen=True, kw_only=True):
     verdict: str
     ok: bool
     by: str
-    checks: dict[str, bool] = msgspec.field(default_factory=dict)
+    checks: dict[str, bool] = {}
 
 
 class TaskEscalated(Payload, frozen=True, kw_only=True):
