@@ -45,7 +45,8 @@ def import_(
         verdict = "clean by its own rules" if view.clean else f"{view.faults_total} faults by its own rules"
         emit(f"{view.format}: {view.entries} entries, {view.absent} payloads absent, {verdict}")
         for fault in view.faults[:_SHOWN]:
-            emit(f"  entry {fault.place}: {one_line(fault.what, 160)}")
+            where = "the ledger" if fault.place is None else f"entry {fault.place}"
+            emit(f"  {where}: {one_line(fault.what, 160)}")
         if view.imported:
             emit(f"kept as entries {view.first} to {view.last}")
         elif not dry_run:

@@ -29,9 +29,9 @@ _SHOWN: Final = 200
 
 
 class ImportFault(View, frozen=True, kw_only=True):
-    """What the original's own rules find at a place (0-based) of it."""
+    """What the original's own rules find at a place (0-based) of it; None is all of it."""
 
-    place: int
+    place: int | None
     what: str
 
 
@@ -71,7 +71,8 @@ def import_ledger(
         LedgerReadOnly: the ledger cannot be written.
     """
     with open_foreign(Path(path).expanduser()) as original:
-        faults = list(check(original.entries(), original.payload))
+        faults = [Fault(None, what) for what in original.damaged_payloads()]
+        faults += check(original.entries(), original.payload)
         entries, absent, head = _count(original)
         if entries == 0:
             raise LedgerUnreadable("there is nothing to import: it has no entry")
@@ -110,7 +111,7 @@ def _recording(
     """Return the work that appends one entry for the whole and one for each original entry."""
 
     def work(transaction: Transaction) -> tuple[int, int]:
-        told = "".join(f"entry {fault.place}: {fault.what}\n" for fault in faults).encode()
+        told = "".join(f"{_where(fault.place)}: {fault.what}\n" for fault in faults).encode()
         bodies = {"faults": NewBody(_TEXT, told)} if told else {}
         first = last = _append(transaction, Draft("ledger.imported", by[:200], _data(whole), bodies), now_us())
         ours: dict[int, int] = {}
@@ -139,6 +140,10 @@ def _draft(original: ForeignLedger, one: Original, by: str, first: int, ours: Ma
             payload_hash=one.row.payload_hash if is_hash(one.row.payload_hash) else None,
         )
     return Draft("ledger.imported", by[:200], _data(facts), bodies, tuple(sorted(parents))[:PARENTS_MAX])
+
+
+def _where(place: int | None) -> str:
+    return "the ledger" if place is None else f"entry {place}"
 
 
 def _append(transaction: Transaction, draft: Draft, at_us: int) -> int:

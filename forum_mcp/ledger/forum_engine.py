@@ -45,9 +45,9 @@ class Original:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong at a place (0-based) of the original."""
+    """What is wrong at a place (0-based) of the original, or anywhere in it (None)."""
 
-    place: int
+    place: int | None
     what: str
 
 

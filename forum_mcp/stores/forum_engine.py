@@ -13,7 +13,8 @@ from typing import BinaryIO, Final, Protocol, cast
 
 from forum_mcp.errors import LedgerMissing, LedgerUnreadable
 from forum_mcp.ledger.forum_engine import MEMBERS, Original, row_of
-from forum_mcp.stores.connection import UNREADABLE, connect
+from forum_mcp.stores.connection import UNREADABLE
+from forum_mcp.stores.opening import reading
 
 __all__ = ["ForeignLedger", "open_foreign"]
 
@@ -36,6 +37,10 @@ class ForeignLedger(Protocol):
 
     def payload(self, named: str) -> bytes | None:
         """Return the JSON text kept under a payload hash, or None."""
+        ...
+
+    def damaged_payloads(self) -> list[str]:
+        """Return what cannot be read among the payloads, in a few words each."""
         ...
 
     def payload_as_kept(self, named: str) -> bytes | None:
@@ -67,7 +72,7 @@ def open_foreign(path: Path) -> Generator[ForeignLedger]:
     if not is_database:
         raise LedgerUnreadable(f"'{path.name}' is neither a directory nor an SQLite file; name one of these")
     try:
-        connection = connect(path.absolute(), "ro")
+        connection = reading(path.absolute())
     except sqlite3.Error as error:
         raise LedgerUnreadable(f"'{path.name}' cannot be opened ({error})") from error
     try:
@@ -88,12 +93,19 @@ class _Lines:
         self._entries = entries
         self._payloads = payloads
         self._places: dict[str, tuple[int, int]] = {}
+        self._damaged: list[str] = []
         place = 0
-        for line in payloads:
+        for number, line in enumerate(payloads, 1):
             named = _member(line, "hash")
             if isinstance(named, str):
                 self._places.setdefault(named, (place, len(line)))
+            elif line.endswith(b"\n"):
+                self._damaged.append(f"line {number} of the payloads cannot be read")
             place += len(line)
+
+    def damaged_payloads(self) -> list[str]:
+        """Return the lines that cannot be read; a last one without a line feed was cut, which is permitted."""
+        return self._damaged
 
     def entries(self) -> Iterator[Original]:
         """Yield the entries, a line each."""
@@ -106,7 +118,12 @@ class _Lines:
     def payload(self, named: str) -> bytes | None:
         """Return the member ``body`` of the payload's line as JSON text."""
         line = self.payload_as_kept(named)
-        return None if line is None else json.dumps(_member(line, "body")).encode()
+        if line is None:
+            return None
+        try:
+            return json.dumps(_member(line, "body")).encode()
+        except RecursionError:  # nested so deeply that it can be read and not written
+            return b""
 
     def payload_as_kept(self, named: str) -> bytes | None:
         """Return the payload's line, without its line feed."""
@@ -153,6 +170,10 @@ class _Rows:
         return None if row is None else str(row[0]).encode("utf-8", "surrogatepass")
 
     payload_as_kept = payload
+
+    def damaged_payloads(self) -> list[str]:
+        """Return nothing: a row is there or it is not."""
+        return []
 
 
 def _original(place: int, text: bytes) -> Original:

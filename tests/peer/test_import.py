@@ -47,7 +47,7 @@ def original(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return place / "ledger.db" if store == "sqlite" else place
 
 
-def faults(path: Path) -> list[tuple[int, str]]:
+def faults(path: Path) -> list[tuple[int | None, str]]:
     with open_foreign(path) as ledger:
         return [(fault.place, fault.what) for fault in check(ledger.entries(), ledger.payload)]
 
@@ -137,6 +137,40 @@ def test_a_separator_inside_a_text_does_not_break_a_line(tmp_path: Path) -> None
     ledger.append(actor="a", kind="task", payload={"text": "one\u2028two\x85three"})
     ledger.append(actor="a", kind="task", payload={"text": "four"})
     assert faults(tmp_path / "theirs") == []
+
+
+def test_payloads_and_entries_made_to_do_harm_are_faults_and_raise_nothing(tmp_path: Path) -> None:
+    place = tmp_path / "theirs"
+    written("file", place)
+    entries, payloads = place / "entries.jsonl", place / "payloads.jsonl"
+    lines = entries.read_bytes().split(b"\n")
+    named = json.loads(lines[0])["payload_hash"]
+    for depth in (900, 970, 990, 1_000, 100_000):
+        payloads.write_bytes(b'{"hash": "%b", "body": %b}\n' % (named.encode(), b"[" * depth + b"]" * depth))
+        with Ledger.open(tmp_path / "ours.db") as ledger:
+            view = import_ledger(ledger, place, by="me", dry_run=True)
+        assert {fault.what for fault in view.faults} & {
+            "its payload does not have its hash",
+            "line 1 of the payloads cannot be read",
+        }
+    for line in (
+        b"[" * 100_000,
+        b"9" * 5_000,
+        b'{"seq": 1e400}',
+        b"\xff\xfe",
+        b"null",
+        b'{"seq": NaN, "ts": Infinity}',
+    ):
+        entries.write_bytes(b"\n".join([line, *lines[1:]]))
+        assert any(place == 0 and "cannot be read" in what for place, what in faults(place))
+    row = json.loads(lines[0])
+    for wrong in ({"ts": 10**400}, {"ts": True}, {"seq": "0"}, {"actor": None}, {"causal_parent": 1.5}):
+        entries.write_bytes(json.dumps({**row, **wrong}).encode() + b"\n")
+        assert [what.partition(":")[0] for _, what in faults(place)] == ["cannot be read"]
+    entries.write_bytes(json.dumps({**row, "actor": "\ud800"}).encode() + b"\n")
+    with Ledger.open(tmp_path / "ours.db") as ledger:
+        assert import_ledger(ledger, place, by="me", damaged=True).imported
+        assert ledger.verify().clean
 
 
 def test_the_command_imports_and_says_what_it_found(original: Path, tmp_path: Path) -> None:
