@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from forum_mcp.cli.ledger import opened
-from forum_mcp.cli.options import AsJson, LedgerPath, ledger_of
+from forum_mcp.cli.options import AsJson, LedgerPath, ledger_of, root_flags
 from forum_mcp.cli.terminal import columns, emit, emit_json, note
+from forum_mcp.configs.custody import find_custody
 from forum_mcp.errors import RequestRefused
 
 if TYPE_CHECKING:
@@ -122,8 +123,14 @@ def redact(
 def prune(
     ctx: typer.Context,
     older_than: Annotated[
-        str, typer.Option("--older-than", metavar="AGE", help="A number of days (90d), or an ISO 8601 time.")
-    ],
+        str | None,
+        typer.Option(
+            "--older-than",
+            metavar="AGE",
+            help="Days (90d) or an ISO 8601 time; custody.keep_days unless given.",
+            show_default=False,
+        ),
+    ] = None,
     reason: _Reason = "retention",
     even_shared: _EvenShared = False,
     yes: _Yes = False,
@@ -133,7 +140,7 @@ def prune(
     """Redact the bodies of finished runs that are all older than AGE; entries and commitments stay."""
     from forum_mcp.engine import redaction
 
-    before_us = _moment_us(older_than)
+    before_us = _moment_us(older_than or _kept(ctx))
     with opened(ledger_of(ctx, ledger), read_only=False) as record:
         view = redaction.prune(record, before_us, reason, yes=yes, even_shared=even_shared)
     _show_redaction(view, as_json=as_json)
@@ -158,6 +165,13 @@ def _show_redaction(view: "RedactionView", *, as_json: bool) -> None:
 def _cells(line: "BodyLine") -> list[str]:
     cited = ", ".join(map(str, line.cited[:6])) + (" ..." if len(line.cited) > 6 else "")
     return [line.commit[:16], f"{line.size}", line.type, f"entries {cited}", f"kept: {line.kept}" if line.kept else ""]
+
+
+def _kept(ctx: typer.Context) -> str:
+    days = find_custody(root_flags(ctx).config).keep_days
+    if days is None:
+        raise RequestRefused("nothing is pruned; no age is known; give --older-than 90d, or set custody.keep_days")
+    return f"{days}d"
 
 
 def _moment_us(age: str) -> int:
@@ -187,7 +201,10 @@ def backup(
 
     with opened(ledger_of(ctx, ledger)) as record:
         custody.backup(record, file)
+        grown = custody.growth(record, find_custody(root_flags(ctx).config).warn_mb)
     emit(f"wrote {file}")
+    if grown is not None:
+        note(grown)
 
 
 def restore(
@@ -216,11 +233,16 @@ def cosign(
     from forum_mcp.engine import witnessing
 
     with opened(ledger_of(ctx, ledger), read_only=False) as record:
-        entry = witnessing.cosign(record, _note_of(file), witness or ())
+        entry = witnessing.cosign(record, _note_of(file), _witnesses(ctx, witness))
     if as_json:
         emit_json(entry.to_dict())
         return
     emit(f"recorded as entry {entry.seq}; see who signed: forum-mcp ledger witnesses")
+
+
+def _witnesses(ctx: typer.Context, given: list[str] | None) -> list[str]:
+    """Return the witnesses given, else those of the configuration."""
+    return given or find_custody(root_flags(ctx).config).witnesses
 
 
 def _note_of(file: str) -> str:
@@ -236,7 +258,7 @@ def witnesses(ctx: typer.Context, witness: _Witness = None, ledger: LedgerPath =
     from forum_mcp.engine import witnessing
 
     with opened(ledger_of(ctx, ledger)) as record:
-        views = witnessing.cosignatures(record, witness or ())
+        views = witnessing.cosignatures(record, _witnesses(ctx, witness))
     if as_json:
         emit_json({"cosigned": [view.to_dict() for view in views]})
     else:

@@ -23,7 +23,7 @@ from forum_mcp.ledger.entry import Draft, NewBody
 from forum_mcp.stores.base import Stored, Transaction
 from forum_mcp.stores.sqlite import SqliteStore
 
-__all__ = ["KeyView", "accept_rollback", "backup", "checked_reason", "key", "restore", "rotate_key"]
+__all__ = ["KeyView", "accept_rollback", "backup", "checked_reason", "growth", "key", "restore", "rotate_key"]
 
 _TEXT: Final = "text/plain; charset=utf-8"
 _REASON_MAX: Final = 10_000
@@ -139,6 +139,21 @@ def backup(ledger: Ledger, target: str | Path) -> Path:
     except OSError as error:
         raise RequestRefused(f"'{file.name}' cannot be written; {error.strerror}; name another place") from error
     return file
+
+
+def growth(ledger: Ledger, warn_mb: int) -> str | None:
+    """Return a warning when the files of a ledger are larger than ``warn_mb`` (10^6 bytes), else None; two looks."""
+    path = ledger.store.path
+    if path is None or warn_mb == 0:
+        return None
+    log = path.with_name(path.name + "-wal")
+    size = sum(file.stat().st_size for file in (path, log) if file.exists())
+    if size <= warn_mb * 1_000_000:
+        return None
+    return (
+        f"the ledger has grown to {size // 1_000_000} MB, past the {warn_mb} MB of custody.warn_mb; bodies of old runs "
+        "can go: forum-mcp ledger prune --older-than 90d"
+    )
 
 
 def restore(source: str | Path, target: str | Path) -> VerifyView:

@@ -69,6 +69,7 @@ with Ledger.open(":memory:") as warm:  # what is imported on first use is import
 counting = True
 with Ledger.open(path, checkpoint_every=3) as ledger:
     promise(f"size {ledger.size}")
+    entry = ledger.append("x.noted", actor="test", bodies={"b": "first"})
     for n in range(3):
         entry = ledger.append("x.noted", actor="test", data={"n": n}, bodies={"b": f"word {n}"})
         promise(f"size {entry.seq + 1}")
