@@ -340,6 +340,7 @@ class Ledger:
         if rotating and self._keys is not None:
             # The old key may go only now: a checkpoint that both have signed is durable.
             self._keys.promote()
+            self._signing.forget()
         return reading.entry_view(self._store, stored)
 
     def verify(

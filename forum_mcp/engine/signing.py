@@ -60,6 +60,7 @@ class Signing:
         self._vkey: str | None = None
         self._nodes: dict[tuple[int, int], bytes] = {}
         self._mine: Remembered | None = None
+        self._last: Signed | None = None
 
     @property
     def vkey(self) -> str:
@@ -100,17 +101,22 @@ class Signing:
             NoteError: the key is damaged, or not the one the record names.
         """
         pens = self._ready()
+        within = self._store.size() if size is None else size
+        if not durable and self._last is not None and self._last.size == within:
+            return self._last  # signed and remembered already, and nobody has committed since: nothing new is said
         with self._memory.hold() as held:
-            within = self._store.size() if size is None else size
             before = held.remembered
-            if before is not None and (before != self._mine or before.size > within):
-                self._must_extend(before, within)
-            present = Remembered(within, self._root(within))
+            root = self._root(within)
+            known = before is None or (before == self._mine and before.size <= within)
+            if before is not None and not known and not self._extends(before, within):
+                within, root = self._anew(before, size)
+            present = Remembered(within, root)
             if durable or before != present:
                 held.remember(present, durable=durable)
             self._mine = present
-        text = checkpoints.format(checkpoints.Checkpoint(self._origin, within, present.root))
-        return Signed(note.sign(text, *pens), within, len(pens) > 1)
+        text = checkpoints.format(checkpoints.Checkpoint(self._origin, within, root))
+        self._last = Signed(note.sign(text, *pens), within, len(pens) > 1)
+        return self._last
 
     def record(
         self, transaction: Transaction, committed: int, at_us: int, parents: Sequence[int] = ()
@@ -123,7 +129,7 @@ class Signing:
         # Only what is committed is signed: the signer would remember a tree that a crash may still undo.
         signed = self.signed(committed, durable=True)
         body = NewBody("text/plain; charset=utf-8", signed.note.encode())
-        draft = Draft("checkpoint.signed", "engine", {"size": committed}, {"note": body}, tuple(parents))
+        draft = Draft("checkpoint.signed", "engine", {"size": signed.size}, {"note": body}, tuple(parents))
         return transaction.append(draft, run=None, at_us=at_us), signed.rotating
 
     def recording(self, every: int, now_us: Callable[[], int]) -> Callable[[Transaction, int], None]:
@@ -210,7 +216,7 @@ class Signing:
     def _refresh(self) -> None:
         token = self._store.change_token()
         if token != self._token:
-            self._token, self._vkey, self._mine = token, None, None
+            self._token, self._vkey, self._mine, self._last = token, None, None, None
             self._nodes.clear()
 
     def _root(self, size: int) -> bytes:
@@ -227,14 +233,23 @@ class Signing:
         self._nodes = used
         return root
 
-    def _must_extend(self, remembered: Remembered, size: int) -> None:
-        if remembered.size <= size and merkle.root_from_nodes(remembered.size, self._store.node) == remembered.root:
-            return
-        # Our own view may be a held one, older than a signature that another process made meanwhile.
+    def _extends(self, remembered: Remembered, size: int) -> bool:
+        return remembered.size <= size and merkle.root_from_nodes(remembered.size, self._store.node) == remembered.root
+
+    def _anew(self, remembered: Remembered, size: int | None) -> tuple[int, bytes]:
+        """Return size and root as they are on disk now: our own view may be a held one, older than the last signature.
+
+        Raises:
+            CheckpointRefused: what is on disk does not continue it either.
+        """
         fault = self._difference(remembered)
-        if fault is None:
-            raise LedgerError("no checkpoint is signed inside an older view of the ledger; sign outside of it")
-        raise CheckpointRefused(f"no checkpoint is signed: expected {fault.expected}, found {fault.found}; {_AFTER}")
+        if fault is not None:
+            raise CheckpointRefused(
+                f"no checkpoint is signed: expected {fault.expected}, found {fault.found}; {_AFTER}"
+            )
+        with self._store.anew() as fresh:
+            within = max(remembered.size, fresh.size() if size is None else size)
+            return within, merkle.root_from_nodes(within, fresh.node)
 
     def _difference(self, remembered: Remembered) -> Finding | None:
         with self._store.anew() as fresh:

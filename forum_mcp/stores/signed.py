@@ -17,6 +17,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, Protocol
@@ -180,6 +181,7 @@ class SignedFile:
         return handle
 
 
+@lru_cache(maxsize=8)  # from one signature to the next one line is new, the other is the one that was
 def _parsed(line: bytes) -> tuple[int, Remembered] | None:
     """Return (number, what was signed) of a line, or None when it is not whole."""
     digest, _, text = line.rstrip().partition(b" ")
