@@ -18,6 +18,7 @@ _TEMPLATES: Final[Mapping[str, str]] = {
     "checkpoint.cosigned": "checkpoint over {size} entries cosigned",
     "checkpoint.signed": "checkpoint over the first {size} entries",
     "key.rotated": "checkpoints from here on are signed by another key",
+    "ledger.imported": "taken over from a {format} ledger",
     "ledger.opened": "ledger opened by {software}",
     "ledger.recovered": "ledger recovered: {reason}",
     "plan.accepted": "plan by {by}: {tasks} tasks in {waves} waves",
