@@ -15,7 +15,7 @@ from forum_mcp.errors import LedgerUnreadable, NoteError
 from forum_mcp.ledger import note
 from forum_mcp.ledger.checkpoint import Checkpoint, origin_of
 from forum_mcp.ledger.checkpoint import parse as parse_checkpoint
-from forum_mcp.ledger.entry import Body, Entry, LedgerId, commitment, decode, genesis_prev, leaf_hash
+from forum_mcp.ledger.entry import Body, BodyRef, Entry, LedgerId, commitment, decode, genesis_prev, leaf_hash
 from forum_mcp.ledger.finding import Code, Report
 from forum_mcp.ledger.lines import (
     BodyLine,
@@ -271,7 +271,7 @@ class _Check:
         if not is_hash(commit):
             self._findings.add("body-mismatch", item.seq, "a commitment of 64 lower-case hex", ascii(commit)[:100])
             return
-        refs = [] if item.entry is None else [ref for ref in item.entry.bodies.values() if ref.commit == commit]
+        refs = [] if item.entry is None else _cited(item.entry, commit)
         if not refs or commit in item.seen:
             found = "a second copy" if commit in item.seen else "it does not"
             self._findings.add("body-unreferenced", item.seq, "a body the entry before cites", found, body=commit)
@@ -353,3 +353,8 @@ class _Check:
             yield f"bodies: {self._left_out} are not in the receipt"
         yield "rest: what else the ledger holds, and whether it still holds these, is not shown"
         yield "content: integrity is not truth; that an entry is unchanged does not make it right"
+
+
+def _cited(entry: Entry, commit: str) -> list[BodyRef]:
+    """Return the well-formed references of an entry to a commitment."""
+    return [ref for ref in entry.bodies.values() if ref.commit == commit and 0 <= ref.size < 2**63]
