@@ -8,6 +8,8 @@ from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from forum_mcp.configs.custody import CustodySettings, custody_of
+
 __all__ = [
     "ExecutorSettings",
     "LimitSettings",
@@ -129,3 +131,9 @@ class Settings(_Section):
     limits: LimitSettings = LimitSettings()
     policy: PolicySettings = PolicySettings()
     max_parallel: int = Field(default=4, gt=0, le=64)
+    custody: CustodySettings = CustodySettings()
+
+    @field_validator("custody", mode="before")
+    @classmethod
+    def _custody(cls, value: object) -> CustodySettings:
+        return value if isinstance(value, CustodySettings) else custody_of(value, "the settings")

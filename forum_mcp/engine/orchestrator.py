@@ -1,6 +1,7 @@
 """The front of the engine: every operation, once, for MCP, the CLI and Python."""
 
 import hashlib
+import logging
 import os
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from forum_mcp.configs.paths import default_ledger
 from forum_mcp.configs.settings import Settings
 from forum_mcp.engine.assembly import contract_of, executors_of, roster_of
 from forum_mcp.engine.clock import Clock
+from forum_mcp.engine.custody import growth
 from forum_mcp.engine.keeping import Keeper
 from forum_mcp.engine.ledger import Ledger
 from forum_mcp.engine.present import route_view, run_line, run_state, run_view
@@ -33,6 +35,8 @@ from forum_mcp.rules.routing import route
 from forum_mcp.rules.run import RunState
 
 __all__ = ["Orchestrator"]
+
+_log = logging.getLogger(__name__)
 
 _WAIT_MAX_S: Final = 3_600.0
 
@@ -80,7 +84,14 @@ class Orchestrator:
         built = executors_of(settings, executors or {})
         scrubber = scrubber_of(settings, os.environ)
         contract = contract_of(settings, built, roster, scrubber)
-        ledger = Ledger.open(settings.ledger or default_ledger(), now_us=clock.now_us, entropy=clock.entropy)
+        ledger = Ledger.open(
+            settings.ledger or default_ledger(),
+            now_us=clock.now_us,
+            entropy=clock.entropy,
+            checkpoint_every=settings.custody.checkpoint_every,
+        )
+        if (grown := growth(ledger, settings.custody.warn_mb)) is not None:
+            _log.warning("%s", grown)
         keeper = Keeper(ledger, built, scrubber, clock)
         try:
             async with anyio.create_task_group() as group:
