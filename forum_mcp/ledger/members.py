@@ -10,7 +10,7 @@ from forum_mcp.ledger.canonical import INTEGER_MAX, subset_fault
 from forum_mcp.ledger.entry import ENTRY_MAX_BYTES, PARENTS_MAX, BodyRef, Entry, encode
 from forum_mcp.ledger.finding import Code
 
-__all__ = ["VERSION", "MemberFault", "is_hash", "is_ledger_id", "is_media_type", "member_faults", "seal"]
+__all__ = ["VERSION", "MemberFault", "is_hash", "is_kind", "is_ledger_id", "is_media_type", "member_faults", "seal"]
 
 MemberFault = tuple[Code, str, str]
 """Code, what was expected, what was found."""
@@ -49,7 +49,7 @@ def member_faults(entry: Entry) -> Iterator[MemberFault]:
         yield "member", "actor of 1 to 200 characters", f"{len(entry.actor)} characters"
     if not -INTEGER_MAX <= entry.at <= INTEGER_MAX:
         yield "not-canonical", "at within 2^53 - 1", "a larger number"
-    if not _is_kind(entry.kind):
+    if not is_kind(entry.kind):
         yield "member", "kind of dotted lower-case words", f"kind {entry.kind[:100]!a}"
     if not is_ledger_id(entry.ledger):
         yield "member", "ledger id of 32 lower-case hex", f"ledger {entry.ledger[:64]!a}"
@@ -88,7 +88,8 @@ def is_media_type(text: str) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _is_kind(text: str) -> bool:
+def is_kind(text: str) -> bool:
+    """State whether the text can be a kind: dotted lower-case words, at most 100 characters."""
     return len(text) <= 100 and _KIND.fullmatch(text) is not None
 
 

@@ -11,6 +11,7 @@ from forum_mcp.ledger.merkle import EMPTY_ROOT, Frontier
 from forum_mcp.ledger.verify.cited import Citations
 from forum_mcp.ledger.verify.findings import Findings, read
 from forum_mcp.ledger.verify.source import Source, SourceFault
+from forum_mcp.ledger.verify.strict import faultless
 from forum_mcp.ledger.verify.tree import ComputedNodes
 
 __all__ = ["SignedNote", "Walked", "readable_entry", "walk"]
@@ -131,6 +132,10 @@ class _Place:
 
 def readable_entry(raw: bytes, position: int | None, findings: Findings) -> Entry | None:
     """Decode one entry and check all that can be told from it alone; None when it is none."""
+    return faultless(raw) or _examined(raw, position, findings)
+
+
+def _examined(raw: bytes, position: int | None, findings: Findings) -> Entry | None:
     if len(raw) > ENTRY_MAX_BYTES:
         findings.add("too-large", position, f"at most {ENTRY_MAX_BYTES} bytes", f"{len(raw)} bytes")
     try:

@@ -1,0 +1,78 @@
+"""The entry that is right at first sight: nearly all of them, told apart without the walk over its members.
+
+This only ever says "nothing to find": whatever it does not know goes to the walk over the members, which decides.
+"""
+
+from itertools import pairwise
+from typing import Annotated, cast
+
+import msgspec
+
+from forum_mcp.ledger.canonical import INTEGER_MAX
+from forum_mcp.ledger.entry import ENTRY_MAX_BYTES, PARENTS_MAX, BodyRef, Entry, LedgerId, RunId
+from forum_mcp.ledger.members import VERSION, is_hash, is_kind, is_ledger_id, is_media_type
+
+__all__ = ["faultless"]
+
+_Integer = Annotated[int, msgspec.Meta(ge=-INTEGER_MAX, le=INTEGER_MAX)]
+_Natural = Annotated[int, msgspec.Meta(ge=0, le=INTEGER_MAX)]
+_Hash = Annotated[str, msgspec.Meta(min_length=64, max_length=64)]
+_Scalar = _Integer | str | bool | None
+_Value = _Integer | str | bool | list[_Scalar] | dict[str, _Scalar] | None
+
+
+class _Ref(BodyRef, frozen=True, forbid_unknown_fields=True):
+    commit: _Hash
+    size: _Natural
+    type: str
+
+
+_Strict = msgspec.defstruct(
+    "_Strict",
+    [
+        ("actor", Annotated[str, msgspec.Meta(min_length=1, max_length=200)]),
+        ("at", _Integer),
+        ("bodies", dict[str, _Ref]),
+        ("data", dict[str, _Value]),
+        ("kind", str),
+        ("ledger", LedgerId),
+        ("parents", Annotated[list[_Natural], msgspec.Meta(max_length=PARENTS_MAX)]),
+        ("prev", _Hash),
+        ("run", RunId | None),
+        ("seq", _Natural),
+        ("v", Annotated[int, msgspec.Meta(ge=VERSION, le=VERSION)]),
+    ],
+    bases=(Entry,),
+    frozen=True,
+    forbid_unknown_fields=True,
+)
+_DECODER = msgspec.json.Decoder(cast("type[Entry]", _Strict))
+# Members are declared in the order of their names, so that only dicts are left to sort.
+_ENCODER = msgspec.json.Encoder(order="deterministic")
+
+
+def faultless(raw: bytes) -> Entry | None:
+    """Return the entry when these are its canonical bytes and no member has a fault; None says nothing.
+
+    All-ASCII bytes that come back the same hold no escape of another character: keys are ASCII and no string holds
+    a lone surrogate. The types leave no float, no integer beyond 2^53 - 1 and no deep nesting.
+    """
+    if len(raw) > ENTRY_MAX_BYTES or not raw.isascii():
+        return None
+    try:
+        entry = _DECODER.decode(raw)
+        if _ENCODER.encode(entry) != raw:
+            return None
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    run, parents = entry.run, entry.parents
+    if not (is_ledger_id(entry.ledger) and (run is None or is_ledger_id(run))):
+        return None
+    if not (is_kind(entry.kind) and is_hash(entry.prev)):
+        return None
+    if parents and not (parents[-1] < entry.seq and (len(parents) == 1 or all(a < b for a, b in pairwise(parents)))):
+        return None
+    for name, ref in entry.bodies.items():
+        if not (name and is_hash(ref.commit) and is_media_type(ref.type)):
+            return None
+    return entry
