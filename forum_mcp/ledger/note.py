@@ -34,6 +34,9 @@ _DASH = "\N{EM DASH} "
 _FORBIDDEN = re.compile("[\x00-\x09\x0b-\x1f\ud800-\udfff]")
 _MAX_CHARS = 1_000_000
 _MAX_SIGNATURES = 100
+_FIELD = 2**255 - 19
+_ORDER_8_Y = 2707385501144840649318225287225658788936804267575313519463743609750303402022
+_SMALL_ORDER_Y = frozenset({0, 1, _FIELD - 1, _ORDER_8_Y, _FIELD - _ORDER_8_Y})
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +226,10 @@ def _signature_holds(public_key: bytes, signature: bytes, signed: bytes) -> bool
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+    # A key of small order signs anything, and the library lets it; so does it another spelling of a key's point.
+    y = int.from_bytes(public_key, "little") & ((1 << 255) - 1)
+    if y >= _FIELD or y in _SMALL_ORDER_Y:
+        return False
     try:
         Ed25519PublicKey.from_public_bytes(public_key).verify(signature, signed)
     except (InvalidSignature, ValueError):
