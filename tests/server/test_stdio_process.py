@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -113,13 +114,22 @@ def test_a_server_with_a_run_under_way_ends_soon_and_records_it(start: Start, tm
     server = start(settings)
     run = server.ask(1, "tools/call", name="submit", arguments={"request": "poem", "single": True, "wait_s": 1})
     assert run["result"]["structuredContent"]["state"] == "running"
-    child = int((tmp_path / "pid").read_text())
+    child = pid_of(tmp_path / "pid")
     server.send(server.request(2, "tools/call", name="run", arguments={**run_of(run), "wait_s": 60}))
     end, code = ENDS[way]
     end(server)
     assert server.popen.wait(END_S) == code
     assert not is_alive(child)
     assert "run.interrupted" in verified(settings)
+
+
+def pid_of(file: Path) -> int:
+    """Return the pid a child writes when it runs; how soon that is depends on the machine."""
+    deadline = time.monotonic() + 30
+    while not (file.exists() and file.read_text().strip()):
+        assert time.monotonic() < deadline, "the child never ran"
+        time.sleep(0.02)
+    return int(file.read_text())
 
 
 def run_of(answer: dict[str, Any]) -> dict[str, Any]:
