@@ -8,7 +8,7 @@ the plain bytes.
 import hmac
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import zstandard
@@ -98,15 +98,19 @@ class BodyTable:
         ).fetchone()
         return row is not None and (row[0], row[1]) == (size, media_type)
 
-    def put(self, key: bytes, body: Body) -> None:
-        """Store a body that ``find`` did not know, and its row of the index."""
-        codec, stored = pack(body.data)
-        commit = bytes.fromhex(body.commit)
-        self._connection.execute(
-            'INSERT INTO bodies ("commit", type, salt, size, codec, data) VALUES (?, ?, ?, ?, ?, ?)',
-            (commit, body.type, body.salt, len(body.data), codec, stored),
+    def put(self, found: Sequence[tuple[bytes, Body]]) -> None:
+        """Store bodies that ``find`` did not know under their index keys, and their rows of the index."""
+        bodies: list[tuple[bytes, str, bytes, int, int, bytes]] = []
+        index: list[tuple[bytes, bytes]] = []
+        for key, body in found:
+            codec, stored = pack(body.data)
+            commit = bytes.fromhex(body.commit)
+            bodies.append((commit, body.type, body.salt, len(body.data), codec, stored))
+            index.append((key, commit))
+        self._connection.executemany(
+            'INSERT INTO bodies ("commit", type, salt, size, codec, data) VALUES (?, ?, ?, ?, ?, ?)', bodies
         )
-        self._connection.execute('INSERT INTO body_index ("key", "commit") VALUES (?, ?)', (key, commit))
+        self._connection.executemany('INSERT INTO body_index ("key", "commit") VALUES (?, ?)', index)
 
     def get(self, commit: str) -> Body | None:
         """Return a body, or None when it is not here or does not unpack."""

@@ -15,7 +15,18 @@ from typing import Final, Literal
 
 from forum_mcp.errors import LedgerError, LedgerReadOnly, LedgerUnreadable
 
-__all__ = ["LOCK_TIMEOUT_S", "UNREADABLE", "begin_immediate", "blob", "connect", "is_poison", "refusal", "translated"]
+__all__ = [
+    "LOCK_TIMEOUT_S",
+    "UNREADABLE",
+    "begin_immediate",
+    "blob",
+    "connect",
+    "data_version",
+    "identity",
+    "is_poison",
+    "refusal",
+    "translated",
+]
 
 LOCK_TIMEOUT_S: Final = 60.0
 _BUSY_TIMEOUT_MS: Final = 20
@@ -104,6 +115,21 @@ def begin_immediate(connection: sqlite3.Connection, timeout_s: float = LOCK_TIME
             return
         time.sleep(pause * (0.5 + random()))  # noqa: S311 - jitter, not a secret
         pause = min(pause * 2, _PAUSE_MAX_S)
+
+
+def data_version(connection: sqlite3.Connection) -> int:
+    """Return a number that changes when another connection has committed; this one's commits leave it alone."""
+    (token,) = connection.execute("PRAGMA data_version").fetchone()
+    return int(token)
+
+
+def identity(path: Path | None) -> tuple[int, int] | None:
+    """Return (device, inode) of the file that now has this name; None when there is none."""
+    try:
+        found = None if path is None else path.stat()
+    except OSError:
+        return None
+    return None if found is None else (found.st_dev, found.st_ino)
 
 
 def is_poison(error: sqlite3.Error) -> bool:

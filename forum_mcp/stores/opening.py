@@ -52,6 +52,7 @@ def fill(
     )
     work = SqliteTransaction(connection, ledger, BodyTable(connection, index_key), entropy)
     work.append(genesis, run=None, at_us=at_us)
+    work.flush()
     connection.execute("COMMIT")
     return Opened(connection, connection, ledger, index_key)
 

@@ -1,7 +1,7 @@
 """The queries on entries and leases, for any connection: inside a transaction or on a read view."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -12,6 +12,7 @@ from forum_mcp.stores.base import Lease, RunRow, Stored
 from forum_mcp.stores.connection import blob
 
 __all__ = [
+    "EntryRow",
     "bounded",
     "drop_lease",
     "entry",
@@ -40,14 +41,13 @@ def head(connection: sqlite3.Connection) -> tuple[int, bytes] | None:
     return None if row is None else (row[0] + 1, blob(row[1]))
 
 
-def insert(
-    connection: sqlite3.Connection, seq: int, prev: bytes, leaf: bytes, run: str | None, kind: str, raw: bytes
-) -> None:
-    """Write one entry; ``prev`` and ``leaf`` are 32-byte hashes."""
-    connection.execute(
-        "INSERT INTO entries (seq, prev, leaf, run, kind, raw) VALUES (?, ?, ?, ?, ?, ?)",
-        (seq, prev, leaf, run, kind, raw),
-    )
+EntryRow = tuple[int, bytes, bytes, str | None, str, bytes]
+"""Seq, 32-byte hashes ``prev`` and ``leaf``, run, kind, exact bytes."""
+
+
+def insert(connection: sqlite3.Connection, found: Sequence[EntryRow]) -> None:
+    """Write entries."""
+    connection.executemany("INSERT INTO entries (seq, prev, leaf, run, kind, raw) VALUES (?, ?, ?, ?, ?, ?)", found)
 
 
 def entry(connection: sqlite3.Connection, seq: int) -> Stored | None:

@@ -21,7 +21,7 @@ from forum_mcp.stores import opening, rows, tree
 from forum_mcp.stores.backup import copy_file
 from forum_mcp.stores.base import BodyState, Lease, RunRow, Stored, Transaction
 from forum_mcp.stores.bodies import BodyTable
-from forum_mcp.stores.connection import begin_immediate, connect, is_poison, refusal, translated
+from forum_mcp.stores.connection import begin_immediate, connect, data_version, identity, is_poison, refusal, translated
 from forum_mcp.stores.source import SqliteSource, open_source
 from forum_mcp.stores.transaction import SqliteTransaction
 
@@ -46,12 +46,16 @@ class SqliteStore:
         self._index_key = opened.index_key
         self._path = path
         self._entropy = entropy
-        self._file = _identity(path)
+        self._file = identity(path)
         self._lock = RLock()
         self._views = 0
         self._closed = False
         self._redactions: dict[str, int] = {}
         self._redactions_to = -1
+        # The right edge as our last commit left it; good for as long as the writer's data_version is the same, which
+        # only a commit of another connection changes. It is compared under the write lock.
+        self._edge: tree.Edge | None = None
+        self._edge_token: int | None = None
         self._last_work: Callable[[Transaction, int], None] | None = None
 
     @classmethod
@@ -131,7 +135,7 @@ class SqliteStore:
             return work(transaction)
 
     def transact_all(self, works: Sequence[Callable[[Transaction], object]]) -> list[object | Exception]:
-        """Run several works in ONE durable transaction, each in a savepoint; see ``stores.base.Store.transact_all``."""
+        """Run several works in ONE durable transaction, each undone alone; see ``stores.base.Store.transact_all``."""
         results: list[object | Exception] = []
         with self._transaction() as transaction:
             for work in works:
@@ -324,8 +328,7 @@ class SqliteStore:
         with self._reading() as reader:
             # A connection's own commits do not move its data_version, so the writer's is asked where there is
             # one.
-            (token,) = (self._writer or reader).execute("PRAGMA data_version").fetchone()
-            return int(token)
+            return data_version(self._writer or reader)
 
     def close(self) -> None:
         """Release the store; closing twice is harmless."""
@@ -346,7 +349,7 @@ class SqliteStore:
                     "nothing can be appended: the ledger is open for reading only (asked for, no right to "
                     "write, or a disk that failed); open it for writing"
                 )
-            if _identity(self._path) != self._file:
+            if identity(self._path) != self._file:
                 raise LedgerReadOnly(
                     "nothing can be appended: the ledger's file was removed or another put in its place since it was "
                     "opened, and what is written to the old one would be lost; open it again"
@@ -356,15 +359,19 @@ class SqliteStore:
             transaction: SqliteTransaction | None = None
             try:
                 begin_immediate(writer)
+                token = data_version(writer)
                 bodies = BodyTable(writer, self._index_key)
-                transaction = SqliteTransaction(writer, self._ledger, bodies, self._entropy)
+                edge = self._edge if token == self._edge_token else None
+                transaction = SqliteTransaction(writer, self._ledger, bodies, self._entropy, edge)
                 committed = transaction.size
                 yield transaction
                 if self._last_work is not None and transaction.size > committed and transaction.broken is None:
                     self._last_work(transaction, committed)
                 if transaction.broken is not None:
                     raise transaction.broken
+                transaction.flush()
                 writer.execute("COMMIT")
+                self._edge, self._edge_token = transaction.edge, token
             except sqlite3.Error as error:
                 self._undo(writer, error)
                 raise refusal(error) from error
@@ -373,6 +380,7 @@ class SqliteStore:
                 raise
 
     def _undo(self, writer: sqlite3.Connection, cause: sqlite3.Error | None) -> None:
+        self._edge_token = None
         try:
             if writer.in_transaction:
                 writer.execute("ROLLBACK")
@@ -388,12 +396,3 @@ class SqliteStore:
             raise LedgerError("this ledger was closed; open it again")
         with translated():
             yield self._reader
-
-
-def _identity(path: Path | None) -> tuple[int, int] | None:
-    """Return (device, inode) of the file that now has this name."""
-    try:
-        found = None if path is None else path.stat()
-    except OSError:
-        return None
-    return None if found is None else (found.st_dev, found.st_ino)

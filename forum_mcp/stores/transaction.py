@@ -1,8 +1,11 @@
 """A transaction of the SQLite store: the write lock held, the head known, entries appended in order.
 
-Order of one append: check, link, then write the entry, its bodies and the tree nodes it completes. Everything
-that can be refused is refused before the first write, so a work that catches the refusal and goes on leaves
-no orphan behind.
+Order of one append: check, link, then hand over the entry, its bodies and the tree nodes it completes. Everything
+that can be refused is refused before that, so a work that catches the refusal and goes on leaves no orphan behind.
+
+What is appended waits in ``Pending`` and is written in one go before the COMMIT: one statement for a table, not for a
+row. Reads inside the transaction look there first. A savepoint is therefore a mark in a list, and costs SQLite nothing
+until a work writes something else (a lease, a redaction) or more waits than may.
 """
 
 import sqlite3
@@ -28,6 +31,7 @@ from forum_mcp.stores import rows, tree
 from forum_mcp.stores.base import Lease, Stored
 from forum_mcp.stores.bodies import BODY_MAX_BYTES, BodyTable
 from forum_mcp.stores.connection import refusal
+from forum_mcp.stores.pending import Mark, Pending
 
 __all__ = ["SqliteTransaction"]
 
@@ -43,47 +47,68 @@ class SqliteTransaction:
         ledger: LedgerId,
         bodies: BodyTable,
         entropy: Callable[[int], bytes],
+        edge: tree.Edge | None = None,
     ) -> None:
+        """Begin with ``edge``, the right edge of the tree as the connection sees it; it is read where None."""
         self._connection = connection
         self._ledger = ledger
         self._bodies = bodies
         self._entropy = entropy
-        self._size, self._head = rows.head(connection) or (0, bytes.fromhex(genesis_prev(ledger)))
+        self.edge = tree.read_edge(connection, bytes.fromhex(genesis_prev(ledger))) if edge is None else edge
+        self._pending = Pending()
+        self._mark: Mark | None = None
+        self._in_savepoint = False
         self.broken: sqlite3.Error | None = None
         """The SQLite error after which nothing of this transaction may be committed."""
 
     @property
     def size(self) -> int:
         """Entries so far, those of this transaction included."""
-        return self._size
+        return self.edge.size
 
     @contextmanager
     def savepoint(self) -> Generator[None]:
         """Undo what the block appended when it raises, and keep the rest of the transaction."""
-        size, head = self._size, self._head
-        with self._reported():
-            self._connection.execute("SAVEPOINT work")
+        edge = self.edge
+        self._mark = self._pending.mark()
         try:
             yield
         except BaseException:
             if self.broken is None:
-                with self._reported():
-                    self._connection.execute("ROLLBACK TO work")
-                    self._connection.execute("RELEASE work")
-            self._size, self._head = size, head
+                self._pending.cut(self._mark)
+                if self._in_savepoint:
+                    with self._reported():
+                        self._connection.execute("ROLLBACK TO work")
+            self.edge = edge
             raise
+        finally:
+            self._mark = None
+            if self._in_savepoint and self.broken is None:
+                with self._reported():
+                    self._connection.execute("RELEASE work")
+            self._in_savepoint = False
+
+    def flush(self) -> None:
+        """Write all that waits; the caller commits."""
+        self._writing()
         with self._reported():
-            self._connection.execute("RELEASE work")
+            self._pending.write(self._connection, self._bodies)
+            if self._mark is not None:
+                self._mark = self._pending.mark()
 
     def newest(self, run: RunId) -> int | None:
         """Return the seq of the run's newest entry, or None."""
+        waiting = self._pending.newest(run)
+        if waiting is not None:
+            return waiting
         with self._reported():
             return rows.newest(self._connection, run)
 
     def run_entries(self, run: RunId, after: int = -1) -> list[Stored]:
         """Return the run's entries with seq > after, oldest first."""
         with self._reported():
-            return rows.run_entries(self._connection, run, after)
+            found = rows.run_entries(self._connection, run, after)
+        return [*found, *self._pending.run_entries(run, after)]
 
     def append(self, draft: Draft, *, run: RunId | None, at_us: int) -> Stored:
         """Append one entry; see ``stores.base.Transaction.append``.
@@ -92,7 +117,7 @@ class SqliteTransaction:
             EntryRefused: the entry would break the format, or cites a body the ledger does not hold.
             LedgerError: the disk or the ledger failed; nothing of the transaction will be committed.
         """
-        seq = self._size
+        edge = self.edge
         _check_types(draft, at_us)
         with self._reported():
             fresh: dict[bytes, Body] = {}
@@ -106,18 +131,17 @@ class SqliteTransaction:
                     kind=draft.kind,
                     ledger=self._ledger,
                     parents=list(draft.parents),
-                    prev=self._head.hex(),
+                    prev=edge.leaf.hex(),
                     run=run,
-                    seq=seq,
+                    seq=edge.size,
                     v=1,
                 )
             )
             leaf = leaf_hash(raw)
-            rows.insert(self._connection, seq, self._head, leaf, run, draft.kind, raw)
-            for key, body in fresh.items():
-                self._bodies.put(key, body)
-            tree.extend(self._connection, seq, leaf, self._head)
-        self._size, self._head = seq + 1, leaf
+            self.edge, nodes = tree.extended(edge, leaf)
+            self._pending.add((edge.size, edge.leaf, leaf, run, draft.kind, raw), nodes, fresh)
+        if self._pending.full:
+            self.flush()
         # Decoded from the bytes: the caller's own dicts may change later, the record may not.
         return Stored(decode(raw), raw, leaf)
 
@@ -128,10 +152,12 @@ class SqliteTransaction:
             EntryRefused, LedgerError: as ``append``.
         """
         commit = str(draft.data.get("commit", ""))
+        self.flush()
         with self._reported():
             if not self._bodies.is_row(commit):
                 return None
         stored = self.append(draft, run=run, at_us=at_us)
+        self.flush()
         with self._reported():
             self._bodies.remove(commit)
         return stored
@@ -143,11 +169,13 @@ class SqliteTransaction:
 
     def set_lease(self, lease: Lease) -> None:
         """Write the run's lease."""
+        self._writing()
         with self._reported():
             rows.set_lease(self._connection, lease)
 
     def drop_lease(self, run: RunId, fence: int) -> None:
         """End the lease if ``fence`` is still the one given."""
+        self._writing()
         with self._reported():
             rows.drop_lease(self._connection, run, fence)
 
@@ -158,7 +186,8 @@ class SqliteTransaction:
                 "ASCII of 1 to 100 characters like 'text/plain; charset=utf-8'"
             )
         if isinstance(body, BodyRef):
-            if not self._bodies.holds(body.commit, body.size, body.type):
+            held = self._pending.holds(body) or self._bodies.holds(body.commit, body.size, body.type)
+            if not held:
                 raise EntryRefused(
                     f"body '{name}' cites {body.commit[:16]}..., which this ledger does not hold with that "
                     "size and type (redacted, or of another ledger); give its bytes instead"
@@ -170,12 +199,22 @@ class SqliteTransaction:
                 f"{BODY_MAX_BYTES}; keep the file elsewhere and record its digest"
             )
         key = self._bodies.key(body.type, body.data)
-        commit = fresh[key].commit if key in fresh else self._bodies.find(key)
+        known = fresh.get(key) or self._pending.bodies.get(key)
+        commit = self._bodies.find(key) if known is None else known.commit
         if commit is None:
             salt = self._entropy(_SALT_BYTES)
             commit = commitment(salt, body.type, body.data)
             fresh[key] = Body(commit, body.type, salt, bytes(body.data))
         return BodyRef(commit, len(body.data), body.type)
+
+    def _writing(self) -> None:
+        """Before the first write of a savepoint's block: make it one that SQLite can undo."""
+        if self._mark is None or self._in_savepoint:
+            return
+        with self._reported():
+            self._mark = self._pending.write(self._connection, self._bodies, self._mark)
+            self._connection.execute("SAVEPOINT work")
+        self._in_savepoint = True
 
     @contextmanager
     def _reported(self) -> Generator[None]:

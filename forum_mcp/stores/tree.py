@@ -6,14 +6,24 @@ node on average and a proof O(log n) reads.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from forum_mcp.ledger.merkle import completed_nodes, node_hash
+from forum_mcp.ledger.merkle import node_hash, root_from_nodes
 from forum_mcp.stores.connection import blob
-from forum_mcp.stores.rows import bounded
+from forum_mcp.stores.rows import bounded, head
 
-__all__ = ["extend", "newest_nodes_fault", "read_node", "scan_inner", "scan_nodes"]
+__all__ = [
+    "Edge",
+    "extended",
+    "insert_nodes",
+    "newest_nodes_fault",
+    "read_edge",
+    "read_node",
+    "scan_inner",
+    "scan_nodes",
+]
 
 _PAGE: Final = 512
 # CAST keeps a row readable whose column types were changed by damage. The first two parameters: level and index of the
@@ -25,19 +35,55 @@ _NODES: Final = (
 )
 
 
-def extend(connection: sqlite3.Connection, seq: int, leaf: bytes, previous: bytes) -> None:
-    """Write the nodes that leaf ``seq`` completes. ``leaf`` and ``previous`` (leaf seq - 1): 32 bytes."""
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """The right edge of a tree: all that is needed to extend it and to know its root.
 
-    def sibling(level: int, index: int) -> bytes:
-        if (level, index) == (0, seq - 1):
-            return previous
-        found = read_node(connection, level, index)
-        if found is None:
-            raise sqlite3.DatabaseError(f"tree node {level}/{index} is missing")
-        return found
+    Attributes:
+        size: leaves.
+        leaf: 32-byte hash of the newest; what entry 0 follows where there is none.
+        peaks: roots of the complete subtrees it is made of, largest first: one for each bit set in ``size``.
+    """
 
-    for node in completed_nodes(seq, leaf, sibling):
-        connection.execute("INSERT INTO nodes (level, idx, hash) VALUES (?, ?, ?)", node)
+    size: int
+    leaf: bytes
+    peaks: tuple[bytes, ...]
+
+    def root(self) -> bytes:
+        """Return the root over all leaves."""
+        peaks = iter(self.peaks)
+        return root_from_nodes(self.size, lambda level, index: next(peaks))
+
+
+def read_edge(connection: sqlite3.Connection, genesis: bytes) -> Edge:
+    """Return the right edge of the stored tree; reads O(log size) rows. ``genesis``: what entry 0 follows."""
+    size, leaf = head(connection) or (0, genesis)
+    peaks: list[bytes] = []
+    for level in reversed(range(size.bit_length())):
+        if size >> level & 1:
+            index = (size >> level) - 1
+            found = read_node(connection, level, index)
+            if found is None:
+                raise sqlite3.DatabaseError(f"tree node {level}/{index} is missing")
+            peaks.append(found)
+    return Edge(size, leaf, tuple(peaks))
+
+
+def extended(edge: Edge, leaf: bytes) -> tuple[Edge, list[tuple[int, int, bytes]]]:
+    """Return the edge after one more leaf, and (level, index, hash) of each node it completes, level 1 first."""
+    peaks, index, level, current = list(edge.peaks), edge.size, 0, leaf
+    nodes: list[tuple[int, int, bytes]] = []
+    while index & 1:
+        current = node_hash(peaks.pop(), current)
+        level, index = level + 1, index >> 1
+        nodes.append((level, index, current))
+    peaks.append(current)
+    return Edge(edge.size + 1, leaf, tuple(peaks)), nodes
+
+
+def insert_nodes(connection: sqlite3.Connection, nodes: Sequence[tuple[int, int, bytes]]) -> None:
+    """Write (level, index, hash) of each complete subtree."""
+    connection.executemany("INSERT INTO nodes (level, idx, hash) VALUES (?, ?, ?)", nodes)
 
 
 def read_node(connection: sqlite3.Connection, level: int, index: int) -> bytes | None:
