@@ -17,8 +17,8 @@ from forum_mcp.configs.settings import ExecutorSettings, RoleSettings, Settings
 from forum_mcp.engine.ledger import Ledger
 from forum_mcp.server.wire import LINE_MAX
 
-END_S = 20.0  # the promise is 2 s; how loaded a machine is, is not what is tested
-"""Two seconds, and half a second for a busy machine to notice."""
+END_S = 20.0
+"""The promise is two seconds; how loaded a machine is, is not what these tests are about."""
 
 SERVE = """
 import sys
