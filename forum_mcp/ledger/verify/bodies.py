@@ -67,7 +67,18 @@ def _check_present(item: RawBody, walked: Walked, findings: Findings) -> bool:
     if not is_hash(commit):
         findings.add("body-mismatch", None, "a commitment of 64 lower-case hex", ascii(commit)[:100])
         return False
-    references, before = walked.cited.meet(bytes.fromhex(commit))
+    recomputed: str | None = None
+    if data is not None and _fit(media_type) and len(salt) == _SALT_BYTES:
+        recomputed = commitment(salt, media_type, data)
+    key = bytes.fromhex(commit)
+    if (
+        data is not None
+        and recomputed == commit
+        and commit not in walked.redacted
+        and walked.cited.meet_alone(key, len(data), media_type)
+    ):
+        return True
+    references, before = walked.cited.meet(key)
     seq = references[0].seq if references else None
     if commit in walked.redacted:
         expected = f"no body: entry {walked.redacted[commit]} redacted it"
@@ -79,7 +90,6 @@ def _check_present(item: RawBody, walked: Walked, findings: Findings) -> bool:
     if data is None:
         findings.add("body-mismatch", seq, "bytes that can be unpacked", "they cannot", body=commit)
         return False
-    recomputed = commitment(salt, media_type, data) if _fit(media_type) and len(salt) == _SALT_BYTES else None
     if recomputed != commit:
         found = recomputed or f"a salt of {len(salt)} bytes, type {media_type[:100]!a}"
         findings.add("body-mismatch", seq, commit, found, body=commit)

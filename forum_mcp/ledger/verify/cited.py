@@ -30,7 +30,7 @@ class Citations:
         self._groups = [bytearray() for _ in range(256)]
         self._types: list[str] = []
         self._type_numbers: dict[str, int] = {}
-        self._unpacked: dict[int, dict[bytes, list[int]]] = {}
+        self._unpacked: dict[int, dict[bytes, int | list[int]]] = {}
         self._highest = -1
 
     def add(self, commit: str, seq: int, size: int, media_type: str) -> None:
@@ -45,7 +45,8 @@ class Citations:
         """Return the references to a body that is present, and whether it was met before; it now has been."""
         group = commit[0]
         rows = self._groups[group]
-        offsets = self._unpack(group).get(commit, [])
+        found = self._unpack(group).get(commit, [])
+        offsets = [found] if isinstance(found, int) else found
         before = any(rows[offset + _SEEN_AT] for offset in offsets)
         references: list[Cited] = []
         for offset in offsets:
@@ -53,6 +54,18 @@ class Citations:
             row: tuple[bytes, int, int, int, bool] = _ROW.unpack_from(rows, offset)
             references.append(Cited(row[1], row[2], self._types[row[3]]))
         return references, before
+
+    def meet_alone(self, commit: bytes, size: int, media_type: str) -> bool:
+        """Meet a body cited once, with this size and type, and not met before; else change nothing and return False."""
+        offsets = self._unpack(commit[0]).get(commit)
+        if type(offsets) is not int:
+            return False
+        rows = self._groups[commit[0]]
+        _, _, stated, type_number, before = _ROW.unpack_from(rows, offsets)
+        if before or stated != size or self._types[type_number] != media_type:
+            return False
+        rows[offsets + _SEEN_AT] = True
+        return True
 
     def cites(self, commit: str) -> bool:
         """State whether any entry cites the commitment (64 lower-case hex)."""
@@ -69,14 +82,18 @@ class Citations:
             for commit in sorted(first):
                 yield commit.hex(), first[commit]
 
-    def _unpack(self, group: int) -> dict[bytes, list[int]]:
+    def _unpack(self, group: int) -> dict[bytes, int | list[int]]:
         if group not in self._unpacked:
             if group > self._highest:
                 self._unpacked.clear()
                 self._highest = group
-            offsets: dict[bytes, list[int]] = {}
-            rows = self._groups[group]
-            for offset in range(0, len(rows), _ROW.size):
-                offsets.setdefault(bytes(rows[offset : offset + 32]), []).append(offset)
+            offsets: dict[bytes, int | list[int]] = {}
+            for number, (commit, *_) in enumerate(_ROW.iter_unpack(self._groups[group])):
+                offset = number * _ROW.size
+                earlier = offsets.setdefault(commit, offset)
+                if earlier is not offset:
+                    if isinstance(earlier, int):
+                        earlier = offsets[commit] = [earlier]
+                    earlier.append(offset)
             self._unpacked[group] = offsets
         return self._unpacked[group]
