@@ -208,7 +208,7 @@ def test_bodies_are_found_in_each_of_their_bad_states() -> None:
     body = next(at for at, line in enumerate(EXPORT) if b'"t":"body"' in line)
     commit = json.loads(EXPORT[body])["commit"]
     salt = json.loads(EXPORT[body])["salt"]
-    for change, code in (
+    states: list[tuple[Change, str]] = [
         (edited(body, salt="0" * 64), "body-mismatch"),
         (edited(body, salt=salt.upper()), "unreadable"),
         (edited(body, salt=salt + "00"), "body-mismatch"),
@@ -219,9 +219,10 @@ def test_bodies_are_found_in_each_of_their_bad_states() -> None:
         (edited(body, commit="0" * 64), "body-unreferenced"),
         (edited(body, commit=commit.upper()), "body-mismatch"),
         (lambda lines: lines.pop(body), "body-missing"),
-    ):
+    ]
+    for change, code in states:
         lines = list(EXPORT)
-        cast("Change", change)(lines)
+        change(lines)
         assert code in {found for found, _, _ in of_export(lines)}, code
     redacted = rich()
     commit = next(iter(redacted.bodies))
