@@ -16,9 +16,10 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from forum_mcp.ledger.entry import decode, leaf_hash
+from forum_mcp.ledger.entry import Entry, decode, leaf_hash
 from forum_mcp.ledger.verify import Source, SourceFault
-from forum_mcp.ledger.verify.source import RawBody, RawEntry, RawNode
+from forum_mcp.ledger.verify.source import RawBody, RawEntry, RawNode, ReadEntry
+from forum_mcp.ledger.verify.strict import faultless
 from forum_mcp.stores import rows, tree
 from forum_mcp.stores.bodies import BodyTable
 from forum_mcp.stores.connection import UNREADABLE
@@ -31,7 +32,16 @@ T = TypeVar("T")
 _PAGE: Final = 512
 _FAULTS_OF_FILE: Final = 20
 _SUM_BYTES: Final = 32
+_ROWS: Final = (
+    "SELECT seq, CAST(raw AS BLOB), CAST(prev AS BLOB), CAST(leaf AS BLOB), CAST(run AS BLOB), CAST(kind AS BLOB) "
+    "FROM entries WHERE seq > ? ORDER BY seq LIMIT ?"
+)
+_Row = tuple[int, bytes, str, bytes, bytes | None, bytes]
 _INDEX: Final = """SELECT CASE typeof("key") WHEN 'blob' THEN "key" END, CAST("commit" AS BLOB) FROM body_index"""
+
+
+class _OutOfOrder(sqlite3.DatabaseError):
+    """Entries that do not ascend; the pass over the entries tells it, the one over their columns stops."""
 
 
 class UnreadableSource(Source):
@@ -61,6 +71,7 @@ class SqliteSource(Source):
         self._vkeys = vkeys
         self._reached = -1
         self._index_told: list[str] | None = None
+        self._columns_agree = False
 
     @property
     def ledger_id(self) -> str | None:
@@ -89,6 +100,19 @@ class SqliteSource(Source):
         except UNREADABLE as error:
             raise SourceFault(self._reached + 1, f"no entry can be read from here on: {error}") from error
 
+    def read_entries(self) -> Iterator[ReadEntry | SourceFault]:
+        """Yield the entries as ``entries`` does, and compare the columns beside them."""
+        self._columns_agree, agree = False, True
+        try:
+            for seq, raw, prev, leaf, run, kind in self._rows():
+                self._reached = seq
+                computed, entry = leaf_hash(raw), faultless(raw)
+                agree = agree and leaf == computed and entry is not None and _told(entry) == (prev, run, kind)
+                yield seq, raw, computed, entry
+        except UNREADABLE as error:
+            raise SourceFault(self._reached + 1, f"no entry can be read from here on: {error}") from error
+        self._columns_agree = agree
+
     def bodies(self) -> Iterator[RawBody | SourceFault]:
         """Yield (commit hex, media type, salt, plain bytes or None), by commit."""
         # Unpacking each body a second time for its index would cost as much as all the rest of the check.
@@ -101,7 +125,8 @@ class SqliteSource(Source):
         yield from _faulting(lambda: tree.scan_inner(self._connection), "the tree nodes")
         yield from (SourceFault(None, fault) for fault in self._faults)
         yield from _faulting(self._meta_faults, "the table 'meta'")
-        yield from _faulting(self._column_faults, "the columns of entries")
+        if not self._columns_agree:  # not compared yet, or with a fault to name
+            yield from _faulting(self._column_faults, "the columns of entries")
         yield from _faulting(self._file_faults, "the file")
 
     def index_faults(self) -> Iterator[str]:
@@ -153,26 +178,29 @@ class SqliteSource(Source):
             yield SourceFault(None, f"the index key in 'meta' has {length} bytes, expected {INDEX_KEY_BYTES}")
 
     def _column_faults(self) -> Iterator[SourceFault]:
-        last = -(2**62)
-        while True:
-            page = self._connection.execute(
-                "SELECT seq, CAST(prev AS BLOB), CAST(leaf AS BLOB), CAST(run AS BLOB), CAST(kind AS BLOB), "
-                "CAST(raw AS BLOB) FROM entries WHERE seq > ? ORDER BY seq LIMIT ?",
-                (last, _PAGE),
-            ).fetchall()
-            for seq, prev, leaf, run, kind, raw in page:
-                if seq <= last:  # a damaged page; ``entries`` has told it
-                    return
-                last = seq
-                if leaf != leaf_hash(raw or b""):
+        try:
+            for seq, raw, prev, leaf, run, kind in self._rows():
+                if leaf != leaf_hash(raw):
                     yield SourceFault(seq, "the leaf hash stored with the entry is not that of its bytes")
                 try:
-                    entry = decode(raw or b"")
+                    entry = decode(raw)
                 except (msgspec.DecodeError, UnicodeError, RecursionError):
                     continue
-                told = (entry.prev, None if entry.run is None else entry.run.encode(), entry.kind.encode())
-                if ((prev or b"").hex(), run, kind) != told:
+                if (prev, run, kind) != _told(entry):
                     yield SourceFault(seq, "prev, run or kind stored with the entry is not what its bytes say")
+        except _OutOfOrder:
+            return
+
+    def _rows(self) -> Iterator[_Row]:
+        """Yield every entry with its columns, ascending, a page at a time."""
+        last = -(2**62)
+        while True:
+            page = self._connection.execute(_ROWS, (last, _PAGE)).fetchall()
+            for seq, raw, prev, leaf, run, kind in page:
+                if seq <= last:  # a damaged page; asking on from here would never end
+                    raise _OutOfOrder(f"entries are out of order at seq {seq}")
+                last = seq
+                yield seq, raw or b"", (prev or b"").hex(), leaf, run, kind
             if len(page) < _PAGE:
                 return
 
@@ -230,3 +258,8 @@ def _weight(secret: bytes, key: object, commit: object) -> int:
     if not (isinstance(key, bytes) and isinstance(commit, bytes) and len(key) == _SUM_BYTES):
         return 1
     return int.from_bytes(sha256(secret + key + commit).digest(), "big")
+
+
+def _told(entry: Entry) -> tuple[str, bytes | None, bytes]:
+    """Return what the columns prev (as hex), run and kind must hold."""
+    return entry.prev, None if entry.run is None else entry.run.encode(), entry.kind.encode()

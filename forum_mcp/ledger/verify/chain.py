@@ -5,7 +5,7 @@ from typing import cast
 
 import msgspec
 
-from forum_mcp.ledger.entry import ENTRY_MAX_BYTES, Entry, LedgerId, decode, encode, genesis_prev, leaf_hash
+from forum_mcp.ledger.entry import ENTRY_MAX_BYTES, Entry, LedgerId, decode, encode, genesis_prev
 from forum_mcp.ledger.members import is_hash, member_faults
 from forum_mcp.ledger.merkle import EMPTY_ROOT, Frontier
 from forum_mcp.ledger.verify.cited import Citations
@@ -60,15 +60,15 @@ def walk(source: Source, findings: Findings, sizes: set[int]) -> Walked:
     walked = Walked(source.ledger_id)
     frontier = Frontier()
     place = _Place()
-    for item in read(source.entries()):
+    for item in read(source.read_entries()):
         if isinstance(item, SourceFault):
             findings.unreadable(item)
             walked.whole = False
             place.skip(item.seq)
             continue
-        position, raw = item
-        leaf = leaf_hash(raw)
-        entry = readable_entry(raw, position, findings)
+        position, raw, leaf, entry = item
+        if entry is None:
+            entry = _examined(raw, position, findings)
         if entry is not None and walked.ledger is None:
             walked.ledger = entry.ledger
         place.check(position, entry, leaf, walked.ledger, findings)

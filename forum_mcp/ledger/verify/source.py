@@ -3,9 +3,14 @@
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-__all__ = ["RawBody", "RawEntry", "RawNode", "Source", "SourceFault"]
+from forum_mcp.ledger.entry import Entry, leaf_hash
+from forum_mcp.ledger.verify.strict import faultless
+
+__all__ = ["RawBody", "RawEntry", "RawNode", "ReadEntry", "Source", "SourceFault"]
 
 RawEntry = tuple[int, bytes]
+ReadEntry = tuple[int, bytes, bytes, Entry | None]
+"""Position, exact bytes, their leaf hash, and what ``faultless`` says of them."""
 RawBody = tuple[str, str, bytes, bytes | None]
 RawNode = tuple[int, int, bytes]
 
@@ -60,6 +65,17 @@ class Source(Protocol):
     def entries(self) -> Iterator[RawEntry | SourceFault]:
         """Yield (position the container gives the entry, exact bytes), ascending."""
         ...
+
+    def read_entries(self) -> Iterator[ReadEntry | SourceFault]:
+        """Yield what ``entries`` yields, hashed and looked at once, for all who need it.
+
+        A container that keeps something beside the bytes compares it here.
+        """
+        for item in self.entries():
+            if isinstance(item, SourceFault):
+                yield item
+            else:
+                yield *item, leaf_hash(item[1]), faultless(item[1])
 
     def bodies(self) -> Iterator[RawBody | SourceFault]:
         """Yield (commit hex, media type, salt, plain bytes or None when they cannot be unpacked).
