@@ -45,8 +45,7 @@ class Ledger:
     ) -> None:
         self._store = store
         self._signing = signing
-        self.now_us = now_us
-        """The wall clock, microseconds since the epoch."""
+        self.now_us = now_us  # wall clock, microseconds since the epoch
         self._keys = keys
         if isinstance(store, SqliteStore) and checkpoint_every > 0:
             store.before_commit(signing.recording(checkpoint_every, now_us))
@@ -251,6 +250,8 @@ class Ledger:
         Raises:
             NotFound: the ledger has fewer entries.
         """
+        if size is None:
+            return self._store.head().root
         with self._store.snapshot():
             return merkle.root_from_nodes(self._within(size), self._store.node)
 

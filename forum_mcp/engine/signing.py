@@ -39,8 +39,8 @@ class Signing:
     ``read_key`` gives its private key, or raises what stands in the way; ``read_next`` during a rotation the next one;
     ``memory`` is where it remembers what it signed last.
 
-    What it read of the tree is kept from one signature to the next for as long as no other process commits: complete
-    subtrees do not change, so a signature costs the same at any size.
+    Size and root come from the store, which keeps the right edge of the tree for as long as no other process commits:
+    a signature costs the same at any size.
     """
 
     def __init__(
@@ -58,14 +58,16 @@ class Signing:
         self._pens: tuple[note.Pen, ...] = ()
         self._token: int | None = None
         self._vkey: str | None = None
-        self._nodes: dict[tuple[int, int], bytes] = {}
         self._mine: Remembered | None = None
         self._last: Signed | None = None
 
     @property
     def vkey(self) -> str:
         """The C2SP verifier key in force: of the newest ``key.rotated``, else of entry 0."""
-        self._refresh()
+        self._refresh(self._store.change_token())
+        return self._in_force()
+
+    def _in_force(self) -> str:
         if self._vkey is None:
             rotated = self._store.newest_of_kind("key.rotated")
             stored = self._store.entry(0) if rotated is None else rotated
@@ -100,13 +102,16 @@ class Signing:
             LedgerReadOnly: the key file is missing, or the memory cannot be written.
             NoteError: the key is damaged, or not the one the record names.
         """
+        head = self._store.head()
+        self._refresh(head.token)
         pens = self._ready()
-        within = self._store.size() if size is None else size
+        within, root = head.size, head.root
+        if size is not None and size != within:
+            within, root = size, merkle.root_from_nodes(size, self._store.node)
         if not durable and self._last is not None and self._last.size == within:
             return self._last  # signed and remembered already, and nobody has committed since: nothing new is said
         with self._memory.hold() as held:
             before = held.remembered
-            root = self._root(within)
             known = before is None or (before == self._mine and before.size <= within)
             if before is not None and not known and not self._extends(before, within):
                 within, root = self._anew(before, size)
@@ -183,8 +188,8 @@ class Signing:
     def accept(self) -> Remembered:
         """Take the ledger as it is for what was signed last; return that."""
         self.forget()
-        size = self._store.size()
-        present = Remembered(size, self._root(size))
+        head = self._store.head()
+        present = Remembered(head.size, head.root)
         self._memory.reset(present)
         return present
 
@@ -197,7 +202,7 @@ class Signing:
 
     def _ready(self) -> tuple[note.Pen, ...]:
         """Return the pens that must sign: the key in force, during a rotation after the one before it."""
-        in_force = self.vkey
+        in_force = self._in_force()
         if len(self._pens) == 1 and self._pens[0].vkey == in_force:
             return self._pens
         own = note.Pen(self._read_key())
@@ -213,25 +218,9 @@ class Signing:
         self._pens = pens
         return pens
 
-    def _refresh(self) -> None:
-        token = self._store.change_token()
+    def _refresh(self, token: int) -> None:
         if token != self._token:
             self._token, self._vkey, self._mine, self._last = token, None, None, None
-            self._nodes.clear()
-
-    def _root(self, size: int) -> bytes:
-        """Return the root, keeping the complete subtrees it is made of for the next time."""
-        used: dict[tuple[int, int], bytes] = {}
-
-        def node(level: int, index: int) -> bytes:
-            place = (level, index)
-            found = self._nodes.get(place)
-            used[place] = self._store.node(level, index) if found is None else found
-            return used[place]
-
-        root = merkle.root_from_nodes(size, node)
-        self._nodes = used
-        return root
 
     def _extends(self, remembered: Remembered, size: int) -> bool:
         return remembered.size <= size and merkle.root_from_nodes(remembered.size, self._store.node) == remembered.root

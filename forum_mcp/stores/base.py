@@ -12,11 +12,11 @@ waiting works into one transaction and would run a networked store in a thread.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from forum_mcp.ledger.entry import Body, Draft, Entry, LedgerId, RunId
 
-__all__ = ["BodyState", "Lease", "RunRow", "Store", "Stored", "Transaction"]
+__all__ = ["BodyState", "Head", "Lease", "RunRow", "Store", "Stored", "Transaction"]
 
 T = TypeVar("T")
 
@@ -66,6 +66,14 @@ class BodyState:
 
     state: Literal["present", "redacted", "missing", "mismatch"]
     redacted_by: int | None = None
+
+
+class Head(NamedTuple):
+    """The committed tree: number of entries, 32-byte root over them, and the ``change_token`` of that moment."""
+
+    size: int
+    root: bytes
+    token: int
 
 
 class Transaction(Protocol):
@@ -149,6 +157,10 @@ class Store(Protocol):
 
     def size(self) -> int:
         """Return the number of entries."""
+        ...
+
+    def head(self) -> Head:
+        """Return size, root and change token of one and the same moment; the root of our own last commit is kept."""
         ...
 
     def entry(self, seq: int) -> Stored:

@@ -19,8 +19,10 @@ from forum_mcp.errors import LedgerError, LedgerReadOnly, LedgerUnreadable, NotF
 from forum_mcp.ledger.entry import Body, LedgerId, RunId, commitment, decode, leaf_hash
 from forum_mcp.ledger.export import ExportSource
 from forum_mcp.ledger.members import is_hash
+from forum_mcp.ledger.merkle import root_from_nodes
 from forum_mcp.ledger.verify import Source
 from forum_mcp.stores.base import BodyState, Lease, RunRow, Stored, Transaction
+from forum_mcp.stores.base import Head as TreeHead
 from forum_mcp.stores.connection import translated
 from forum_mcp.stores.export_index import LINE_MAX_BYTES, Head, Indexed, build, read_head
 from forum_mcp.stores.rows import bounded
@@ -311,6 +313,10 @@ class ExportStore:
         if found is None:
             raise NotFound(f"no complete subtree {level}/{index} in a ledger of {self.size()} entries")
         return found
+
+    def head(self) -> TreeHead:
+        """Return size, root and change token."""
+        return TreeHead(self.size(), root_from_nodes(self.size(), self.node), 0)
 
     def raw_nodes(self) -> Iterator[tuple[int, int, bytes]]:
         """Yield (level, index, hash) of every leaf and inner node, by level then index."""

@@ -7,6 +7,7 @@ version is read and not written.
 import os
 import sqlite3
 import stat
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +20,25 @@ from forum_mcp.stores.connection import connect, translated
 from forum_mcp.stores.schema import USER_VERSION, create_tables, header_fault, read_meta, schema_fault
 from forum_mcp.stores.transaction import SqliteTransaction
 
-__all__ = ["INDEX_KEY_BYTES", "Opened", "check_head", "create_file", "fill", "open_file", "read_header", "reading"]
+__all__ = [
+    "INDEX_KEY_BYTES",
+    "Opened",
+    "check_head",
+    "create_file",
+    "fill",
+    "open_file",
+    "read_header",
+    "reading",
+    "wall_clock_us",
+]
 
 _HEADER_BYTES = 100
 INDEX_KEY_BYTES = 32
+
+
+def wall_clock_us() -> int:
+    """Return the wall clock, microseconds since the epoch."""
+    return time.time_ns() // 1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,10 @@ from forum_mcp.ledger.entry import Body, Draft, LedgerId, RunId, commitment
 from forum_mcp.ledger.verify import Source
 from forum_mcp.stores import opening, rows, tree
 from forum_mcp.stores.backup import copy_file
-from forum_mcp.stores.base import BodyState, Lease, RunRow, Stored, Transaction
+from forum_mcp.stores.base import BodyState, Head, Lease, RunRow, Stored, Transaction
 from forum_mcp.stores.bodies import BodyTable
 from forum_mcp.stores.connection import begin_immediate, connect, data_version, identity, is_poison, refusal, translated
+from forum_mcp.stores.opening import wall_clock_us
 from forum_mcp.stores.source import SqliteSource, open_source
 from forum_mcp.stores.transaction import SqliteTransaction
 
@@ -29,11 +30,6 @@ __all__ = ["MEMORY", "SqliteStore", "wall_clock_us"]
 
 T = TypeVar("T")
 MEMORY: Final = ":memory:"
-
-
-def wall_clock_us() -> int:
-    """Return the wall clock, microseconds since the epoch."""
-    return time.time_ns() // 1000
 
 
 class SqliteStore:
@@ -48,14 +44,12 @@ class SqliteStore:
         self._entropy = entropy
         self._file = identity(path)
         self._lock = RLock()
-        self._views = 0
-        self._closed = False
+        self._views, self._closed = 0, False
         self._redactions: dict[str, int] = {}
         self._redactions_to = -1
-        # The right edge as our last commit left it; good for as long as the writer's data_version is the same, which
-        # only a commit of another connection changes. It is compared under the write lock.
+        # The right edge our last commit left: good while the data_version is the same, which others' commits change.
         self._edge: tree.Edge | None = None
-        self._edge_token: int | None = None
+        self._edge_token = -1
         self._last_work: Callable[[Transaction, int], None] | None = None
 
     @classmethod
@@ -196,6 +190,15 @@ class SqliteStore:
         with self._reading() as reader:
             return (rows.head(reader) or (0, b""))[0]
 
+    def head(self) -> Head:
+        """Return size, root and change token of one moment; from memory when nobody committed after us."""
+        with self._lock, self._reading() as reader:
+            token, edge = data_version(self._writer or reader), self._edge
+            if edge is None or self._views or token != self._edge_token:
+                with self.snapshot():
+                    edge = tree.read_edge(reader, b"")
+            return Head(edge.size, edge.root(), token)
+
     def entry(self, seq: int) -> Stored:
         """Return one entry.
 
@@ -326,8 +329,7 @@ class SqliteStore:
     def change_token(self) -> int:
         """Return a number that changes when another process has committed; our own commits leave it alone."""
         with self._reading() as reader:
-            # A connection's own commits do not move its data_version, so the writer's is asked where there is
-            # one.
+            # A connection's own commits do not move its data_version: the writer's is asked where there is one.
             return data_version(self._writer or reader)
 
     def close(self) -> None:
@@ -380,7 +382,7 @@ class SqliteStore:
                 raise
 
     def _undo(self, writer: sqlite3.Connection, cause: sqlite3.Error | None) -> None:
-        self._edge_token = None
+        self._edge_token = -1
         try:
             if writer.in_transaction:
                 writer.execute("ROLLBACK")

@@ -337,6 +337,22 @@ def test_proofs_are_made_from_stored_nodes_at_every_size(store: Store) -> None:
             assert merkle.verify_inclusion(seq, size, leaves[seq], proof, root)
 
 
+def test_the_head_is_the_committed_tree_after_each_append_and_undone_work(store: Store) -> None:
+    def fails(transaction: Transaction) -> None:
+        transaction.append(draft(n=0), run=None, at_us=1)
+        raise ValueError("undone")
+
+    for n in range(1, 18):
+        store.transact_all([fails, adding(draft(n=n)), fails])
+        leaves = [leaf_hash(raw) for _, raw in store.raw_entries()]
+        assert store.head() == (n + 1, merkle.root(leaves), store.change_token())
+        with store.snapshot():
+            assert store.head().root == merkle.root(leaves)
+        with pytest.raises(ValueError, match="undone"):
+            store.transact(fails)
+        assert store.head().root == merkle.root(leaves)
+
+
 def test_a_snapshot_shows_one_size_while_entries_are_appended(store: Store) -> None:
     with store.snapshot():
         size = store.size()
