@@ -23,6 +23,7 @@ __all__ = [
     "node_hash",
     "root",
     "root_from_nodes",
+    "root_from_peaks",
     "verify_consistency",
     "verify_inclusion",
 ]
@@ -67,6 +68,10 @@ class Frontier:
         """Return the root over the leaves so far; SHA-256 of nothing when there are none."""
         return _fold(self._peaks)
 
+    def peaks(self) -> list[bytes]:
+        """Return the roots of the complete subtrees, largest first: all that ``root_from_peaks`` needs later."""
+        return self._peaks.copy()
+
 
 def root(leaf_hashes: Iterable[bytes]) -> bytes:
     """Return the tree's 32-byte root over leaf hashes, oldest first."""
@@ -79,6 +84,11 @@ def root(leaf_hashes: Iterable[bytes]) -> bytes:
 def root_from_nodes(size: int, node: NodeReader) -> bytes:
     """Return the root of the first ``size`` leaves, reading one subtree for each bit set in ``size``."""
     return _range_root(0, size, node) if size else EMPTY_ROOT
+
+
+def root_from_peaks(peaks: Sequence[bytes]) -> bytes:
+    """Return the root of the tree whose ``Frontier`` had these peaks."""
+    return _fold(peaks)
 
 
 def completed_nodes(index: int, leaf: bytes, node: NodeReader) -> list[tuple[int, int, bytes]]:

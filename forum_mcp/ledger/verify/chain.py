@@ -1,5 +1,7 @@
 """Level 1: every entry by itself, its link to the one before, and the tree over all of them."""
 
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -7,7 +9,7 @@ import msgspec
 
 from forum_mcp.ledger.entry import ENTRY_MAX_BYTES, Entry, LedgerId, decode, encode, genesis_prev
 from forum_mcp.ledger.members import is_hash, member_faults
-from forum_mcp.ledger.merkle import EMPTY_ROOT, Frontier
+from forum_mcp.ledger.merkle import EMPTY_ROOT, Frontier, root_from_peaks
 from forum_mcp.ledger.verify.cited import Citations
 from forum_mcp.ledger.verify.findings import Findings, read
 from forum_mcp.ledger.verify.source import Source, SourceFault
@@ -15,6 +17,9 @@ from forum_mcp.ledger.verify.strict import faultless
 from forum_mcp.ledger.verify.tree import ComputedNodes
 
 __all__ = ["SignedNote", "Walked", "readable_entry", "walk"]
+
+
+_RECENT = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ def walk(source: Source, findings: Findings, sizes: set[int]) -> Walked:
     walked = Walked(source.ledger_id)
     frontier = Frontier()
     place = _Place()
+    recent: deque[list[bytes]] = deque(maxlen=_RECENT)
     for item in read(source.read_entries()):
         if isinstance(item, SourceFault):
             findings.unreadable(item)
@@ -75,12 +81,15 @@ def walk(source: Source, findings: Findings, sizes: set[int]) -> Walked:
         if position != frontier.size:
             walked.whole = False
         if entry is not None:
-            if frontier.size in sizes or entry.kind == "checkpoint.signed":
+            if frontier.size in sizes:
                 walked.roots[frontier.size] = frontier.root()
+            if entry.kind == "checkpoint.signed":
+                _keep_signed(entry.data.get("size"), frontier.size, recent, walked)
             _gather(entry, position, walked, findings)
         elif frontier.size in sizes:
             walked.roots[frontier.size] = frontier.root()
         completed = frontier.append(leaf)
+        recent.append(frontier.peaks())
         if walked.whole and completed:
             walked.nodes.add(completed)
     walked.size, walked.root = frontier.size, frontier.root()
@@ -88,6 +97,18 @@ def walk(source: Source, findings: Findings, sizes: set[int]) -> Walked:
     if source.claimed_size is not None and source.claimed_size != walked.size:
         findings.add("size", None, f"{source.claimed_size} entries, as the head says", f"{walked.size} entries")
     return walked
+
+
+def _keep_signed(stated: object, size: int, recent: Sequence[list[bytes]], walked: Walked) -> None:
+    """Keep the root a checkpoint was signed over: of the tree before its entry, or of one not much smaller.
+
+    ``recent`` ends with the peaks at ``size``. An older tree than these is reached by a second reading.
+    """
+    # After a gap the sizes are those of no tree of the ledger's: only a second reading, which ends there, may tell.
+    earlier = stated if walked.whole and type(stated) is int else size
+    for wanted in {size, earlier}:
+        if 0 <= size - wanted < len(recent):
+            walked.roots[wanted] = root_from_peaks(recent[wanted - size - 1])
 
 
 class _Place:
