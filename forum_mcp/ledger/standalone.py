@@ -30,10 +30,10 @@ def _demand(holds: object, code: str, why: object) -> None:
     if not holds:
         raise ValueError(code, why)  # always these two: the finding code, and what is wrong
 
-_STRINGS = "actor bytes commit format kind ledger note prev salt t text type".split()  # noqa: SIM905 - read as words
-_TYPES: dict[str, tuple[type, ...]] = dict.fromkeys(_STRINGS, (str,)) | {"run": (str, type(None))}
-_TYPES.update(dict.fromkeys(("at", "seq", "size", "v"), (int,)) | {"vkey": (str, list, type(None))})
-_TYPES.update({"bodies": (dict,), "data": (dict,), "parents": (list,), "without_bodies": (bool,)})
+_TYPES: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys("actor bytes commit format kind ledger note prev salt t text type".split(), (str,)),  # noqa: SIM905 - read as words
+    "at": (int,), "seq": (int,), "size": (int,), "v": (int,), "run": (str, type(None)), "bodies": (dict,),
+    "data": (dict,), "parents": (list,), "without_bodies": (bool,), "vkey": (str, list, type(None))}
 
 def _json(raw: bytes) -> Any:
     """Return a JSON value. Refused: no UTF-8, NaN, numbers out of range, lone surrogates, nested too deep."""
@@ -98,7 +98,7 @@ _CONTROL = re.compile("[\x00-\x09\x0b-\x1f\ud800-\udfff]")
 _B64, _NUMBER = "[A-Za-z0-9+/]+={0,2}", "(0|[1-9][0-9]{0,17})"
 _LINE = f"\u2014 ([^\\s+]+) ({_B64})\n"
 _NOTE = re.compile(f"(([^\n]+)\n{_NUMBER}\n({_B64})\n(?:[^\n]+\n)*)\n((?:{_LINE}){{1,100}})")
-_PROOF = re.compile(f"c2sp.org/tlog-proof@v1\n(?:extra {_B64}\n)?index {_NUMBER}\n((?:{_B64}\n){{0,63}})\n(.*)", re.S)
+_PROOF = re.compile(f"c2sp[.]org/tlog-proof@v1\n(?:extra {_B64}\n)?index {_NUMBER}\n((?:{_B64}\n){{0,63}})\n(.*)", re.S)
 
 def _note(text: str) -> _Note:  # signed text, origin, size, root, and signatures as (key name, key id and signature)
     code, found = "checkpoint-format", None if _CONTROL.search(text[:1_000_000]) else _NOTE.fullmatch(text)
