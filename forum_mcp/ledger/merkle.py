@@ -17,7 +17,6 @@ __all__ = [
     "EMPTY_ROOT",
     "Frontier",
     "NodeReader",
-    "completed_nodes",
     "consistency_proof",
     "inclusion_proof",
     "node_hash",
@@ -89,20 +88,6 @@ def root_from_nodes(size: int, node: NodeReader) -> bytes:
 def root_from_peaks(peaks: Sequence[bytes]) -> bytes:
     """Return the root of the tree whose ``Frontier`` had these peaks."""
     return _fold(peaks)
-
-
-def completed_nodes(index: int, leaf: bytes, node: NodeReader) -> list[tuple[int, int, bytes]]:
-    """Return (level, index, hash) of every inner node that appending ``leaf`` as leaf ``index`` completes.
-
-    ``node`` is asked only for subtrees that were complete before. Levels ascend from 1.
-    """
-    completed: list[tuple[int, int, bytes]] = []
-    level, position, current = 0, index, leaf
-    while position & 1:
-        current = node_hash(node(level, position - 1), current)
-        level, position = level + 1, position >> 1
-        completed.append((level, position, current))
-    return completed
 
 
 def inclusion_proof(index: int, size: int, node: NodeReader) -> list[bytes]:

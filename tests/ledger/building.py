@@ -132,14 +132,10 @@ class SmallLedger:
     def source(self) -> MemorySource:
         """Return the ledger as a source, with stored nodes and bodies sorted by commitment."""
         nodes: dict[tuple[int, int], bytes] = {}
-        leaves = self.leaves
-
-        def node(level: int, index: int) -> bytes:
-            return leaves[index] if level == 0 else nodes[level, index]
-
-        for seq, leaf in enumerate(leaves):
-            for level, index, value in merkle.completed_nodes(seq, leaf, node):
-                nodes[level, index] = value
+        frontier = merkle.Frontier()
+        for seq, leaf in enumerate(self.leaves):
+            for level, value in enumerate(frontier.append(leaf), 1):
+                nodes[level, seq >> level] = value
         stored = [(level, index, value) for (level, index), value in sorted(nodes.items())]
         return MemorySource(list(enumerate(self.raws)), [self.bodies[key] for key in sorted(self.bodies)], stored)
 

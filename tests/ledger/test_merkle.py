@@ -78,16 +78,11 @@ def test_the_nodes_completed_by_each_leaf_are_all_complete_nodes_once() -> None:
     leaves = leaves_of(21)
     stored: dict[tuple[int, int], bytes] = {}
 
-    def node(level: int, index: int) -> bytes:
-        return leaves[index] if level == 0 else stored[level, index]
-
     frontier = merkle.Frontier()
     for seq, leaf in enumerate(leaves):
-        completed = merkle.completed_nodes(seq, leaf, node)
-        assert [value for _, _, value in completed] == frontier.append(leaf)
-        for level, index, value in completed:
-            assert (level, index) not in stored
-            stored[level, index] = value
+        for level, value in enumerate(frontier.append(leaf), 1):
+            assert (level, seq >> level) not in stored
+            stored[level, seq >> level] = value
     expected = {(level, index) for level in range(1, 5) for index in range(21 >> level)}
     assert stored.keys() == expected
     assert all(value == reader(leaves)(level, index) for (level, index), value in stored.items())
