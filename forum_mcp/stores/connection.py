@@ -5,6 +5,7 @@ implicit BEGIN of the driver), and a writer begins with BEGIN IMMEDIATE so that 
 it extends.
 """
 
+import os
 import sqlite3
 import time
 from collections.abc import Generator
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from random import random
 from typing import Final, Literal
+from urllib.parse import quote
 
 from forum_mcp.errors import LedgerError, LedgerReadOnly, LedgerUnreadable
 
@@ -54,7 +56,7 @@ def connect(path: Path | None, mode: _Mode) -> sqlite3.Connection:
     if path is None:
         target = "file::memory:"
     else:
-        target = path.as_uri() + ("?immutable=1" if mode == "immutable" else f"?mode={mode}")
+        target = f"file://{quote(os.fsencode(path))}?" + ("immutable=1" if mode == "immutable" else f"mode={mode}")
     connection = sqlite3.connect(
         target, uri=True, isolation_level=None, timeout=0.0, check_same_thread=False, cached_statements=64
     )

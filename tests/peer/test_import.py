@@ -12,7 +12,7 @@ from forum_mcp.engine.ledger import Ledger
 from forum_mcp.errors import LedgerMissing, LedgerUnreadable
 from forum_mcp.ledger.forum_engine import check
 from forum_mcp.stores.forum_engine import open_foreign
-from tests.bench.peer import Peer, missing, open_peer
+from tests.bench.peer import missing, open_peer
 from tests.cli.commands import forum
 
 pytestmark = pytest.mark.skipif(missing(), reason="forum-engine is in the group peer")
@@ -27,14 +27,14 @@ PAYLOADS: tuple[object, ...] = (
 )
 
 
-def written(store: str, place: Path) -> Peer:
-    """Let the peer write a ledger."""
+def written(store: str, place: Path) -> None:
+    """Let the peer write a ledger and let go of it; its file storage has nothing to close."""
     ledger, storage = open_peer(store, place / "ledger.db" if store == "sqlite" else place)
     for number, payload in enumerate(PAYLOADS):
         ledger.append(actor="wörker", kind="task", payload=payload, causal_parent=number - 1 if number > 1 else None)
     storage.sync()
     assert ledger.verify(deep=True)
-    return ledger
+    getattr(storage, "close", lambda: None)()
 
 
 @pytest.fixture(params=["file", "sqlite"])
