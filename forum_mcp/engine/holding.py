@@ -38,7 +38,16 @@ _log = logging.getLogger(__name__)
 class Held:
     """One run held by this process."""
 
-    def __init__(self, folded: Folded, lease: Lease, recorder: Recorder, performer: Performer, clock: Clock) -> None:
+    def __init__(
+        self,
+        folded: Folded,
+        lease: Lease,
+        recorder: Recorder,
+        performer: Performer,
+        clock: Clock,
+        sign: Callable[[int], None],
+    ) -> None:
+        """Take a run to hold; ``sign`` records a checkpoint that the entry of the given seq makes due."""
         self.folded = folded
         self.lease = lease
         self.changed = anyio.Event()
@@ -48,6 +57,8 @@ class Held:
         self._recorder = recorder
         self._performer = performer
         self._clock = clock
+        self._sign = sign
+        self._wave_seq = folded.state.wave_seq
         self._active = ActiveClock(clock, folded.state.t_ms)
         self._wake = anyio.Event()
         self._turn = anyio.Lock(fast_acquire=True)
@@ -109,8 +120,19 @@ class Held:
                     self._begin_call(stored)
             self._end_calls()
             self._active.pause() if self.quiet else self._active.go_on()
+            self._sign_settled_wave()
             self.announce()
         return made
+
+    def _sign_settled_wave(self) -> None:
+        """Have a checkpoint recorded when the step settled a wave: one, however many it settled.
+
+        The checkpoint that follows the end of a run covers the waves that were settled with it.
+        """
+        state = self.folded.state
+        if state.wave_seq > self._wave_seq and state.phase != "finished":
+            self._sign(state.wave_seq)
+        self._wave_seq = state.wave_seq
 
     async def _record(self, events: Sequence[Event]) -> Sequence[Stored]:
         while True:

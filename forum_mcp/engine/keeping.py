@@ -217,7 +217,7 @@ class Keeper:
     async def _hold(self, folded: Folded, lease: Lease) -> None:
         assert folded.state.contract is not None
         performer = Performer(self.ledger.store, self._executors, self._scrubber, folded.state.contract)
-        held = Held(folded, lease, self.recorder, performer, self._clock)
+        held = Held(folded, lease, self.recorder, performer, self._clock, self._sign)
         self._held[folded.run] = held
         await self._group.start(self._run, held)
         self._notify()
@@ -250,6 +250,13 @@ class Keeper:
                 self.ledger.record_checkpoint((finished,))
         finally:
             await self.recorder.record(lambda tx: tx.drop_lease(lease.run, lease.fence))
+
+    def _sign(self, parent: int) -> None:
+        """Record a checkpoint; one that cannot be signed or recorded is logged and stops no run."""
+        try:
+            self.ledger.record_checkpoint((parent,))
+        except ForumError as error:
+            _log.warning("no checkpoint was recorded after entry %d: %s", parent, error)
 
     async def _renew(self, now_us: int) -> None:
         for held in self.held_runs():

@@ -97,7 +97,8 @@ def trace_view(store: Store, seq: int, limit: int) -> TraceView:
     with store.snapshot():
         found = trace(seq, lambda at: store.entry(at).entry, limit)
     shown = {entry.seq for _, entry in found}
-    run = found[0][1].run
+    # A checkpoint of a settled wave belongs to no run, and its causes to one.
+    run = next((entry.run for _, entry in found if entry.run is not None), None)
     return TraceView(
         seq=seq,
         lines=[

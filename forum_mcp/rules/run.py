@@ -174,6 +174,10 @@ class RunState:
     slots: int = 0
     """Tasks started and not settled."""
     unsettled: int = 0
+    unsettled_in: list[int] = field(default_factory=list[int])
+    """Unsettled tasks of each wave."""
+    wave_seq: int = -1
+    """Seq of the newest entry that settled a wave."""
     unoffered: deque[int] = field(default_factory=deque[int])
     open: dict[int, OpenCall] = field(default_factory=dict[int, OpenCall])
     timers: dict[int, Timer] = field(default_factory=dict[int, "Timer"])

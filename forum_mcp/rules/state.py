@@ -190,6 +190,7 @@ def _plan_accepted(state: RunState, entry: Entry, data: planning.PlanAccepted, b
             held.status = "ready"
             heapq.heappush(state.ready, (held.index, held.plan.id))
     state.unsettled = len(state.tasks)
+    state.unsettled_in = [len(wave) for wave in plan.waves]
     if state.stopped is not None:
         for held in state.tasks.values():
             held.status, held.because = "doomed", "budget"

@@ -150,6 +150,9 @@ def _settle(state: RunState, held: TaskState, status: TaskStatus, seq: int) -> N
     held.status, held.settled_seq = status, seq
     held.work.reply = held.verdict_calls.reply = ""
     state.unsettled -= 1
+    state.unsettled_in[held.wave] -= 1
+    if state.unsettled_in[held.wave] == 0:
+        state.wave_seq = seq
     touch(state, held)
     for name in held.dependants:
         follower = state.tasks[name]
