@@ -35,6 +35,7 @@ class Flags:
         roles: executors of coordinator, validator and synthesizer, comma-separated, first rung first.
         coordinator: executors of this role alone; so for ``worker``, ``validator`` and ``synthesizer``.
         max_parallel: calls at a time.
+        local_only: nothing leaves this machine.
     """
 
     ledger: str | None = None
@@ -53,6 +54,7 @@ class Flags:
     validator: str | None = None
     synthesizer: str | None = None
     max_parallel: int | None = None
+    local_only: bool | None = None
 
     def over(self, weaker: "Flags") -> "Flags":
         """Return these flags with what they leave open taken from ``weaker``."""
@@ -72,6 +74,8 @@ class Flags:
             found["roster"] = placed(self.roster, cwd)
         if self.max_parallel is not None:
             found["max_parallel"] = self.max_parallel
+        if self.local_only is not None:
+            found["local_only"] = self.local_only
         executors = self._executors(cwd)
         if executors:
             found["executors"] = executors

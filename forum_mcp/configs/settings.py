@@ -131,6 +131,7 @@ class Settings(_Section):
     limits: LimitSettings = LimitSettings()
     policy: PolicySettings = PolicySettings()
     max_parallel: int = Field(default=4, gt=0, le=64)
+    local_only: bool = False
     custody: CustodySettings = CustodySettings()
 
     @field_validator("custody", mode="before")

@@ -73,6 +73,7 @@ def contract_of(settings: Settings, executors: Mapping[str, Executor], roster: R
         roles=ladders,
         policy=_policy_of(settings, roster),
         max_parallel=settings.max_parallel,
+        local_only=settings.local_only,
     )
 
 

@@ -160,7 +160,8 @@ class Held:
 
     def _begin_call(self, stored: Stored) -> None:
         payload = msgspec.convert(stored.entry.data, CallStarted)
-        if payload.type != "host" and self._group is not None:
+        item = self.folded.state.open.get(stored.entry.seq)
+        if item is not None and item.type != "host" and self._group is not None:
             self._scopes[stored.entry.seq] = anyio.CancelScope()
             self._group.start_soon(self._perform, stored, payload)
 

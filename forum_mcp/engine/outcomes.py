@@ -14,7 +14,7 @@ from forum_mcp.ledger.entry import BodyRef, Draft, Entry, NewBody
 from forum_mcp.ledger.kinds.call import CallFinished, CallStarted
 from forum_mcp.rules.calls import TEXT
 from forum_mcp.rules.contract import Contract
-from forum_mcp.rules.failures import ERROR_CLASSES
+from forum_mcp.rules.failures import ENGINE_CLASSES, ERROR_CLASSES
 from forum_mcp.rules.run import OpenCall, RunState
 from forum_mcp.stores.base import Store, Stored
 
@@ -27,6 +27,7 @@ It raises AppendRefused when the record has moved past it.
 """
 
 _BYTES: Final = "application/octet-stream"
+_PATCH: Final = "text/x-diff; charset=utf-8"
 
 _log = logging.getLogger(__name__)
 
@@ -49,12 +50,21 @@ class Performer:
             return _crashed(payload, type(error).__name__)
         if not isinstance(outcome, Outcome) or outcome.error not in {None, *ERROR_CLASSES}:  # pyright: ignore[reportUnnecessaryIsInstance]
             return _crashed(payload, "an answer that is not an outcome")
+        if outcome.error in ENGINE_CLASSES:
+            # Of these the loop would make another attempt than the rules allow, or end the run.
+            return _crashed(payload, f"an outcome {outcome.error!r}, which is not an executor's to tell,")
         return outcome
 
     async def _attempt(self, entry: Entry, payload: CallStarted) -> Outcome:
         executor = self._executors.get(payload.executor)
         if executor is None:
             return Outcome(error="executor-missing", detail=self._missing(payload.executor))
+        if self._contract.bars(payload.egress):
+            return Outcome(
+                error="egress-refused",
+                detail=f"the run is local only and executor {payload.executor!r} sends what it is given to the "
+                f"{payload.egress}; bind the role to an executor of this machine, or begin a run without local_only",
+            )
         terms = self._contract.executors[payload.executor]
         if recorded_identity(executor, self._scrubber) != terms.identity:
             return Outcome(
@@ -110,14 +120,19 @@ def outcome_event(seq: int, started: CallStarted, outcome: Outcome, duration_ms:
         served_model=outcome.served_model[:200] if outcome.served_model else None,
         tokens_in=outcome.tokens_in,
         tokens_out=outcome.tokens_out,
+        cost_microusd=outcome.cost_microusd,
+        price_source=None if outcome.cost_microusd is None else f"executor:{started.executor}"[:200],
         exit_code=outcome.exit_code,
         http_status=outcome.http_status,
         retry_after_ms=outcome.retry_after_ms,
         truncated=outcome.truncated,
+        isolation=list(outcome.isolation),
     )
     bodies: dict[str, NewBody | BodyRef] = {}
     if outcome.reply:
         bodies["reply"] = NewBody(outcome.reply_type if text else _BYTES, outcome.reply)
+    if outcome.patch:
+        bodies["patch"] = NewBody(_PATCH if _is_text(outcome.patch) else _BYTES, outcome.patch)
     if outcome.stderr:
         bodies["stderr"] = NewBody(TEXT if _is_text(outcome.stderr) else _BYTES, outcome.stderr)
     if outcome.detail:

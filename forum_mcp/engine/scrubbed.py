@@ -19,7 +19,7 @@ from forum_mcp.ledger.kinds import KINDS
 
 __all__ = ["recorded_identity", "scrub_event", "scrubber_of"]
 
-_WRITTEN: Final = frozenset({"request", "plan", "reply", "stderr", "detail", "reason"})
+_WRITTEN: Final = frozenset({"request", "plan", "reply", "stderr", "detail", "reason", "patch"})
 """Bodies that hold what a person, a model or a command wrote; the others are the engine's own."""
 
 

@@ -55,11 +55,14 @@ class Outcome:
         reply: the reply's exact bytes, also beside an error when there were some.
         detail: what a person should read about the error; no secrets.
         stderr: tail of what a command said there.
+        patch: what a command changed in its git worktree, as ``git apply`` takes it.
         finish_reason: as the server names it (``stop``, ``length`` ...).
         sent_model: model named in the request that left.
         served_model: model the provider says it ran.
         retry_after_ms: how long the server asked to wait, milliseconds.
-        truncated: the reply was cut at the size cap.
+        truncated: the reply was cut, at the size cap or at the token limit.
+        cost_microusd: what the executor itself says the attempt cost, millionths of a US dollar.
+        isolation: what held around a command, in words (``docs/how-to/isolate-a-command.md``).
     """
 
     error: ErrorClass | None = None
@@ -67,6 +70,7 @@ class Outcome:
     reply_type: str = "text/plain; charset=utf-8"
     detail: str | None = None
     stderr: bytes | None = None
+    patch: bytes | None = None
     finish_reason: str | None = None
     sent_model: str | None = None
     served_model: str | None = None
@@ -76,6 +80,8 @@ class Outcome:
     http_status: int | None = None
     retry_after_ms: int | None = None
     truncated: bool = False
+    cost_microusd: int | None = None
+    isolation: tuple[str, ...] = ()
 
 
 class Executor(Protocol):

@@ -45,7 +45,11 @@ class ExecutorTerms(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Contract(msgspec.Struct, frozen=True, kw_only=True):
-    """The terms of a run. ``roles`` maps coordinator, worker, validator, synthesizer to ladders of executor names."""
+    """The terms of a run.
+
+    ``roles`` maps coordinator, worker, validator, synthesizer to ladders of executor names. ``local_only`` bars every
+    executor whose egress is not ``none``: its calls are recorded and end with ``egress-refused``.
+    """
 
     version: int = VERSION
     executors: dict[str, ExecutorTerms]
@@ -53,6 +57,11 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy
     max_parallel: int
     single: bool = False
+    local_only: bool = False
+
+    def bars(self, egress: str) -> bool:
+        """Tell whether a call that travels so far is refused."""
+        return self.local_only and egress != "none"
 
     def to_json(self) -> bytes:
         """Return the canonical bytes that are recorded."""

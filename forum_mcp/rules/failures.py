@@ -6,7 +6,7 @@ straight to the next rung. The table is part of rules version ``failures``: chan
 
 from typing import Final, Literal, get_args
 
-__all__ = ["ERROR_CLASSES", "NOT_BEGUN", "TRANSIENT", "VERSION", "ErrorClass"]
+__all__ = ["ENGINE_CLASSES", "ERROR_CLASSES", "NOT_BEGUN", "TRANSIENT", "VERSION", "ErrorClass"]
 
 VERSION: Final = 1
 
@@ -19,10 +19,13 @@ ErrorClass = Literal[
     "executor-missing",  # the contract names an executor this process does not have
     "executor-changed",  # the executor of that name is not the one the contract recorded
     "executor-crashed",  # a bug or a dead long-lived child on our side
+    "egress-refused",  # the run is local only, and the executor's bytes would leave the machine
+    "isolation-missing",  # the isolation the command was to run in cannot be had on this machine
     "not-found",  # the command does not exist or cannot be executed
     "exit-code",  # the command ended with a code other than 0
     "signal",  # the command was ended by a signal that we did not send
     "timeout",  # the attempt's own time limit
+    "resource-limit",  # the command took more memory, processor time, processes or file size than it may
     "output-limit",  # more output than the cap; the rest was discarded and the command ended
     "empty-reply",  # success reported, nothing said
     "bad-encoding",  # the reply is not UTF-8
@@ -34,10 +37,14 @@ ErrorClass = Literal[
     "rate-limit",  # 429
     "server-error",  # 5xx
     "bad-response",  # an answer that is not the protocol: HTML, no choices, broken JSON
+    "length",  # the reply was cut at the token limit; what there is of it is kept
     "refused",  # the provider or the calling assistant declined the work
 ]
 
 ERROR_CLASSES: Final[frozenset[str]] = frozenset(get_args(ErrorClass))
+
+ENGINE_CLASSES: Final[frozenset[str]] = frozenset({"budget", "cancelled", "in-doubt", "interrupted", "time-limit"})
+"""What only the engine can know of an attempt; an executor that says so has broken its port."""
 
 TRANSIENT: Final[frozenset[str]] = frozenset(
     {
@@ -53,6 +60,16 @@ TRANSIENT: Final[frozenset[str]] = frozenset(
 )
 
 NOT_BEGUN: Final[frozenset[str]] = frozenset(
-    {"auth", "budget", "connect", "executor-changed", "executor-missing", "not-found", "rate-limit"}
+    {
+        "auth",
+        "budget",
+        "connect",
+        "egress-refused",
+        "executor-changed",
+        "executor-missing",
+        "isolation-missing",
+        "not-found",
+        "rate-limit",
+    }
 )
 """Errors after which the work is known not to have begun: only these let a task with effects ``once`` run again."""

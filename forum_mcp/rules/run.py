@@ -99,7 +99,7 @@ class TaskState:
 
 @dataclass(slots=True)
 class OpenCall:
-    """A started attempt without an outcome."""
+    """A started attempt without an outcome. ``type`` is the executor's, or ``barred`` when the contract refuses it."""
 
     seq: int
     purpose: str

@@ -169,8 +169,10 @@ def _settle(state: RunState, held: TaskState, status: TaskStatus, seq: int) -> N
 
 
 def _call_started(state: RunState, entry: Entry, data: call.CallStarted, _: Bodies) -> None:
-    state.open[entry.seq] = OpenCall(entry.seq, data.purpose, data.task, data.executor, data.type, data.reserve)
-    if data.type == "host":
+    barred = state.contract is not None and state.contract.bars(data.egress)
+    kind = "barred" if barred else data.type
+    state.open[entry.seq] = OpenCall(entry.seq, data.purpose, data.task, data.executor, kind, data.reserve)
+    if kind == "host":
         state.unoffered.append(entry.seq)
     held = state.tasks.get(data.task or "")
     attempts = attempts_of(state, data.purpose, data.task)

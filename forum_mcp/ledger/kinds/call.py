@@ -38,7 +38,10 @@ class CallStarted(Payload, frozen=True, kw_only=True):
 
 
 class CallFinished(Payload, frozen=True, kw_only=True):
-    """The outcome of the open attempt ``call`` (a seq). ``error`` None is success; unknown figures are left out."""
+    """The outcome of the open attempt ``call`` (a seq). ``error`` None is success; unknown figures are left out.
+
+    ``isolation`` names what held around a command, weakest first; ``truncated`` marks a reply that was cut.
+    """
 
     call: int
     error: str | None = None
@@ -54,6 +57,7 @@ class CallFinished(Payload, frozen=True, kw_only=True):
     http_status: int | None = None
     retry_after_ms: int | None = None
     truncated: bool = False
+    isolation: list[str] = []
     scrubbed: dict[str, int] = {}
 
 
@@ -104,7 +108,7 @@ KINDS = (
         "call.finished",
         "event",
         CallFinished,
-        ("reply", "stderr", "detail"),
+        ("reply", "stderr", "detail", "patch"),
         "call.started; work.returned for an assistant's work",
     ),
     Kind("call.deferred", "decision", CallDeferred, (), "the call.finished that made a wait necessary"),
