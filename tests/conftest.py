@@ -1,4 +1,8 @@
-"""What every test stands on: a home of its own, no settings from outside, no network but this machine."""
+"""What every test stands on: a home of its own, no settings from outside, no network but this machine.
+
+``--rounds N`` is how often a test of ``tests/soak`` repeats what depends on chance (CI runs few, a full run is
+reported), and has the tests that sample bytes try all of them.
+"""
 
 import os
 import socket
@@ -7,6 +11,17 @@ from pathlib import Path
 import pytest
 
 LOCAL = ("127.0.0.1", "::1", "localhost")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rounds", type=int, default=None, help="rounds of soak tests, all bytes (default: a few)")
+
+
+@pytest.fixture
+def rounds(request: pytest.FixtureRequest) -> int | None:
+    """The number asked for, or None: a few, or a sample."""
+    value: int | None = request.config.getoption("--rounds")
+    return value
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ async def test_each_settled_wave_is_signed_once_and_the_end_of_the_run_once(stag
         causes = [entries[entry.parents[0]] for entry in signed]
         assert [cause.kind for cause in causes] == ["task.judged"] * 3 + ["run.finished"]
         assert [cause.data["task"] for cause in causes[:3]][::2] == ["a", "d"]
-        assert all(entry.data["size"] > entry.parents[0] for entry in signed)
+        assert [int(str(entry.data["size"])) > entry.parents[0] for entry in signed] == [True] * 4
         assert_clean(forum)
 
 
