@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from forum_mcp.configs.flags import Flags
+from forum_mcp.configs.names import STEPS
 from forum_mcp.configs.paths import MEMORY, find_ledger
 from forum_mcp.errors import LedgerMissing
 
@@ -22,8 +23,6 @@ LedgerPath = Annotated[
     str | None,
     typer.Option("--ledger", metavar="PATH", help="The ledger; :memory: keeps nothing.", show_default=False),
 ]
-
-_MODEL: Final = "Model (one of them)"
 
 
 def _text(flag: str, metavar: str, words: str) -> object:
@@ -50,11 +49,16 @@ _FLAGS: Final[dict[str, object]] = {
             show_default=False,
         ),
     ],
-    "roles": _text("--roles", "NAMES", "Executors of coordinator, validator and synthesizer, or rules."),
+    "roles": _text("--roles", "NAMES", "Executors of every role but the worker, or rules."),
     "coordinator": _text("--coordinator", "NAMES", "Who plans: executors or rules, first rung first."),
     "worker": _text("--worker", "NAMES", "Who does the tasks: executors or host, first rung first."),
     "validator": _text("--validator", "NAMES", "Who judges the tasks: executors or rules."),
     "synthesizer": _text("--synthesizer", "NAMES", "Who makes the answer: executors or rules."),
+    "classifier": _text("--classifier", "NAMES", "Who finds the lane under --classify."),
+    "panelists": _text("--panelists", "NAMES", "Who judges besides the validator under --panel."),
+    "judge": _text("--judge", "NAMES", "Who judges the answer under --intent."),
+    "reviser": _text("--reviser", "NAMES", "Who shortens the answer under --delivery."),
+    "verifier": _text("--verifier", "NAMES", "Who checks the answer under --verification."),
     "max_parallel": Annotated[
         int | None,
         typer.Option("--max-parallel", metavar="N", min=1, max=64, help="Calls at a time.", show_default=False),
@@ -63,6 +67,10 @@ _FLAGS: Final[dict[str, object]] = {
         bool | None,
         typer.Option("--local-only", help="Refuse executors that reach beyond this machine.", show_default=False),
     ],
+    **{
+        name: Annotated[bool | None, typer.Option(f"--{name}/--no-{name}", help=words, show_default=False)]
+        for name, words in STEPS.items()
+    },
 }
 
 

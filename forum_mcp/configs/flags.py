@@ -1,6 +1,6 @@
 """What the command line says, as the part of the settings it stands for.
 
-A model flag is an executor plus the four roles bound to it; single role flags bind a role back.
+A model flag is an executor plus the roles bound to it; single role flags bind a role back.
 """
 
 import shlex
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from forum_mcp.configs.names import ROLES
+from forum_mcp.configs.names import ALL_ROLES, ROLES, STEPS
 from forum_mcp.configs.paths import placed
 from forum_mcp.errors import ConfigRefused
 
@@ -32,8 +32,9 @@ class Flags:
         local: path of a GGUF file, or ``package:NAME`` of an installed package that carries one.
         scripted: path of a script of replies.
         max_tokens: most tokens of one reply, of ``chat_url`` or ``local``.
-        roles: executors of coordinator, validator and synthesizer, comma-separated, first rung first.
-        coordinator: executors of this role alone; so for ``worker``, ``validator`` and ``synthesizer``.
+        roles: executors of every role but the worker, comma-separated, first rung first.
+        coordinator: executors of this role alone; so for every other role.
+        classify: whether this step is taken; so for every other step.
         max_parallel: calls at a time.
         local_only: nothing leaves this machine.
     """
@@ -53,6 +54,18 @@ class Flags:
     worker: str | None = None
     validator: str | None = None
     synthesizer: str | None = None
+    classifier: str | None = None
+    panelists: str | None = None
+    judge: str | None = None
+    reviser: str | None = None
+    verifier: str | None = None
+    classify: bool | None = None
+    escalate: bool | None = None
+    panel: bool | None = None
+    intent: bool | None = None
+    delivery: bool | None = None
+    verification: bool | None = None
+    reuse: bool | None = None
     max_parallel: int | None = None
     local_only: bool | None = None
 
@@ -82,6 +95,9 @@ class Flags:
         roles = self._roles(next(iter(executors), None))
         if roles:
             found["roles"] = roles
+        steps = {name: value for name in STEPS if (value := getattr(self, name)) is not None}
+        if steps:
+            found["steps"] = steps
         return found
 
     def _executors(self, cwd: Path) -> dict[str, object]:
@@ -126,7 +142,7 @@ class Flags:
         if self.roles is not None:
             ladder = _ladder(self.roles, "--roles")
             found |= {role: ladder for role in ROLES if role != "worker"}
-        for role in ROLES:
+        for role in ALL_ROLES:
             value = getattr(self, role)
             if value is not None:
                 found[role] = _ladder(value, f"--{role}")

@@ -22,7 +22,7 @@ from pydantic_settings.exceptions import SettingsError
 
 from forum_mcp.configs.flags import Flags
 from forum_mcp.configs.known import nearest, refuse_unknown, refuse_unknown_variables, refused
-from forum_mcp.configs.names import BUILT_IN, ROLES
+from forum_mcp.configs.names import ALL_ROLES, BUILT_IN, ROLES
 from forum_mcp.configs.paths import PROJECT_FILE, config_files, default_ledger, placed, read_toml
 from forum_mcp.configs.settings import Settings
 from forum_mcp.errors import ConfigRefused
@@ -140,7 +140,7 @@ def _check_roles(settings: Settings) -> None:
             "'executors.rules' is refused; 'rules' is the deterministic code of a role; name it otherwise"
         )
     known = (*BUILT_IN, *settings.executors)
-    for role in ROLES:
+    for role in ALL_ROLES:
         for name in getattr(settings.roles, role):
             if name not in known:
                 raise ConfigRefused(f"role {role} is bound to {name!r}, which is no executor; {nearest(name, known)}")

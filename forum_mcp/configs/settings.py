@@ -16,6 +16,7 @@ __all__ = [
     "PolicySettings",
     "RoleSettings",
     "Settings",
+    "StepSettings",
 ]
 
 _NEEDS: Final[dict[str, tuple[str, ...]]] = {
@@ -94,6 +95,11 @@ class RoleSettings(_Section):
     worker: list[str] = Field(default=["host"], min_length=1)
     validator: list[str] = Field(default=["rules"], min_length=1)
     synthesizer: list[str] = Field(default=["rules"], min_length=1)
+    classifier: list[str] = Field(default=["rules"], min_length=1)
+    panelists: list[str] = []
+    judge: list[str] = Field(default=["rules"], min_length=1)
+    reviser: list[str] = Field(default=["rules"], min_length=1)
+    verifier: list[str] = []
 
     @field_validator("worker")
     @classmethod
@@ -101,6 +107,18 @@ class RoleSettings(_Section):
         if "rules" in value:
             raise ValueError("'rules' cannot do tasks; name an executor, or 'host'")
         return value
+
+
+class StepSettings(_Section):
+    """Steps beyond plan, task, verdict and answer; what each does stands in ``names.STEPS``."""
+
+    classify: bool = False
+    escalate: bool = False
+    panel: bool = False
+    intent: bool = False
+    delivery: bool = False
+    verification: bool = False
+    reuse: bool = False
 
 
 class LimitSettings(_Section):
@@ -128,6 +146,7 @@ class Settings(_Section):
     roster: str | None = None
     executors: dict[str, ExecutorSettings] = {}
     roles: RoleSettings = RoleSettings()
+    steps: StepSettings = StepSettings()
     limits: LimitSettings = LimitSettings()
     policy: PolicySettings = PolicySettings()
     max_parallel: int = Field(default=4, gt=0, le=64)

@@ -5,7 +5,7 @@ import logging
 import os
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from typing import Final, Self
+from typing import Final, Self, Unpack
 
 import anyio
 import msgspec
@@ -17,8 +17,9 @@ from forum_mcp.engine.clock import Clock
 from forum_mcp.engine.custody import growth
 from forum_mcp.engine.keeping import Keeper
 from forum_mcp.engine.ledger import Ledger
+from forum_mcp.engine.options import RunOptions, contract_for, limits_for
 from forum_mcp.engine.present import route_view, run_line, run_state, run_view
-from forum_mcp.engine.requests import checked_plan, checked_request, limits_of
+from forum_mcp.engine.requests import checked_plan, checked_request
 from forum_mcp.engine.scrubbed import scrubber_of
 from forum_mcp.engine.views import Next, ReplayView, RouteView, RunsView, RunView, WorkItem, WorkView
 from forum_mcp.engine.working import WorkDesk
@@ -138,17 +139,16 @@ class Orchestrator:
         request: str | None = None,
         *,
         plan: Mapping[str, object] | None = None,
-        single: bool = False,
-        lane: str | None = None,
         wait_s: float = 45.0,
         by: str = "person:local",
+        **options: Unpack[RunOptions],
     ) -> RunView:
         """Open a run that rests once its plan is accepted; ``submit(plan=run_id)`` goes on.
 
         Raises:
-            InvalidInput: the request, the lane or the plan is refused; nothing was recorded.
+            InvalidInput: the request, the plan or an option is refused; nothing was recorded.
         """
-        run = await self._begin("plan", request, plan=plan, single=single, lane=lane, by=by)
+        run = await self._begin("plan", request, plan, options, by=by)
         return await self.run(run, wait_s=wait_s)
 
     async def submit(
@@ -156,46 +156,31 @@ class Orchestrator:
         request: str | None = None,
         *,
         plan: Mapping[str, object] | str | None = None,
-        single: bool = False,
-        lane: str | None = None,
-        max_calls: int | None = None,
-        max_seconds: float | None = None,
-        max_parallel: int | None = None,
         idempotency_key: str | None = None,
         wait_s: float = 45.0,
         by: str = "person:local",
+        **options: Unpack[RunOptions],
     ) -> RunView:
         """Start a run and wait at most ``wait_s`` seconds for it to end or to need its caller.
 
-        ``plan`` is a plan of the caller's own, or the id of a run that rests after its plan. Limits only lower the
-        operator's. An ``idempotency_key`` that was used before joins that run. ``by`` is the actor that is recorded.
+        ``plan`` is a plan of the caller's own, or the id of a run that rests after its plan. An ``idempotency_key``
+        that was used before joins that run. ``by`` is the actor that is recorded.
 
         Raises:
-            InvalidInput: the request, the lane, the plan or a limit is refused; nothing was recorded.
+            InvalidInput: the request, the plan or an option is refused; nothing was recorded.
             NotFound: the ledger has no run of that id.
             RunHeld: another live process goes on with the planned run.
         """
         if isinstance(plan, str):
-            if single or any(given is not None for given in (request, lane, max_calls, max_seconds, max_parallel)):
+            if request is not None or any(given not in (None, False) for given in options.values()):
                 raise RequestRefused(
-                    f"run {plan[:80]} was begun with its request, lane and limits; submit it without any of them"
+                    f"run {plan[:80]} was begun with its request and options; submit it without any of them"
                 )
             if self._keeper.state(self._run_id(plan)).phase != "rest":
                 raise RequestRefused(f"run {plan} does not rest after its plan; read it with run(run_id)")
             await self._keeper.resume(RunId(plan), mode="submit")
             return await self.run(plan, wait_s=wait_s)
-        run = await self._begin(
-            "submit",
-            request,
-            plan=plan,
-            single=single,
-            lane=lane,
-            max_calls=max_calls,
-            max_seconds=max_seconds,
-            max_parallel=max_parallel,
-            idempotency_key=idempotency_key,
-            by=by,
-        )
+        run = await self._begin("submit", request, plan, options, by=by, idempotency_key=idempotency_key)
         return await self.run(run, wait_s=wait_s)
 
     async def run(self, run_id: str, *, wait_s: float = 0.0) -> RunView:
@@ -313,23 +298,15 @@ class Orchestrator:
         self,
         mode: str,
         request: str | None,
-        *,
         plan: Mapping[str, object] | None,
-        single: bool,
-        lane: str | None,
+        options: RunOptions,
+        *,
         by: str,
-        max_calls: int | None = None,
-        max_seconds: float | None = None,
-        max_parallel: int | None = None,
         idempotency_key: str | None = None,
     ) -> RunId:
         """Check everything that can be refused, then append ``run.started`` and hold the run."""
-        if max_parallel is not None and max_parallel < 1:
-            raise RequestRefused(f"max_parallel is {max_parallel}; give a number above 0")
-        ceiling = self._contract.max_parallel
-        contract = msgspec.structs.replace(
-            self._contract, single=single, max_parallel=min(ceiling, max_parallel or ceiling)
-        )
+        contract = contract_for(self._contract, options)
+        lane = options.get("lane")
         bodies = {
             "contract": NewBody(JSON, contract.to_json()),
             "roster": NewBody(JSON, self._roster.to_json()),
@@ -341,7 +318,7 @@ class Orchestrator:
         bodies["request"] = NewBody(TEXT, checked_request(request).encode())
         if lane is not None:
             self._check_lane(lane)
-        limits = limits_of(self._settings.limits, max_calls=max_calls, max_seconds=max_seconds)
+        limits = limits_for(self._settings.limits, options)
         seed = self._clock.entropy(32).hex()
 
         def started(fence: int) -> Draft:

@@ -5,14 +5,12 @@ from typing import Final
 
 import msgspec
 
-from forum_mcp.configs.settings import LimitSettings
 from forum_mcp.errors import PlanRefused, RequestRefused
-from forum_mcp.ledger.kinds.base import Amounts
 from forum_mcp.rules import plan as plans
 from forum_mcp.rules.policy import Policy
 from forum_mcp.rules.roster import Roster
 
-__all__ = ["REQUEST_CHARS", "checked_plan", "checked_request", "limits_of"]
+__all__ = ["REQUEST_CHARS", "checked_plan", "checked_request"]
 
 REQUEST_CHARS: Final = 100_000
 """Longest request, characters."""
@@ -52,18 +50,3 @@ def checked_plan(plan: Mapping[str, object], roster: Roster, policy: Policy) -> 
     except (UnicodeEncodeError, msgspec.MsgspecError) as error:
         raise PlanRefused(f"the plan cannot be recorded: {error}; use valid Unicode text and JSON values") from None
     return encoded, "\n".join(task.instruction for task in reply.tasks)[:REQUEST_CHARS]
-
-
-def limits_of(ceiling: LimitSettings, *, max_calls: int | None, max_seconds: float | None) -> Amounts:
-    """Return the limits of a run: the operator's, lowered by the request's.
-
-    Raises:
-        RequestRefused: a limit is not above zero.
-    """
-    for name, value in (("max_calls", max_calls), ("max_seconds", max_seconds)):
-        if value is not None and not value > 0:
-            raise RequestRefused(f"{name} is {value}; give a number above 0")
-    seconds = ceiling.seconds if max_seconds is None else min(ceiling.seconds, max_seconds)
-    return Amounts(
-        calls=ceiling.calls if max_calls is None else min(ceiling.calls, max_calls), ms=max(1, round(seconds * 1000))
-    )

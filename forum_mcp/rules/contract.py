@@ -10,7 +10,7 @@ import msgspec
 
 from forum_mcp.rules.policy import Policy
 
-__all__ = ["RULES", "VERSION", "Contract", "ExecutorTerms"]
+__all__ = ["RULES", "VERSION", "Contract", "ExecutorTerms", "Steps"]
 
 VERSION: Final = 1
 RULES: Final = "rules"  # the name of the deterministic implementation in a role's ladder
@@ -44,11 +44,24 @@ class ExecutorTerms(msgspec.Struct, frozen=True, kw_only=True):
     effects: str
 
 
+class Steps(msgspec.Struct, frozen=True, kw_only=True):
+    """Which steps beyond plan, task, verdict and answer the run takes (``configs.names.STEPS`` says what each does)."""
+
+    classify: bool = False
+    escalate: bool = False
+    panel: bool = False
+    intent: bool = False
+    delivery: bool = False
+    verification: bool = False
+    reuse: bool = False
+
+
 class Contract(msgspec.Struct, frozen=True, kw_only=True):
     """The terms of a run.
 
-    ``roles`` maps coordinator, worker, validator, synthesizer to ladders of executor names. ``local_only`` bars every
-    executor whose egress is not ``none``: its calls are recorded and end with ``egress-refused``.
+    ``roles`` maps each role to its ladder of executor names, first rung first; without the step ``escalate`` a ladder
+    has one rung, the others were cut when the contract was made. ``local_only`` bars every executor whose egress is
+    not ``none``: its calls are recorded and end with ``egress-refused``.
     """
 
     version: int = VERSION
@@ -56,6 +69,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     roles: dict[str, list[str]]
     policy: Policy
     max_parallel: int
+    steps: Steps = Steps()
     single: bool = False
     local_only: bool = False
 

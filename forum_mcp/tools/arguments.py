@@ -7,12 +7,15 @@ went wrong without reading the whole of it back.
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from forum_mcp.errors import RequestRefused
 from forum_mcp.tools.base import Schema, Tool
+
+if TYPE_CHECKING:
+    from forum_mcp.engine.options import RunOptions
 
 __all__ = ["DEPTH_MAX", "Arguments", "check", "preview"]
 
@@ -73,6 +76,10 @@ class Arguments:
     def mapping(self, name: str) -> Mapping[str, object] | None:
         """Return an object argument, or None when it is absent."""
         return cast("Mapping[str, object] | None", self._values.get(name))
+
+    def options(self, names: Iterable[str]) -> "RunOptions":
+        """Return those of the named options of a run that the caller gave."""
+        return cast("RunOptions", {name: value for name in names if (value := self._values.get(name)) is not None})
 
     def refuse_beside(self, name: str, others: Sequence[str], why: str) -> None:
         """Refuse arguments that mean nothing beside ``name``.

@@ -43,10 +43,9 @@ async def _handle(forum: Orchestrator, arguments: Arguments, client: str) -> Run
     return await forum.plan(
         arguments.required("request"),
         plan=arguments.mapping("plan"),
-        single=arguments.flag("single"),
-        lane=arguments.text("lane"),
         wait_s=arguments.number("wait_s") or 0.0,
         by=f"host:{client}",
+        **arguments.options(("single", "lane")),
     )
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from forum_mcp.configs.names import STEPS
 from forum_mcp.engine.views import RunView
 from forum_mcp.errors import RequestRefused
-from forum_mcp.tools.base import WAIT_S, Tool, input_schema, output_schema
+from forum_mcp.tools.base import WAIT_S, Schema, Tool, input_schema, output_schema
 from forum_mcp.tools.plan import LANE, PLAN, SINGLE
 
 if TYPE_CHECKING:
@@ -14,6 +15,16 @@ if TYPE_CHECKING:
     from forum_mcp.tools.arguments import Arguments
 
 __all__ = ["TOOL"]
+
+
+_OPTIONS: dict[str, Schema] = {
+    "single": SINGLE,
+    "lane": LANE,
+    "max_calls": {"type": "integer", "minimum": 1},
+    "max_seconds": {"type": "number", "minimum": 1},
+    "max_parallel": {"type": "integer", "minimum": 1},
+    **{step: {"type": "boolean"} for step in STEPS},
+}
 
 
 async def _handle(forum: Orchestrator, arguments: Arguments, client: str) -> RunView:
@@ -29,14 +40,10 @@ async def _handle(forum: Orchestrator, arguments: Arguments, client: str) -> Run
     return await forum.submit(
         request,
         plan=run_id if run_id is not None else arguments.mapping("plan"),
-        single=arguments.flag("single"),
-        lane=arguments.text("lane"),
-        max_calls=arguments.whole("max_calls"),
-        max_seconds=arguments.number("max_seconds"),
-        max_parallel=arguments.whole("max_parallel"),
         idempotency_key=arguments.text("idempotency_key"),
         wait_s=arguments.number("wait_s") or 0.0,
         by=f"host:{client}",
+        **arguments.options(_OPTIONS),
     )
 
 
@@ -52,11 +59,7 @@ TOOL = Tool(
             "request": {"type": "string"},
             "run_id": {"type": "string", "description": "Run this plan, instead of request"},
             "plan": PLAN,
-            "single": SINGLE,
-            "lane": LANE,
-            "max_calls": {"type": "integer", "minimum": 1},
-            "max_seconds": {"type": "number", "minimum": 1},
-            "max_parallel": {"type": "integer", "minimum": 1},
+            **_OPTIONS,
             "idempotency_key": {"type": "string", "description": "Same key joins the same run"},
             "wait_s": WAIT_S,
         }

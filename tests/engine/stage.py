@@ -7,7 +7,14 @@ from pathlib import Path
 
 import msgspec
 
-from forum_mcp.configs.settings import ExecutorSettings, LimitSettings, PolicySettings, RoleSettings, Settings
+from forum_mcp.configs.settings import (
+    ExecutorSettings,
+    LimitSettings,
+    PolicySettings,
+    RoleSettings,
+    Settings,
+    StepSettings,
+)
 from forum_mcp.engine.orchestrator import Orchestrator
 from forum_mcp.engine.views import EntryView
 from forum_mcp.executors.base import Call, Outcome
@@ -53,9 +60,10 @@ class Stage:
         limits: LimitSettings | None = None,
         policy: PolicySettings | None = None,
         timeout_s: float = 60.0,
+        steps: StepSettings | None = None,
         extra: Mapping[str, ExecutorSettings] | None = None,
     ) -> Settings:
-        """Return settings whose executor ``model`` is the cast."""
+        """Return settings whose executor ``model`` is the cast; ladders are climbed unless ``steps`` says otherwise."""
         model = ExecutorSettings(type="scripted", script="-", attempts=attempts, max_parallel=16, timeout_s=timeout_s)
         return Settings(
             ledger=str(self.ledger),
@@ -64,6 +72,7 @@ class Stage:
             max_parallel=max_parallel,
             limits=limits or LimitSettings(),
             policy=policy or PolicySettings(),
+            steps=steps or StepSettings(escalate=True),
         )
 
     def forum(self, settings: Settings | None = None) -> AbstractAsyncContextManager[Orchestrator]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import anyio
 
-from forum_mcp.configs.settings import ExecutorSettings, LimitSettings, RoleSettings, Settings
+from forum_mcp.configs.settings import ExecutorSettings, LimitSettings, RoleSettings, Settings, StepSettings
 from forum_mcp.engine.clock import Clock
 from forum_mcp.engine.orchestrator import Orchestrator
 from forum_mcp.executors.base import Call, Outcome
@@ -80,6 +80,7 @@ def settings(ledger: Path, roles: RoleSettings, calls: int = 200) -> Settings:
         ledger=str(ledger),
         executors={"weak": scripted, "strong": scripted},
         roles=roles,
+        steps=StepSettings(escalate=True),
         limits=LimitSettings(calls=calls),
         max_parallel=2,
     )

@@ -12,6 +12,7 @@ from forum_mcp.configs.settings import Settings
 from forum_mcp.errors import ConfigRefused
 from forum_mcp.resources import FAMILIES
 from forum_mcp.tools import TOOLS, TOOLSETS, select
+from tests.server.tokens import tokens
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 KEYWORDS = {
@@ -97,23 +98,20 @@ def test_output_schemas_are_flat(tool: Any) -> None:
     assert all(set(part) == {"type"} for part in tool.output_schema["properties"].values())
 
 
+def inputs(names: tuple[str, ...]) -> int:
+    return sum(tokens(tool.name, tool.description, tool.input_schema) for tool in TOOLS if tool.name in names)
+
+
 def test_definitions_cost_little_of_a_conversation() -> None:
-    """Tokens counted with o200k: inputs of all ten 1,269, core 894, read-only 537; the whole list 2,732.
+    assert inputs(TOOLSETS["all"]) <= 1_500
+    assert inputs(TOOLSETS["core"]) <= 1_050
+    assert inputs(TOOLSETS["read-only"]) <= 950
 
-    Counted with npm gpt-tokenizer on the served JSON, which runs at 4.2 characters a token; the bound takes 3.6.
-    """
 
-    def characters(names: tuple[str, ...]) -> int:
-        chosen = [tool for tool in TOOLS if tool.name in names]
-        return sum(
-            len(json.dumps([tool.name, tool.description, tool.input_schema], separators=(",", ":"))) for tool in chosen
-        )
-
-    assert characters(TOOLSETS["all"]) <= 1_500 * 3.6
-    assert characters(TOOLSETS["core"]) <= 1_050 * 3.6
-    assert characters(TOOLSETS["read-only"]) <= 950 * 3.6
-    outputs = sum(len(json.dumps(tool.output_schema, separators=(",", ":"))) for tool in TOOLS)
-    assert characters(TOOLSETS["all"]) + outputs + 200 * len(TOOLS) <= 3_500 * 3.6
+async def test_the_whole_list_of_tools_costs_at_most_3500_tokens(connect: Any, host_settings: Settings) -> None:
+    async with connect(host_settings) as forum:
+        listed = (await forum.client.list_tools()).tools
+        assert sum(tokens(wire(tool)) for tool in listed) <= 3_500
 
 
 def test_no_tool_name_is_too_long_beside_a_server_name() -> None:
