@@ -8,7 +8,20 @@ from typing import Annotated, Final, NoReturn, cast
 import typer
 
 from forum_mcp import __version__
-from forum_mcp.cli import custody, demo, figures, importing, ledger, reading, receipts, route, runs, serve, submit
+from forum_mcp.cli import (
+    config,
+    custody,
+    demo,
+    figures,
+    importing,
+    ledger,
+    reading,
+    receipts,
+    route,
+    runs,
+    serve,
+    submit,
+)
 from forum_mcp.cli.options import with_flags
 from forum_mcp.cli.terminal import note
 from forum_mcp.configs.flags import Flags
@@ -34,6 +47,7 @@ app.add_typer(runs.app, name="run")
 for extension in (reading, figures, importing, receipts, custody):
     extension.register(ledger.app)
 app.add_typer(ledger.app, name="ledger")
+config.register(app)
 demo.register(app)
 
 

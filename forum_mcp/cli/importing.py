@@ -6,7 +6,7 @@ import typer
 
 from forum_mcp.cli.options import AsJson, LedgerPath, root_flags
 from forum_mcp.cli.terminal import emit, emit_json, one_line
-from forum_mcp.configs.paths import find_ledger
+from forum_mcp.configs.files import find_ledger
 
 __all__ = ["register"]
 

@@ -11,9 +11,10 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from forum_mcp.configs.files import find_ledger
 from forum_mcp.configs.flags import Flags
 from forum_mcp.configs.names import STEPS
-from forum_mcp.configs.paths import MEMORY, find_ledger
+from forum_mcp.configs.paths import MEMORY, shown
 from forum_mcp.errors import LedgerMissing
 
 __all__ = ["AsJson", "LedgerPath", "existing", "ledger_of", "root_flags", "with_flags"]
@@ -31,7 +32,7 @@ def _text(flag: str, metavar: str, words: str) -> object:
 
 _FLAGS: Final[dict[str, object]] = {
     "ledger": LedgerPath,
-    "config": _text("--config", "FILE", "Configuration file, in place of ./forum.toml."),
+    "config": _text("--config", "FILE", "Configuration file, in place of .forum/config.toml."),
     "roster": _text("--roster", "FILE", "Lanes that add to, change or remove shipped ones."),
     "cmd": _text("--cmd", "COMMAND", "Model: a program; the task on stdin, or in the argument {prompt}."),
     "chat_url": _text("--chat-url", "URL", "Model: an OpenAI-compatible server, with --model."),
@@ -118,11 +119,5 @@ def existing(path: str) -> str:
     """
     if path != MEMORY and Path(path).exists():
         return path
-    where = "a ledger in memory is new each time" if path == MEMORY else f"no ledger at {_shown(path)}"
+    where = "a ledger in memory is new each time" if path == MEMORY else f"no ledger at {shown(Path(path))}"
     raise LedgerMissing(f"{where}; nothing was created; give --ledger PATH, or make one: forum-mcp submit")
-
-
-def _shown(path: str) -> str:
-    """Return a path without the user's home directory."""
-    home = str(Path.home())
-    return "~" + path.removeprefix(home) if path.startswith(home + "/") else path

@@ -153,12 +153,15 @@ def in_forum(
     import anyio
 
     from forum_mcp.configs.load import load
+    from forum_mcp.engine.readiness import refuse_place
 
     settings = load(flags)
+    refuse_place(settings)
     if needs_worker and set(settings.roles.worker) == {"host"}:
         raise NoModel(
             "no model is configured; from the command line there is no assistant to do the work; give one of "
-            "--cmd 'PROGRAM {prompt}', --chat-url URL --model NAME, --local FILE.gguf, or executors in ./forum.toml"
+            "--cmd 'PROGRAM {prompt}', --chat-url URL --model NAME, --local FILE.gguf, or executors in a "
+            "configuration file, which forum-mcp init writes"
         )
     return anyio.run(_open_and_work, settings, work)
 

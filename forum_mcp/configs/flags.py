@@ -25,7 +25,7 @@ class Flags:
     Attributes:
         ledger: path or ``:memory:``.
         roster: path of a roster that adds to the shipped one.
-        config: path of a configuration file, in place of ./forum.toml.
+        config: path of a configuration file, in place of .forum/config.toml.
         cmd: a command line, split like a POSIX shell would and run without one.
         chat_url: base URL of an OpenAI-compatible server; ``model`` goes with it.
         api_key: ``env:NAME`` or ``file:PATH``; goes with ``chat_url``.

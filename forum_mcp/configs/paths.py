@@ -1,11 +1,13 @@
-"""Where things stand on this machine: state, user configuration, the ledger. Loads no settings.
+"""Where things stand on this machine: state, configuration, runtime files. Loads no settings.
 
-``find_ledger`` reads one key of the configuration files and no more: ``ledger`` commands stay small, and a
-mistake elsewhere in the configuration never keeps anybody from verifying a ledger.
+Each directory is the user's own by platformdirs, private (0700, files 0600), and refused when others may write to it:
+who can put a file there decides what is signed, trusted and run.
 """
 
 import os
-import tomllib
+import stat
+import sys
+import warnings
 from pathlib import Path
 from typing import Final
 
@@ -16,95 +18,162 @@ from forum_mcp.errors import ConfigRefused
 __all__ = [
     "MEMORY",
     "PROJECT_FILE",
-    "config_files",
+    "cache_dir",
     "default_ledger",
-    "find_ledger",
     "placed",
-    "read_toml",
+    "private_dir",
+    "refuse_shared",
+    "runtime_dir",
+    "shown",
     "state_dir",
     "user_file",
+    "write_private",
 ]
 
 _APP: Final = "forum-mcp"
 MEMORY: Final = ":memory:"
-PROJECT_FILE: Final = "forum.toml"
+PROJECT_FILE: Final = Path(".forum", "config.toml")
 
 
 def state_dir() -> Path:
-    """Return the directory of ledgers and keys, FORUM_STATE_DIR or the user's own; it may not exist yet."""
+    """Return the directory of ledgers, keys and trust, FORUM_STATE_DIR or the user's own; it may not exist yet.
+
+    Raises:
+        ConfigRefused: no home directory is known and nothing else says where.
+    """
     named = os.environ.get("FORUM_STATE_DIR")
-    return Path(named).expanduser().absolute() if named else platformdirs.user_state_path(_APP, appauthor=False)
+    if named:
+        return Path(named).expanduser().absolute()
+    return _of_the_user(platformdirs.user_state_path(_APP, appauthor=False), "XDG_STATE_HOME")
+
+
+def cache_dir() -> Path:
+    """Return the directory of what can be made again, the user's own; it may not exist yet."""
+    return _of_the_user(platformdirs.user_cache_path(_APP, appauthor=False), "XDG_CACHE_HOME")
+
+
+def runtime_dir() -> Path:
+    """Return the directory of what ends with the login, the user's own; it may not exist yet."""
+    with warnings.catch_warnings():  # without XDG_RUNTIME_DIR it names a place below /tmp, which is ours to judge
+        warnings.simplefilter("ignore")
+        return _of_the_user(platformdirs.user_runtime_path(_APP, appauthor=False), "XDG_RUNTIME_DIR")
+
+
+def user_file() -> Path | None:
+    """Return the user's configuration file, which may not exist; None when no home directory is known."""
+    try:
+        directory = _of_the_user(platformdirs.user_config_path(_APP, appauthor=False), "XDG_CONFIG_HOME")
+    except ConfigRefused:
+        return None
+    return directory / "config.toml"
 
 
 def default_ledger() -> str:
-    """Return the path of the ledger that is used when nobody names one; it may not exist yet."""
-    return str(state_dir() / "ledger.db")
-
-
-def user_file() -> Path:
-    """Return the user's configuration file; it may not exist."""
-    return platformdirs.user_config_path(_APP, appauthor=False) / "config.toml"
-
-
-def config_files(named: str | None, *, cwd: Path) -> list[Path]:
-    """Return the configuration files that exist, strongest first; a named one stands in place of ``./forum.toml``.
+    """Return the path of the ledger that is used when nobody names one; it may not exist yet.
 
     Raises:
-        ConfigRefused: the named file does not exist.
+        ConfigRefused: its directory is somebody else's, or others may write to it.
     """
-    if named:
-        project = Path(placed(named, cwd))
-        if not project.is_file():
-            raise ConfigRefused(
-                f"configuration file {named!r} does not exist; --config and FORUM_CONFIG name a TOML file"
-            )
-    else:
-        project = cwd / PROJECT_FILE
-    return [path for path in (project, user_file()) if path.is_file()]
+    directory = state_dir()
+    refuse_shared(directory, "the state directory")
+    return str(directory / "ledger.db")
 
 
-def read_toml(path: Path) -> dict[str, object]:
-    """Return the table a file holds.
+def _of_the_user(path: Path, variable: str) -> Path:
+    """Return the path unless it only looks like one: without a home, ``~`` stays as it is and ``""`` is the root."""
+    homeless = os.environ.get("HOME") == "" and not os.environ.get(variable) and sys.platform != "win32"
+    if homeless or not path.is_absolute():
+        raise ConfigRefused(
+            f"no home directory is known, nor {variable}, so there is no place for files of ours; "
+            "set HOME, or FORUM_STATE_DIR to a directory for ledgers and keys"
+        )
+    return path
+
+
+def refuse_shared(path: Path, what: str) -> None:
+    """Refuse a file or directory that is somebody else's or that everybody may write to; one not there is fine.
 
     Raises:
-        ConfigRefused: it cannot be read, is not UTF-8 or not TOML (the message names the line).
+        ConfigRefused: it is; says the command that mends it.
+    """
+    if sys.platform == "win32":
+        return
+    try:
+        found = path.stat()
+    except OSError:
+        return
+    if found.st_uid not in (0, os.geteuid()):
+        raise ConfigRefused(
+            f"{what} {shown(path)} belongs to another user (uid {found.st_uid}), who could change what runs; "
+            f"run as that user, or take it over: chown {os.geteuid()} {shown(path)}"
+        )
+    if stat.S_IMODE(found.st_mode) & stat.S_IWOTH:
+        raise ConfigRefused(
+            f"{what} {shown(path)} may be written by every user of this machine; "
+            f"take that right away: chmod o-w {shown(path)}"
+        )
+
+
+def private_dir(path: Path, what: str) -> Path:
+    """Make a directory of ours, 0700, and its missing parents; return it.
+
+    Raises:
+        ConfigRefused: it cannot be made, is somebody else's, or others may write to it.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigRefused(
-            f"configuration file {path.name} is not TOML; {str(error).lower()}; mend that line"
-        ) from error
+        for each in reversed([path, *path.parents]):
+            if not each.exists():
+                each.mkdir(mode=0o700, exist_ok=True)
+        if not path.is_dir():
+            raise NotADirectoryError(20, "not a directory")
     except OSError as error:
         raise ConfigRefused(
-            f"configuration file {path.name} cannot be read; {error.strerror}; check its permissions"
+            f"{what} {shown(path)} cannot be made; {(error.strerror or str(error)).lower()}; "
+            "name another place with FORUM_STATE_DIR"
         ) from error
+    refuse_shared(path, what)
+    return path
+
+
+def write_private(path: Path, text: str) -> None:
+    """Put a text in the place of a file, 0600, in one step.
+
+    Raises:
+        OSError: it cannot be written; what was there stands.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def placed(path: str, base: Path) -> str:
-    """Return ``path`` with ``~`` expanded, relative to ``base``; ``:memory:`` stays what it is."""
-    if path == MEMORY:
-        return path
-    return os.path.normpath(base / Path(path).expanduser())
-
-
-def find_ledger(flag: str | None, *, config: str | None = None, cwd: Path | None = None) -> str:
-    """Return the ledger's path (or ``:memory:``): flag, FORUM_LEDGER, configuration files, the default.
+    """Return ``path`` with ``~`` expanded, relative to ``base``; ``:memory:`` stays what it is.
 
     Raises:
-        ConfigRefused: a configuration file is not TOML, or its ``ledger`` is not a string.
+        ConfigRefused: it begins with ``~`` and no home directory is known.
     """
-    here = cwd or Path.cwd()
-    given = os.environ.get("FORUM_LEDGER") or None if flag is None else flag
-    if given is not None:
-        return placed(given, here)
-    for path in config_files(config or os.environ.get("FORUM_CONFIG"), cwd=here):
-        found = read_toml(path).get("ledger")
-        if found is None:
-            continue
-        if not isinstance(found, str) or not found:
-            raise ConfigRefused(
-                f"'ledger' in {path.name} is {found!r}; expected the path of a ledger; mend it or give --ledger PATH"
-            )
-        return placed(found, path.parent)
-    return default_ledger()
+    if path == MEMORY:
+        return path
+    try:
+        return os.path.normpath(base / Path(path).expanduser())
+    except RuntimeError as error:
+        raise ConfigRefused(f"{path!r} cannot be found; {error}; write the whole path") from error
+
+
+def shown(path: Path) -> str:
+    """Return a path as messages say it: from the working directory, or without the user's home directory."""
+    try:
+        inside = path.relative_to(Path.cwd())
+    except (ValueError, OSError):
+        pass
+    else:
+        return str(inside)
+    home = os.path.expanduser("~").rstrip("/")  # noqa: PTH111  Path.home() raises without a home
+    text = str(path)
+    return "~" + text.removeprefix(home) if home not in ("", "~") and (text + "/").startswith(home + "/") else text

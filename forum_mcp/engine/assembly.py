@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from forum_mcp.configs.names import ALL_ROLES
+from forum_mcp.configs.paths import shown
 from forum_mcp.configs.roster import shipped_roster_text
 from forum_mcp.configs.settings import ExecutorSettings, Settings
 from forum_mcp.engine.options import check_steps
@@ -33,13 +34,14 @@ def roster_of(settings: Settings) -> Roster:
     roster = parse(shipped_roster_text(), "the shipped roster")
     if settings.roster is None:
         return roster
+    name = shown(Path(settings.roster))
     try:
         text = Path(settings.roster).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RosterRefused(
-            f"roster {settings.roster} cannot be read ({error.__class__.__name__}); give the path of a UTF-8 TOML file"
+            f"roster {name} cannot be read ({error.__class__.__name__}); give the path of a UTF-8 TOML file"
         ) from None
-    return parse(text, settings.roster, roster)
+    return parse(text, name, roster)
 
 
 def executors_of(settings: Settings, given: Mapping[str, Executor]) -> dict[str, Executor]:

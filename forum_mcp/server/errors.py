@@ -23,6 +23,7 @@ from forum_mcp.errors import (
     NoModel,
     NoteError,
     NotFound,
+    RosterRefused,
     RunHeld,
 )
 
@@ -37,6 +38,7 @@ _RESOURCE_NOT_FOUND: Final = -32002
 _ADVICE: Final[tuple[tuple[type[ForumError], str], ...]] = (
     (NoModel, "nothing was recorded; ask the operator to configure an executor, or let the worker be 'host'"),
     (ConfigRefused, "ask the operator to correct the setting"),
+    (RosterRefused, "ask the operator to correct the roster"),
     (InvalidInput, "nothing was recorded; correct it and call again"),
     (NotFound, "call run without arguments for the runs, ledger_show for entries, work with action next for items"),
     (AttemptClosed, "the record already has an outcome for it; call work with action next"),

@@ -22,6 +22,7 @@ from mcp_types import JSONRPCError, JSONRPCMessage, JSONRPCNotification, JSONRPC
 
 from forum_mcp.server.app import ForumServer, build_server
 from forum_mcp.server.descriptors import Wire, diverted, hung_up, read_some, write_all
+from forum_mcp.server.lifespan import OpenForum
 from forum_mcp.server.sdk import serve_streams
 from forum_mcp.server.wire import LINE_MAX, oversized, read_line
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from forum_mcp.configs.settings import Settings
     from forum_mcp.engine.orchestrator import Orchestrator
 
-__all__ = ["DRAIN_S", "END_S", "IN_FLIGHT_MAX", "LAST_WORDS_S", "serve", "serve_stdio"]
+__all__ = ["DRAIN_S", "END_S", "IN_FLIGHT_MAX", "LAST_WORDS_S", "serve", "serve_forum", "serve_stdio"]
 
 DRAIN_S: Final = 0.5
 """Seconds that calls in flight may still take when stdin ends: ``printf ... | forum-mcp`` gets its answers."""
@@ -199,22 +200,27 @@ async def serve_stdio(server: ForumServer, wire: Wire) -> int:
 
 
 def serve(settings: Settings, *, tools: str = "all", read_only: bool = False) -> int:
-    """Serve the forum of ``settings`` on stdin and stdout; return the exit code.
-
-    Args:
-        settings: what the forum is opened with, when a call first needs it.
-        tools: toolset, see ``forum_mcp.tools.select``.
-        read_only: serve no tool that changes the record.
-
-    Raises:
-        ConfigRefused: the toolset names something that does not exist.
-    """
+    """Serve the forum of ``settings`` on stdin and stdout; see ``serve_forum``."""
 
     def open_forum() -> AbstractAsyncContextManager[Orchestrator]:
         from forum_mcp.engine.orchestrator import Orchestrator
 
         return Orchestrator.open(settings)
 
+    return serve_forum(open_forum, tools=tools, read_only=read_only)
+
+
+def serve_forum(open_forum: OpenForum, *, tools: str = "all", read_only: bool = False) -> int:
+    """Serve a forum on stdin and stdout; return the exit code.
+
+    Args:
+        open_forum: opens the forum when a call first needs it; a call is told why it is refused, the next tries again.
+        tools: toolset, see ``forum_mcp.tools.select``.
+        read_only: serve no tool that changes the record.
+
+    Raises:
+        ConfigRefused: the toolset names something that does not exist.
+    """
     server = build_server(open_forum, tools=tools, read_only=read_only)
     with diverted() as wire:
         return anyio.run(serve_stdio, server, wire)

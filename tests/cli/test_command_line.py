@@ -104,7 +104,7 @@ def test_a_wrong_use_is_one_refusal_with_exit_2_and_leaves_nothing(tmp_path: Pat
 def test_without_a_model_submit_says_what_to_configure(own_home: Path) -> None:
     done = forum("submit", "write the docs")
     assert done.code == 2
-    for flag in ("--cmd", "--chat-url", "--local", "forum.toml"):
+    for flag in ("--cmd", "--chat-url", "--local", "forum-mcp init"):
         assert flag in done.err
     assert done.err.count("\n") == 1
     assert not list((own_home / "state").rglob("*.db"))
@@ -192,7 +192,8 @@ def test_a_reader_that_leaves_early_is_no_complaint(tmp_path: Path) -> None:
 def test_a_broken_configuration_does_not_keep_anybody_from_a_ledger_named_by_its_path(tmp_path: Path) -> None:
     ledger = str(tmp_path / "l.db")
     forum("submit", "write the docs", "--cmd", "echo done", "--roles", "rules", "--ledger", ledger)
-    (tmp_path / "forum.toml").write_text("no such toml")
+    (tmp_path / ".forum").mkdir()
+    (tmp_path / ".forum" / "config.toml").write_text("no such toml")
     assert forum("ledger", "verify", "--ledger", ledger, cwd=tmp_path).code == 0
     assert forum("ledger", "verify", cwd=tmp_path).code == 2
 

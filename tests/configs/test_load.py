@@ -1,15 +1,15 @@
 """Where settings come from, which origin is stronger, and how a wrong one is refused."""
 
-import logging
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 import forum_mcp.configs
+from forum_mcp.configs.files import find_ledger
 from forum_mcp.configs.flags import Flags
 from forum_mcp.configs.load import load
-from forum_mcp.configs.paths import find_ledger
+from forum_mcp.configs.trust import pin
 from forum_mcp.errors import ConfigRefused
 
 REFERENCE: Final = Path(forum_mcp.configs.__file__).parent / "forum.toml"
@@ -31,6 +31,16 @@ def refusal(flags: Flags | None = None) -> str:
 def written(text: str, name: str = "forum.toml") -> Flags:
     Path(name).write_text(text, encoding="utf-8")
     return Flags(config=name)
+
+
+def project(text: str, *, trusted: bool = False) -> Path:
+    """Write the project file of this directory, and vouch for it."""
+    path = Path(".forum", "config.toml").absolute()
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    if trusted:
+        pin(path, path.read_bytes())
+    return path
 
 
 def test_nothing_configured_leaves_the_work_to_the_calling_assistant() -> None:
@@ -60,7 +70,7 @@ def test_a_flag_is_stronger_than_the_environment_and_that_than_a_file_and_that_t
     user.mkdir(parents=True)
     (user / "config.toml").write_text("max_parallel = 5\n[limits]\ncalls = 5\nseconds = 5\n")
     assert load().max_parallel == 5
-    written("max_parallel = 6\n[limits]\ncalls = 6\n")
+    project("max_parallel = 6\n[limits]\ncalls = 6\n", trusted=True)
     assert load().max_parallel == 6
     assert (load().limits.calls, load().limits.seconds) == (6, 5.0)
     monkeypatch.setenv("FORUM_MAX_PARALLEL", "7")
@@ -71,7 +81,8 @@ def test_a_flag_is_stronger_than_the_environment_and_that_than_a_file_and_that_t
 
 
 def test_a_named_file_stands_in_place_of_the_one_in_the_directory(monkeypatch: pytest.MonkeyPatch) -> None:
-    written("max_parallel = 2")
+    project("max_parallel = 2")
+    assert load().max_parallel == 2
     other = written("max_parallel = 3", "other.toml")
     assert load(other).max_parallel == 3
     monkeypatch.setenv("FORUM_CONFIG", "other.toml")
@@ -128,16 +139,6 @@ def test_relative_paths_of_a_file_are_of_its_own_directory(tmp_path: Path) -> No
     assert settings.executors["a"].argv == [str(tmp_path / "deep" / "agent"), "./as-is"]
 
 
-def test_a_server_takes_no_executors_from_a_file_it_merely_found(caplog: pytest.LogCaptureFixture) -> None:
-    flags = written(AGENT + "[limits]\ncalls = 3")
-    with caplog.at_level(logging.WARNING):
-        found = load(serving=True)
-    assert (found.executors, found.roles.worker, found.limits.calls) == ({}, ["host"], 3)
-    assert "--config" in caplog.text
-    assert set(load(flags, serving=True).executors) == {"agent"}
-    assert set(load().executors) == {"agent"}
-
-
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -173,9 +174,9 @@ def test_a_broken_file_is_refused_with_its_name_the_key_and_what_to_do(text: str
 
 def test_a_file_that_is_not_utf8_or_missing_or_a_directory_is_refused(tmp_path: Path) -> None:
     Path("forum.toml").write_bytes(b'ledger = "\xff"')
-    assert "not TOML" in refusal()
+    assert "not TOML" in refusal(Flags(config="forum.toml"))
     assert "does not exist" in refusal(Flags(config="nowhere.toml"))
-    assert "does not exist" in refusal(Flags(config=str(tmp_path)))
+    assert "is no file" in refusal(Flags(config=str(tmp_path)))
 
 
 def test_a_key_in_clear_is_refused_and_not_repeated() -> None:
@@ -202,7 +203,7 @@ def test_a_misspelt_variable_is_refused_and_a_foreign_one_is_not(monkeypatch: py
 
 def test_a_variable_of_the_wrong_type_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORUM_MAX_PARALLEL", "many")
-    assert "'max_parallel' in the environment" in refusal()
+    assert "'max_parallel' in FORUM_MAX_PARALLEL" in refusal()
     monkeypatch.delenv("FORUM_MAX_PARALLEL")
     monkeypatch.setenv("FORUM_LIMITS", "{")
     assert "environment variable" in refusal()
@@ -229,7 +230,7 @@ def test_the_ledger_is_found_without_settings_and_as_the_settings_find_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert find_ledger(None) == load().ledger
-    written('ledger = "l.db"\nno_such_key = 1')
+    project('ledger = "l.db"\nno_such_key = 1')
     assert find_ledger(None) == str(tmp_path / "l.db")
     monkeypatch.setenv("FORUM_LEDGER", "e.db")
     assert find_ledger(None) == str(tmp_path / "e.db")
