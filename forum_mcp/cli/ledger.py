@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from forum_mcp.cli.options import AsJson, LedgerPath, ledger_of
+from forum_mcp.cli.options import AsJson, LedgerPath, ledger_of, root_flags
 from forum_mcp.cli.terminal import columns, emit, emit_json, note, one_line
+from forum_mcp.configs.custody import find_custody
 from forum_mcp.engine.views import FindingView, VerifyView
-from forum_mcp.errors import LedgerUnreadable
+from forum_mcp.errors import ConfigRefused, LedgerUnreadable, RequestRefused
 
 if TYPE_CHECKING:
     from forum_mcp.engine.ledger import Ledger
@@ -51,40 +52,75 @@ def verify(
         str | None,
         typer.Option("--receipt", metavar="FILE", help="Verify a receipt; reads no ledger.", show_default=False),
     ] = None,
+    growth: Annotated[
+        str | None,
+        typer.Option(
+            "--growth",
+            metavar="FILE",
+            help="Verify a growth proof from --since on; reads no ledger.",
+            show_default=False,
+        ),
+    ] = None,
     vkey: Annotated[
         list[str] | None,
         typer.Option(
             "--vkey", metavar="VKEY", help="A verifier key you have from its owner; repeatable.", show_default=False
         ),
     ] = None,
+    witness: Annotated[
+        list[str] | None,
+        typer.Option("--witness", metavar="VKEY", help="A third party's verifier key; repeatable.", show_default=False),
+    ] = None,
     ledger: LedgerPath = None,
     as_json: AsJson = False,
 ) -> None:
     """Recompute everything from the disk and list what is wrong. Exit 0 clean, 1 findings, 3 cannot read."""
     kept = kept_checkpoint(since) if since is not None else None
+    keys, third = vkey or [], _witnesses(ctx, witness)
+    subject = f"{{}} entries of ledger {{}}, level {level}"
+    if receipt is not None and growth is not None:
+        raise RequestRefused("--receipt and --growth are given together; each is a file of its own; give one")
     if receipt is not None:
         from forum_mcp.engine.receipts import verify_receipt
 
-        view = verify_receipt(receipt, level, kept, vkeys=vkey or ())
+        view = verify_receipt(receipt, level, kept, vkeys=keys, witnesses=third)
+    elif growth is not None:
+        from forum_mcp.engine.receipts import verify_growth
+
+        if kept is None:
+            raise RequestRefused("--growth shows nothing by itself; give the checkpoint that you kept with --since")
+        view = verify_growth(growth, kept, vkeys=keys, witnesses=third)
+        subject = "growth to {} entries of ledger {}"
     else:
-        view = _verified(ledger_of(ctx, ledger), level, kept, vkey or ())
+        view = _verified(ledger_of(ctx, ledger), level, kept, keys, third)
     if as_json:
         emit_json(view.to_dict())
     else:
-        for line in _verdict(view):
+        for line in _verdict(view, subject.format(view.size, view.ledger)):
             emit(line)
     raise typer.Exit(0 if view.clean else 1)
 
 
-def _verified(path: str, level: int, kept: str | None, vkeys: Sequence[str]) -> VerifyView:
+def _witnesses(ctx: typer.Context, given: list[str] | None) -> list[str]:
+    """Return the witnesses given, else those of the configuration: one that is broken stops no verification."""
+    if given is not None:
+        return given
+    try:
+        return find_custody(root_flags(ctx).config).witnesses
+    except ConfigRefused as fault:
+        note(f"the witnesses of the configuration are not known: {fault}")
+        return []
+
+
+def _verified(path: str, level: int, kept: str | None, vkeys: Sequence[str], witnesses: Sequence[str]) -> VerifyView:
     """Verify an intact ledger as every surface does; one that is too damaged to open, as the file it is."""
     from forum_mcp.engine.verifying import verify_path
 
     try:
         with opened(path) as record:
-            return record.verify(level, kept, vkeys=vkeys)
+            return record.verify(level, kept, vkeys=vkeys, witnesses=witnesses)
     except LedgerUnreadable:
-        return verify_path(path, level, kept, vkeys=vkeys)
+        return verify_path(path, level, kept, vkeys=vkeys, witnesses=witnesses)
 
 
 def kept_checkpoint(since: str) -> str:
@@ -107,9 +143,9 @@ def kept_checkpoint(since: str) -> str:
         ) from error
 
 
-def _verdict(view: VerifyView) -> Iterator[str]:
+def _verdict(view: VerifyView, subject: str) -> Iterator[str]:
     word = "clean" if view.clean else f"{view.findings_total} findings"
-    yield f"{word}: {view.size} entries of ledger {view.ledger}, level {view.level}"
+    yield f"{word}: {subject}"
     yield f"root {view.root}"
     yield from findings(view.findings)
     if view.findings_total > len(view.findings):

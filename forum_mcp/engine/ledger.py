@@ -345,14 +345,14 @@ class Ledger:
         return reading.entry_view(self._store, stored)
 
     def verify(
-        self, level: int = 3, checkpoint: str | Sequence[str] | None = None, *, vkeys: Sequence[str] = ()
+        self,
+        level: int = 3,
+        checkpoint: str | Sequence[str] | None = None,
+        *,
+        vkeys: Sequence[str] = (),
+        witnesses: Sequence[str] = (),
     ) -> VerifyView:
-        """Recompute everything from the disk; see ``verify_path``.
-
-        Args:
-            level: 1 chain, 2 and bodies, 3 and checkpoints, 4 and decisions.
-            checkpoint: signed notes kept from earlier, one or several.
-            vkeys: verifier keys the caller trusts; the key in use here is known without.
+        """Recompute everything from the disk; arguments as of ``verify_path``, the key in use here is known without.
 
         Raises:
             LedgerMissing: the file has gone.
@@ -360,7 +360,7 @@ class Ledger:
         """
         trusted = list(dict.fromkeys([*vkeys, *self._signing.own_vkeys()]))
         with self._store.source() as source:
-            report = report_of(source, level, checkpoint, trusted)
+            report = report_of(source, level, checkpoint, trusted, witnesses)
         if level >= DECISIONS:
             with self._store.anew() as store:
                 report = rederived(report, store)

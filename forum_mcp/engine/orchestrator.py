@@ -60,6 +60,8 @@ class Orchestrator:
     ) -> None:
         self.ledger = ledger
         self._settings = settings
+        self.witnesses = settings.custody.witnesses
+        """Verifier keys of the third parties whose signatures count."""
         self._roster = roster
         self._executors = executors
         self._contract = contract

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 from forum_mcp.engine.reading import verify_view
 from forum_mcp.engine.views import VerifyView
 from forum_mcp.errors import LedgerUnreadable, NotFound, RequestRefused
+from forum_mcp.ledger import growth, receipt
 from forum_mcp.ledger import note as notes
-from forum_mcp.ledger import receipt
 from forum_mcp.ledger.checkpoint import Checkpoint
 from forum_mcp.ledger.checkpoint import parse as parse_checkpoint
 from forum_mcp.ledger.entry import Body, RunId
@@ -15,7 +16,9 @@ from forum_mcp.ledger.merkle import consistency_proof, inclusion_proof, root_fro
 from forum_mcp.ledger.proof import format_growth, format_inclusion
 from forum_mcp.stores.base import Store, Stored
 
-__all__ = ["growth_proof", "proof_of", "receipt_of", "run_seqs", "verifier_keys", "verify_receipt"]
+__all__ = ["growth_proof", "proof_of", "receipt_of", "run_seqs", "verifier_keys", "verify_growth", "verify_receipt"]
+
+_GROWTH_MAX_BYTES: Final = 1_000_000
 
 
 def proof_of(store: Store, seq: int, newest: str | None) -> str:
@@ -98,7 +101,12 @@ def verifier_keys(store: Store) -> list[str]:
 
 
 def verify_receipt(
-    path: str | Path, level: int = 3, checkpoint: str | Sequence[str] | None = None, *, vkeys: Sequence[str] = ()
+    path: str | Path,
+    level: int = 3,
+    checkpoint: str | Sequence[str] | None = None,
+    *,
+    vkeys: Sequence[str] = (),
+    witnesses: Sequence[str] = (),
 ) -> VerifyView:
     """Verify a receipt file; no ledger is needed and none is opened.
 
@@ -107,6 +115,7 @@ def verify_receipt(
         level: 1 entries, 2 and bodies, 3 and proofs with their checkpoints.
         checkpoint: signed notes kept from earlier, one or several.
         vkeys: verifier keys the caller has from elsewhere.
+        witnesses: verifier keys of third parties; their signatures are checked.
 
     Raises:
         LedgerUnreadable: the file cannot be read.
@@ -117,11 +126,30 @@ def verify_receipt(
     given = () if checkpoint is None else checkpoint
     try:
         with Path(path).expanduser().open("rb") as lines:
-            report = receipt.verify(lines, level=level, checkpoints=given, vkeys=vkeys)
+            report = receipt.verify(lines, level=level, checkpoints=given, vkeys=vkeys, witnesses=witnesses)
     except OSError as error:
         raise LedgerUnreadable(
             f"receipt {path} cannot be read; {error.strerror}; give the file of a receipt"
         ) from error
+    return verify_view(report, report.newest_checkpoint)
+
+
+def verify_growth(
+    path: str | Path, since: str, *, vkeys: Sequence[str] = (), witnesses: Sequence[str] = ()
+) -> VerifyView:
+    """Verify the file of a growth proof against the checkpoint ``since`` that was kept; no ledger is needed.
+
+    Raises:
+        LedgerUnreadable: the file cannot be read.
+    """
+    try:
+        with Path(path).expanduser().open("rb") as file:
+            raw = file.read(_GROWTH_MAX_BYTES)
+    except OSError as error:
+        raise LedgerUnreadable(
+            f"growth proof {path} cannot be read; {error.strerror}; give the file that ledger prove --since wrote"
+        ) from error
+    report = growth.verify(raw.decode("utf-8", "replace"), since, vkeys=vkeys, witnesses=witnesses)
     return verify_view(report, report.newest_checkpoint)
 
 

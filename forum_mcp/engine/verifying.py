@@ -21,7 +21,12 @@ DECISIONS = 4
 
 
 def verify_path(
-    path: str | Path, level: int = 3, checkpoint: str | Sequence[str] | None = None, *, vkeys: Sequence[str] = ()
+    path: str | Path,
+    level: int = 3,
+    checkpoint: str | Sequence[str] | None = None,
+    *,
+    vkeys: Sequence[str] = (),
+    witnesses: Sequence[str] = (),
 ) -> VerifyView:
     """Verify a ledger file or an export whatever its state; it is not opened as a ledger and nothing is created.
 
@@ -30,6 +35,7 @@ def verify_path(
         level: 1 chain, 2 and bodies, 3 and checkpoints, 4 and decisions.
         checkpoint: signed notes kept from earlier, one or several.
         vkeys: verifier keys the caller has from elsewhere.
+        witnesses: verifier keys of third parties; their signatures on checkpoints are checked.
 
     Raises:
         LedgerMissing: no such file.
@@ -38,7 +44,7 @@ def verify_path(
     """
     file = Path(path).expanduser()
     with open_source(file) as source:
-        report = report_of(source, level, checkpoint, vkeys)
+        report = report_of(source, level, checkpoint, vkeys, witnesses)
     if level >= DECISIONS:
         try:
             store = ExportStore.open(file) if is_export(file) else SqliteStore.open(file, read_only=True)
@@ -52,7 +58,13 @@ def verify_path(
     return verify_view(report, report.newest_checkpoint)
 
 
-def report_of(source: Source, level: int, checkpoint: str | Sequence[str] | None, vkeys: Sequence[str]) -> Report:
+def report_of(
+    source: Source,
+    level: int,
+    checkpoint: str | Sequence[str] | None,
+    vkeys: Sequence[str],
+    witnesses: Sequence[str] = (),
+) -> Report:
     """Return the report of a source up to level 3.
 
     Raises:
@@ -61,7 +73,7 @@ def report_of(source: Source, level: int, checkpoint: str | Sequence[str] | None
     if not 1 <= level <= DECISIONS:
         raise RequestRefused(f"level {level} is refused: expected 1 chain, 2 bodies, 3 checkpoints or 4 decisions")
     given = () if checkpoint is None else checkpoint
-    return verify(source, level=min(level, DECISIONS - 1), checkpoints=given, vkeys=vkeys)
+    return verify(source, level=min(level, DECISIONS - 1), checkpoints=given, vkeys=vkeys, witnesses=witnesses)
 
 
 def rederived(report: Report, store: Store) -> Report:

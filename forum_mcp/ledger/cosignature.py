@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from forum_mcp.errors import NoteError
-from forum_mcp.ledger.note import Note
+from forum_mcp.ledger.note import Note, signature_holds
 
 __all__ = ["Cosigned", "Witness", "cosigned", "parse_witness"]
 
@@ -77,18 +77,7 @@ def cosigned(note: Note, witnesses: Sequence[Witness]) -> list[Cosigned]:
         if witness.type == _COSIGNATURE:
             time_s = int.from_bytes(signature[:_TIME_BYTES], "big")
             signature, signed = signature[_TIME_BYTES:], f"cosignature/v1\ntime {time_s}\n{note.text}"
-        if not _holds(witness.public_key, signature, signed.encode()):
+        if not signature_holds(witness.public_key, signature, signed.encode()):
             raise NoteError(f"the signature of witness {line.name!a} does not match the checkpoint's text")
         found.append(Cosigned(line.name, time_s))
     return found
-
-
-def _holds(public_key: bytes, signature: bytes, signed: bytes) -> bool:
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-    try:
-        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, signed)
-    except (InvalidSignature, ValueError):
-        return False
-    return True

@@ -25,6 +25,7 @@ __all__ = [
     "parse",
     "parse_vkey",
     "sign",
+    "signature_holds",
     "verify",
     "vkey",
 ]
@@ -162,7 +163,7 @@ def verify(text: str, vkeys: Sequence[str] | str) -> Note:
     checked: list[NoteSignature] = []
     for line in note.signatures:
         key_of_line = known.get((line.name, line.key_id))
-        if key_of_line is not None and not _signature_holds(key_of_line.public_key, line.signature, signed):
+        if key_of_line is not None and not signature_holds(key_of_line.public_key, line.signature, signed):
             raise NoteError(
                 f"the signature of {line.name!r} (key id {line.key_id.hex()}) does not match the note's text"
             )
@@ -222,7 +223,8 @@ def _parse_signature(line: str) -> NoteSignature:
     return NoteSignature(name, blob[:4], blob[4:])
 
 
-def _signature_holds(public_key: bytes, signature: bytes, signed: bytes) -> bool:
+def signature_holds(public_key: bytes, signature: bytes, signed: bytes) -> bool:
+    """State whether an Ed25519 signature over ``signed`` is by a public key (32 bytes) that is not of small order."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 

@@ -34,6 +34,7 @@ from forum_mcp.ledger.proof import parse_inclusion
 from forum_mcp.ledger.verify.chain import readable_entry
 from forum_mcp.ledger.verify.findings import Findings
 from forum_mcp.ledger.verify.source import SourceFault
+from forum_mcp.ledger.verify.witnesses import Witnesses
 
 __all__ = ["FORMAT", "Proven", "verify", "write"]
 
@@ -80,6 +81,7 @@ def verify(
     level: int = 3,
     checkpoints: Sequence[str] | str = (),
     vkeys: Sequence[str] | str = (),
+    witnesses: Sequence[str] = (),
 ) -> Report:
     """Verify all that a receipt holds, up to ``level``; see docs/ledger-format.md, "Receipts".
 
@@ -88,6 +90,7 @@ def verify(
         level: 1 entries, 2 and bodies, 3 and proofs with their checkpoints.
         checkpoints: signed notes the caller kept; one of a size that the receipt proves against must have its root.
         vkeys: verifier keys the caller has from elsewhere. With any, the receipt's own keys are only compared.
+        witnesses: verifier keys of third parties; their signatures on those checkpoints are checked.
 
     Raises:
         ValueError: the level is not 1, 2 or 3.
@@ -96,7 +99,9 @@ def verify(
         raise ValueError(f"verification level {level!r} is refused: expected 1, 2 or 3")
     if isinstance(receipt, bytes):
         receipt = receipt.removesuffix(b"\n").split(b"\n") if receipt else []
-    check = _Check(level, Findings(), [vkeys] if isinstance(vkeys, str) else list(vkeys))
+    findings = Findings()
+    third = Witnesses(witnesses if level >= 3 else (), findings)
+    check = _Check(level, findings, [vkeys] if isinstance(vkeys, str) else list(vkeys), third)
     for number, raw in numbered(receipt):
         check.line(number, raw)
     check.end()
@@ -121,10 +126,11 @@ class _Item:
 class _Check:
     """The reading of one receipt, line by line."""
 
-    def __init__(self, level: int, findings: Findings, trusted: Sequence[str]) -> None:
+    def __init__(self, level: int, findings: Findings, trusted: Sequence[str], witnesses: Witnesses) -> None:
         self._level = level
         self._findings = findings
         self._trusted = trusted
+        self._witnesses = witnesses
         self._keys: list[str] = []
         self._ledger: str | None = None
         self._item: _Item | None = None
@@ -175,6 +181,7 @@ class _Check:
             self._findings.add("checkpoint-root", None, expected, f"root {self._roots[head.size].hex()}")
         elif head.size in self._roots:
             self._covered = head.size
+            self._witnesses.look(note.parse(text), head.size, None)
 
     def report(self, *, given: int) -> Report:
         """Return the result."""
@@ -192,8 +199,8 @@ class _Check:
             findings=tuple(self._findings.kept),
             total=self._findings.total,
             counts=counts,
-            holds=tuple(self._holds()),
-            not_protected=tuple(self._lacks(given)),
+            holds=(*self._holds(), *self._witnesses.holds()),
+            not_protected=(*self._lacks(given), *self._witnesses.lacks()),
             newest_checkpoint=newest,
         )
 
@@ -304,6 +311,8 @@ class _Check:
         if not verify_inclusion(proof.index, head.size, item.leaf, proof.hashes, head.root):
             expected = f"a proof that leads to root {head.root.hex()} over {head.size} entries"
             return "checkpoint-root", expected, f"leaf {item.leaf.hex()} does not"
+        if head.size not in self._roots:
+            self._witnesses.look(note.parse(proof.note), head.size, item.seq)
         self._roots[head.size] = head.root
         self._newest = max(self._newest, (head.size, proof.note), key=lambda item: item[0])
         return None

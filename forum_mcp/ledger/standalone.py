@@ -199,7 +199,7 @@ class _Verification:  # findings of a depth beyond the level asked for are not k
         self.redacted: dict[str, int] = {}
         self.met: set[str] = set()
         self.named: list[tuple[int, str]] = []  # keys that entries name
-        self.signed: list[tuple[int, object, str]] = []  # checkpoint.signed: seq, stated size, commitment of the note
+        self.signed: list[tuple[int, object, str]] = []  # seq, stated size and commitment of each note
         self.proofs: list[tuple[int | None, bytes, str | None]] = []  # entry of a receipt, its leaf, its proof
 
     def expect(self, holds: object, code: str, seq: int | None, why: object, body: str | None = None) -> bool:
@@ -244,7 +244,7 @@ class _Verification:  # findings of a depth beyond the level asked for are not k
                 self.cited.setdefault(ref["commit"], []).append((place, ref["size"], ref["type"]))
         if isinstance(vkey, str) and (kind == "key.rotated" or (kind == "ledger.opened" and place == 0)):
             self.named.append((place, vkey))
-        if kind == "checkpoint.signed" and "note" in bodies:
+        if kind in ("checkpoint.signed", "checkpoint.cosigned", "checkpoint.anchored") and "note" in bodies:
             self.signed.append((place, data.get("size"), bodies["note"]["commit"]))
         redacted = kind == "body.redacted" and not self.is_receipt
         if redacted and self.expect(_hex(data.get("commit")), "body-ref", place, "data.commit is not 64 hex"):

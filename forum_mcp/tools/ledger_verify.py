@@ -15,7 +15,8 @@ __all__ = ["TOOL"]
 
 
 async def _handle(forum: Orchestrator, arguments: Arguments, client: str) -> VerifyView:
-    return forum.ledger.verify(level=arguments.whole("level") or 3, checkpoint=arguments.text("checkpoint"))
+    level, checkpoint = arguments.whole("level") or 3, arguments.text("checkpoint")
+    return forum.ledger.verify(level, checkpoint, witnesses=forum.witnesses)
 
 
 TOOL = Tool(

@@ -113,6 +113,26 @@ def test_growth_since_a_kept_checkpoint_is_proven_without_the_entries(tmp_path: 
     assert forum("ledger", "prove", "1", "--since", kept, "--ledger", ledger).code == 2
 
 
+def test_a_growth_proof_is_checked_offline_against_the_checkpoint_that_was_kept(tmp_path: Path, ledger: str) -> None:
+    file, kept = tmp_path / "growth.txt", forum("ledger", "checkpoint", "--ledger", ledger).out
+    with Ledger.open(ledger) as record:
+        record.append("note.made", actor="person:test")
+        vkey = record.vkey
+    file.write_bytes(forum("ledger", "prove", "--since", kept, "--ledger", ledger).raw)
+    Path(ledger).unlink()
+    done = forum("ledger", "verify", "--growth", str(file), "--since", kept, "--vkey", vkey)
+    assert done.code == 0
+    assert done.out.startswith("clean: growth to ")
+    assert "both are signed" in done.out
+    changed = file.read_text(encoding="utf-8").replace("old ", "old 1", 1)
+    file.write_text(changed, encoding="utf-8")
+    found = forum("ledger", "verify", "--growth", str(file), "--since", kept, "--json")
+    assert (found.code, codes(found.json())) == (1, ["size"])
+    assert forum("ledger", "verify", "--growth", str(file)).code == 2
+    assert forum("ledger", "verify", "--growth", str(file), "--receipt", str(file), "--since", kept).code == 2
+    assert forum("ledger", "verify", "--growth", str(tmp_path / "nowhere"), "--since", kept).code == 3
+
+
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b'{"t":"head"}\n', b"x" * 1000])
 def test_what_is_no_receipt_is_a_finding_and_what_is_not_there_an_error(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "junk"

@@ -10,11 +10,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from forum_mcp.engine.custody import rotate_key
-from forum_mcp.engine.ledger import Ledger
+from forum_mcp.engine.ledger import Ledger, verify_path
+from forum_mcp.engine.receipts import verify_receipt
 from forum_mcp.engine.witnessing import anchor_command, anchor_file, anchor_git, cosign, cosignatures
 from forum_mcp.errors import CheckpointRefused, NoteError, RequestRefused
 from forum_mcp.ledger import note
 from forum_mcp.ledger.cosignature import parse_witness
+from forum_mcp.ledger.entry import NewBody
 
 NAME = "witness.example/w1"
 PRIVATE = Ed25519PrivateKey.from_private_bytes(b"w" * 32)
@@ -60,6 +62,64 @@ def test_a_cosigned_checkpoint_is_kept_and_checked_again_when_shown(ledger: Ledg
         rotate_key(ledger)
         assert cosignatures(ledger, [VKEY])[0].fault is None, "the old key signed it while it was in force"
         assert ledger.verify(3, signed).clean
+
+
+def test_verify_checks_what_the_named_witnesses_signed_and_says_who_signed_nothing(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    absent = note.Signer("absent.example", b"x" * 32).vkey
+    with ledger:
+        kept = ledger.checkpoint()
+        cosign(ledger, witnessed(kept), [VKEY])
+        for n in range(2_000):  # so many that the root of the cosigned size is not at hand any more
+            ledger.append("x.noted", actor="test", data={"n": n})
+        view = ledger.verify(witnesses=[VKEY, absent])
+        assert view.clean
+        assert (
+            f"witness: {NAME} signed a checkpoint over the first 6 entries at 2023-11-14T22:13:20+00:00" in view.holds
+        )
+        assert "witness: no checkpoint known here is signed by absent.example" in view.not_protected
+        assert view.counts["witnesses"] == 1
+        export = tmp_path / "export.jsonl"
+        export.write_bytes(b"".join(ledger.export()))
+        assert verify_path(export, witnesses=[VKEY]).counts["witnesses"] == 1
+        newer = witnessed(ledger.checkpoint(), time_s=2**64 - 1)
+        (told,) = [line for line in ledger.verify(3, newer, witnesses=[VKEY]).holds if line.startswith("witness")]
+        assert told.endswith(f"the first {ledger.size} entries at {2**64 - 1} seconds since 1970")
+        assert "witnesses" not in ledger.verify().counts
+        (finding,) = ledger.verify(witnesses=["rubbish"]).findings
+        assert (finding.code, finding.seq) == ("vkey", None)
+
+
+def test_a_cosignature_that_does_not_hold_is_a_finding_of_verify(ledger: Ledger) -> None:
+    with ledger:
+        whole = witnessed(ledger.checkpoint())
+        broken = whole[:-20] + ("A" if whole[-20] != "A" else "B") + whole[-19:]
+        entry = cosign(ledger, broken)  # nobody's key is known: the signature is kept unchecked
+        (finding,) = ledger.verify(witnesses=[VKEY]).findings
+        assert (finding.code, finding.seq) == ("checkpoint-signature", entry.seq)
+        assert NAME in finding.expected
+        assert ledger.verify().clean
+
+
+@pytest.mark.parametrize("kind", ["checkpoint.cosigned", "checkpoint.anchored"])
+def test_every_checkpoint_on_record_is_checked_whatever_brought_it_there(
+    ledger: Ledger, tmp_path: Path, kind: str
+) -> None:
+    with ledger, Ledger.open(tmp_path / "other" / "ledger.db") as other:
+        foreign = NewBody("text/plain; charset=utf-8", other.checkpoint().encode())
+        entry = ledger.append(kind, actor="test", data={"size": 1}, bodies={"note": foreign})
+        (finding,) = ledger.verify().findings
+        assert (finding.code, finding.seq) == ("checkpoint-origin", entry.seq)
+
+
+def test_a_receipt_tells_who_witnessed_its_checkpoint(ledger: Ledger, tmp_path: Path) -> None:
+    file = tmp_path / "receipt.jsonl"
+    with ledger:
+        file.write_bytes(b"".join(ledger.receipt([2])))
+        kept = witnessed(ledger.checkpoint())
+    assert verify_receipt(file, 3, kept, witnesses=[VKEY]).holds[-1].startswith(f"witness: {NAME} signed")
+    assert verify_receipt(file, 3, witnesses=[VKEY]).not_protected[-1].endswith(NAME)
 
 
 def test_a_plain_note_signature_of_a_third_party_counts_too(ledger: Ledger) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from mcp import MCPError
 
+from forum_mcp.configs.custody import CustodySettings
 from forum_mcp.configs.settings import Settings
 from forum_mcp.ledger import merkle, note
 from forum_mcp.ledger.checkpoint import parse
@@ -35,3 +36,12 @@ async def test_no_entry_has_no_proof(connect: Any, host_settings: Settings, seq:
     async with connect(host_settings) as forum:
         with pytest.raises(MCPError):
             await forum.client.read_resource(f"forum://ledger/proofs/{seq}")
+
+
+async def test_ledger_verify_looks_for_the_witnesses_of_the_settings(connect: Any, host_settings: Settings) -> None:
+    vkey = note.Signer("witness.example", bytes(32)).vkey
+    settings = host_settings.model_copy(update={"custody": CustodySettings(witnesses=[vkey])})
+    async with connect(settings) as forum:
+        seen = await forum.call("ledger_verify")
+        assert seen["clean"] is True
+        assert "witness: no checkpoint known here is signed by witness.example" in seen["not_protected"]

@@ -15,12 +15,18 @@ from forum_mcp.ledger.verify.findings import Findings
 from forum_mcp.ledger.verify.source import RawBody, RawEntry, RawNode, Source, SourceFault
 from forum_mcp.ledger.verify.statements import state
 from forum_mcp.ledger.verify.tree import check_nodes
+from forum_mcp.ledger.verify.witnesses import Witnesses
 
 __all__ = ["Finding", "RawBody", "RawEntry", "RawNode", "Report", "Source", "SourceFault", "verify"]
 
 
 def verify(
-    source: Source, *, level: int = 3, checkpoints: Sequence[str] | str = (), vkeys: Sequence[str] | str = ()
+    source: Source,
+    *,
+    level: int = 3,
+    checkpoints: Sequence[str] | str = (),
+    vkeys: Sequence[str] | str = (),
+    witnesses: Sequence[str] = (),
 ) -> Report:
     """Verify everything ``source`` holds, up to ``level``.
 
@@ -30,6 +36,7 @@ def verify(
         level: 1 chain, 2 bodies, 3 checkpoints.
         checkpoints: signed notes the caller kept from earlier; what they cover cannot be dropped or rewritten.
         vkeys: verifier keys the caller has from elsewhere; the record's own must be among them.
+        witnesses: verifier keys of third parties; their signatures on checkpoints are checked (level 3).
 
     Raises:
         ValueError: the level is not 1, 2 or 3.
@@ -39,12 +46,13 @@ def verify(
     given = [checkpoints] if isinstance(checkpoints, str) else list(checkpoints)
     trusted = [vkeys] if isinstance(vkeys, str) else list(vkeys)
     findings = Findings()
+    third = Witnesses(witnesses if level >= 3 else (), findings)
     walked = walk(source, findings, sizes_of(given) if level >= 3 else set())
     nodes = check_nodes(source, walked.nodes, findings, whole=walked.whole) if source.stores_nodes else None
     bodies = check_bodies(source, walked, findings) if level >= 2 else None
     heads: CheckpointCheck | None = None
     if bodies is not None and level >= 3:
-        heads = check_checkpoints(source, walked, bodies.notes, given, trusted, findings)
+        heads = check_checkpoints(source, walked, bodies.notes, given, trusted, findings, third)
     statements = state(walked, nodes, bodies, heads, findings, trusted=bool(trusted), given=len(given))
     return Report(
         level=level,
@@ -53,9 +61,9 @@ def verify(
         root=walked.root,
         findings=tuple(findings.kept),
         total=findings.total,
-        counts=_counts(walked, nodes, bodies, heads),
-        holds=statements.holds,
-        not_protected=statements.not_protected,
+        counts=_counts(walked, nodes, bodies, heads) | ({"witnesses": third.count} if witnesses else {}),
+        holds=(*statements.holds, *third.holds()),
+        not_protected=(*statements.not_protected, *third.lacks()),
         newest_checkpoint=heads.newest if heads else None,
     )
 

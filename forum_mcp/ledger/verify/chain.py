@@ -20,11 +20,12 @@ __all__ = ["SignedNote", "Walked", "readable_entry", "walk"]
 
 
 _RECENT = 1024
+_NOTED = ("checkpoint.signed", "checkpoint.cosigned", "checkpoint.anchored")
 
 
 @dataclass(frozen=True, slots=True)
 class SignedNote:
-    """A ``checkpoint.signed`` entry: its seq, the size it states, and the commitment of its body ``note``."""
+    """An entry that holds a checkpoint: its seq, the size it states, and the commitment of its body ``note``."""
 
     seq: int
     size: object
@@ -83,7 +84,7 @@ def walk(source: Source, findings: Findings, sizes: set[int]) -> Walked:
         if entry is not None:
             if frontier.size in sizes:
                 walked.roots[frontier.size] = frontier.root()
-            if entry.kind == "checkpoint.signed":
+            if entry.kind in _NOTED:
                 _keep_signed(entry.data.get("size"), frontier.size, recent, walked)
             _gather(entry, position, walked, findings)
         elif frontier.size in sizes:
@@ -194,7 +195,7 @@ def _gather(entry: Entry, position: int, walked: Walked, findings: Findings) -> 
         vkey = entry.data.get("vkey")
         if isinstance(vkey, str):
             walked.keys.append((position, vkey))
-    elif entry.kind == "checkpoint.signed" and "note" in entry.bodies:
+    elif entry.kind in _NOTED and "note" in entry.bodies:
         walked.signed.append(SignedNote(position, entry.data.get("size"), entry.bodies["note"].commit))
     elif entry.kind == "body.redacted":
         commit = entry.data.get("commit")

@@ -16,6 +16,7 @@ from forum_mcp.ledger.verify.chain import Walked
 from forum_mcp.ledger.verify.findings import Findings, read
 from forum_mcp.ledger.verify.source import Source, SourceFault
 from forum_mcp.ledger.verify.tree import roots_at
+from forum_mcp.ledger.verify.witnesses import Witnesses
 
 __all__ = ["CheckpointCheck", "check_checkpoints", "sizes_of"]
 
@@ -85,16 +86,18 @@ def check_checkpoints(
     given: Iterable[str],
     vkeys: Iterable[str],
     findings: Findings,
+    witnesses: Witnesses,
 ) -> CheckpointCheck:
-    """Check signature, origin and root of every checkpoint, and the keys that sign them.
+    """Check signature, origin and root of every checkpoint, the keys that sign them, and signatures of witnesses.
 
     Args:
         source: asked for the notes beside its entries, and for its entries again if a root is not known yet.
         walked: what the pass over the entries left.
-        notes: commitment -> bytes of the bodies that ``checkpoint.signed`` entries name.
+        notes: commitment -> bytes of the bodies that entries name as checkpoints.
         given: signed notes the caller kept.
         vkeys: verifier keys the caller trusts.
         findings: takes the faults.
+        witnesses: looks at each checkpoint that agrees.
     """
     keys = _usable_keys(source, walked, vkeys, findings)
     candidates = _candidates(source, walked, notes, given, findings)
@@ -107,9 +110,12 @@ def check_checkpoints(
         known = candidate.text in judged
         if not known:
             judged[candidate.text] = _judge(candidate, walked, keys, findings)
-        if judged[candidate.text] is None:
+        agreeing = judged[candidate.text]
+        if agreeing is None:
             continue
-        result.agreeing += not known
+        if not known:
+            result.agreeing += 1
+            witnesses.look(agreeing, candidate.head.size, candidate.seq)
         if candidate.given:
             result.covered = max(candidate.head.size, -1 if result.covered is None else result.covered)
         elif candidate.head.size > result.newest_size:
