@@ -5,12 +5,17 @@ Resources are views of the record for people and for clients that attach them; e
 
 from typing import Final
 
-from forum_mcp.resources import ledger, roster, runs
+from forum_mcp.resources import ledger, roster, runs, status
 from forum_mcp.resources.base import JSON, Family, Listed
 
 __all__ = ["FAMILIES", "FIXED", "find"]
 
-FAMILIES: Final[tuple[Family, ...]] = (*roster.FAMILIES, *runs.FAMILIES, *ledger.FAMILIES)
+FAMILIES: Final[tuple[Family, ...]] = (
+    *status.FAMILIES,
+    *roster.FAMILIES,
+    *runs.FAMILIES,
+    *ledger.FAMILIES,
+)
 
 FIXED: Final = tuple(
     Listed(uri=f.uri, name=f.name, title=f.title, media_type=f.media_type or JSON, description=f.description)

@@ -14,9 +14,17 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from forum_mcp.engine.orchestrator import Orchestrator
 
-__all__ = ["JSON", "Content", "Family", "Listed", "Reader"]
+__all__ = ["ALWAYS_S", "JSON", "RUN_ID", "SEQ", "Content", "Family", "Listed", "Reader"]
 
 JSON: Final = "application/json"
+
+SEQ: Final = "0|[1-9][0-9]{0,14}"
+"""What a seq looks like in a URI: one spelling each."""
+
+RUN_ID: Final = "[0-9a-f]{32}"
+
+ALWAYS_S: Final = 86_400
+"""How long a client may keep what never changes, seconds: a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,7 @@ class Family:
         media_type: of every member, or None when they differ.
         variable: regular expression that the variable part matches, or None for a single resource.
         read: reads one.
+        fresh_s: how long a client may keep what it read, seconds; 0 is not at all.
     """
 
     uri: str
@@ -52,14 +61,21 @@ class Family:
     media_type: str | None
     read: Reader
     variable: str | None = None
+    fresh_s: int = 0
+
+    @property
+    def variable_name(self) -> str | None:
+        """The name in the braces, or None for a single resource."""
+        return None if self.variable is None else self.uri[self.uri.index("{") + 1 : self.uri.index("}")]
 
     def match(self, uri: str) -> str | None:
         """Return the variable part of ``uri`` ("" for a single resource), or None when it is not of this family."""
         if self.variable is None:
             return "" if uri == self.uri else None
-        stem = self.uri[: self.uri.index("{")]
-        rest = uri[len(stem) :]
-        return rest if uri.startswith(stem) and re.fullmatch(self.variable, rest) else None
+        stem, _, tail = self.uri.replace("}", "{").split("{")
+        rest = uri[len(stem) : len(uri) - len(tail)]
+        whole = uri == f"{stem}{rest}{tail}"
+        return rest if whole and re.fullmatch(self.variable, rest) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

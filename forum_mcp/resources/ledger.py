@@ -1,15 +1,19 @@
-"""``forum://ledger/...``: entries and bodies as their exact bytes, proofs, and the newest checkpoint."""
+"""``forum://ledger/...``: entries and bodies as their exact bytes, proofs, the newest entries and checkpoint."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Final
 
-from forum_mcp.resources.base import JSON, Content, Family
+from forum_mcp.resources.base import ALWAYS_S, JSON, SEQ, Content, Family
 
 if TYPE_CHECKING:
     from forum_mcp.engine.orchestrator import Orchestrator
 
-__all__ = ["FAMILIES"]
+__all__ = ["FAMILIES", "RECENT"]
+
+RECENT: Final = 50
+"""Entries of ``forum://ledger/recent``."""
 
 
 async def _read_entry(forum: Orchestrator, seq: str) -> Content:
@@ -34,6 +38,10 @@ async def _read_checkpoint(forum: Orchestrator, variable: str) -> Content:
     return Content(forum.ledger.checkpoint(), "text/plain")
 
 
+async def _read_recent(forum: Orchestrator, variable: str) -> Content:
+    return Content(json.dumps(forum.ledger.show(limit=RECENT).to_dict(), ensure_ascii=False), JSON)
+
+
 def _is_text(media_type: str) -> bool:
     kind = media_type.partition(";")[0]
     return kind.startswith("text/") or kind == JSON or kind.endswith(("+json", "+xml"))
@@ -49,13 +57,22 @@ FAMILIES = (
         read=_read_checkpoint,
     ),
     Family(
+        uri="forum://ledger/recent",
+        name="recent",
+        title="Newest entries",
+        description="The newest entries as people read them, newest last",
+        media_type=JSON,
+        read=_read_recent,
+    ),
+    Family(
         uri="forum://ledger/entries/{seq}",
         name="entry",
         title="Ledger entry",
         description="The exact bytes that are hashed: SHA-256 of 0x00 and these is the leaf",
         media_type=JSON,
         read=_read_entry,
-        variable="0|[1-9][0-9]{0,14}",
+        variable=SEQ,
+        fresh_s=ALWAYS_S,
     ),
     Family(
         uri="forum://ledger/proofs/{seq}",
@@ -64,7 +81,8 @@ FAMILIES = (
         description="C2SP tlog-proof: the entry's place under the newest signed checkpoint",
         media_type="text/plain",
         read=_read_proof,
-        variable="0|[1-9][0-9]{0,14}",
+        variable=SEQ,
+        fresh_s=60,
     ),
     Family(
         uri="forum://ledger/bodies/{commit}",
@@ -74,5 +92,6 @@ FAMILIES = (
         media_type=None,
         read=_read_body,
         variable="[0-9a-f]{64}",
+        fresh_s=60,  # it never changes, but it may be redacted
     ),
 )

@@ -25,5 +25,6 @@ FAMILIES = (
         description="The lanes: name, category, description, keywords, tier",
         media_type=JSON,
         read=_read,
+        fresh_s=60,
     ),
 )

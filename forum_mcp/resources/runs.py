@@ -1,11 +1,12 @@
-"""``forum://runs`` and ``forum://runs/{run_id}``: what the tool ``run`` answers, as resources."""
+"""``forum://runs...``: what the tool ``run`` answers, as resources, and each run as a report for people."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
 
-from forum_mcp.resources.base import JSON, Content, Family
+from forum_mcp.resources.base import JSON, RUN_ID, Content, Family
+from forum_mcp.resources.report import report_of
 
 if TYPE_CHECKING:
     from forum_mcp.engine.orchestrator import Orchestrator
@@ -24,6 +25,10 @@ async def _read_run(forum: Orchestrator, run_id: str) -> Content:
     return Content(json.dumps(view.to_dict(), ensure_ascii=False), JSON)
 
 
+async def _read_report(forum: Orchestrator, run_id: str) -> Content:
+    return Content(report_of(await forum.run(run_id)), "text/markdown")
+
+
 FAMILIES = (
     Family(
         uri="forum://runs",
@@ -40,6 +45,15 @@ FAMILIES = (
         description="One run: state, tasks, verdicts, spend, answer",
         media_type=JSON,
         read=_read_run,
-        variable="[0-9a-f]{32}",
+        variable=RUN_ID,
+    ),
+    Family(
+        uri="forum://runs/{run_id}/report",
+        name="report",
+        title="Report of a run",
+        description="One run for people: answer, tasks and verdicts, spend, how to verify it",
+        media_type="text/markdown",
+        read=_read_report,
+        variable=RUN_ID,
     ),
 )

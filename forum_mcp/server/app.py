@@ -1,8 +1,8 @@
-"""The MCP server: our tools and resources on the SDK's session, in both protocol eras.
+"""The MCP server: our tools, resources and prompts on the SDK's session, in both protocol eras and over any transport.
 
 The SDK's schema derivation and argument coercion are left aside on purpose: definitions are served as written in
-``tools/`` and arguments are checked there. A request only looks at the forum; runs live outside requests, so a client
-that goes away ends its call and not its run.
+``tools/`` and ``resources/`` and arguments are checked there. A request only looks at the forum; runs live outside
+requests, so a client that goes away ends its call and not its run.
 """
 
 from __future__ import annotations
@@ -11,46 +11,54 @@ import logging
 import sys
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
-from datetime import UTC, datetime
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 import mcp_types as types
-import msgspec
-from mcp.server.lowlevel.helper_types import ReadResourceContents
-from mcp.server.mcpserver import Context
+from mcp.server.caching import CacheableMethod, CacheHint
 from mcp.shared.exceptions import MCPError
 
 from forum_mcp import __version__
 from forum_mcp.errors import ForumError, NotFound
 from forum_mcp.resources import FAMILIES, FIXED, find
-from forum_mcp.resources.base import Listed
+from forum_mcp.resources.completions import complete
 from forum_mcp.resources.listing import page
+from forum_mcp.resources.prompts import PROMPTS, prompt_text
+from forum_mcp.server import rendering
+from forum_mcp.server.changes import Bus, Mailbox, watch
 from forum_mcp.server.errors import not_found, protocol_error, tool_error
 from forum_mcp.server.instructions import INSTRUCTIONS, NAME, TITLE
 from forum_mcp.server.lifespan import LazyForum, OpenForum, lazily
-from forum_mcp.server.sdk import PagingServer, client_name
+from forum_mcp.server.sdk import AnyContext, OpenServer, client_name
 from forum_mcp.tools import select
 from forum_mcp.tools.arguments import check, preview
 from forum_mcp.tools.base import Tool
-from forum_mcp.tools.bounds import RESULT_CHARS, bounded
-from forum_mcp.tools.text import text_of
+from forum_mcp.tools.caller import Caller
 
 if TYPE_CHECKING:
     from mcp.server import MCPServer
-    from pydantic import AnyUrl
+    from mcp.server.connection import Connection
 
-    from forum_mcp.engine.views import View
+    from forum_mcp.engine.orchestrator import Orchestrator
 
 __all__ = ["ForumServer", "build_server", "configure_logging"]
 
+_DEFINITIONS: Final = CacheHint(ttl_ms=3_600_000, scope="public")
+_CACHE_HINTS: Final[dict[CacheableMethod, CacheHint]] = {
+    "tools/list": _DEFINITIONS,
+    "prompts/list": _DEFINITIONS,
+    "resources/templates/list": _DEFINITIONS,
+}
 
-class ForumServer(PagingServer):
+
+class ForumServer(OpenServer):
     """The forum as an MCP server."""
 
-    def __init__(self, open_forum: OpenForum, tools: Iterable[Tool]) -> None:
+    def __init__(self, open_forum: OpenForum, tools: Iterable[Tool], **settings: Any) -> None:
         self._open_forum = open_forum
         self._forum_tools = {tool.name: tool for tool in tools}
+        self.bus = Bus()
         super().__init__(
             NAME,
             title=TITLE,
@@ -59,18 +67,25 @@ class ForumServer(PagingServer):
             instructions=INSTRUCTIONS,
             log_level="WARNING",
             lifespan=self._lifespan,
+            subscriptions=self.bus,
+            cache_hints=_CACHE_HINTS,
+            **settings,
         )
 
     def _lifespan(self, _: MCPServer[Any]) -> AbstractAsyncContextManager[LazyForum]:
-        return lazily(self._open_forum)
+        return lazily(self._open_forum, lambda forum, seen: watch(forum, self.bus, seen))
+
+    async def forum_for(self, context: AnyContext | None) -> Orchestrator:
+        """Return the open forum, as whoever made the request may use it."""
+        return await _lazy(context).forum()
 
     async def list_tools(self) -> list[types.Tool]:
         """Return the definitions as written, always in the same order."""
-        return [_definition(tool) for tool in self._forum_tools.values()]
+        return [rendering.tool_definition(tool) for tool in self._forum_tools.values()]
 
     async def call_tool(
-        self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
-    ) -> types.CallToolResult:
+        self, name: str, arguments: dict[str, Any], context: AnyContext | None = None
+    ) -> types.CallToolResult | types.InputRequiredResult:
         """Check the arguments, call the forum, and answer with text and structured content, each complete.
 
         Raises:
@@ -85,58 +100,102 @@ class ForumServer(PagingServer):
             raise MCPError(code=types.INVALID_PARAMS, message=f"unknown tool {preview(name)}{hint} (tools: {served})")
         try:
             checked = check(tool, arguments)
-            if context is None:
-                raise RuntimeError("a tool was called outside a connection")
-            view = await tool.handler(await _lazy(context).forum(), checked, client_name(context))
-            return _result(view, tool)
+            view = await tool.handler(await self.forum_for(context), checked, _caller(context))
+            return rendering.result(view, tool)
         except MCPError:
             raise
         except Exception as exc:
             raise tool_error(exc, name) from exc
 
-    async def list_resources_page(self, cursor: str | None, context: Context[Any, Any]) -> types.ListResourcesResult:
+    async def list_resources_page(self, cursor: str | None, context: AnyContext) -> types.ListResourcesResult:
         """Return the fixed resources, then the newest runs and entries, in pages."""
         try:
-            found = await page(await _lazy(context).forum(), cursor, FIXED)
+            found = await page(await self.forum_for(context), cursor, FIXED)
         except Exception as exc:
             raise protocol_error(exc, "resources/list") from exc
         return types.ListResourcesResult(
-            resources=[_resource(listed) for listed in found.resources], next_cursor=found.next_cursor
+            resources=[rendering.resource(listed) for listed in found.resources], next_cursor=found.next_cursor
         )
 
     async def list_resource_templates(self) -> list[types.ResourceTemplate]:
         """Return the template of each family that has a variable part."""
-        return [
-            types.ResourceTemplate(
-                uri_template=f.uri, name=f.name, title=f.title, description=f.description, mime_type=f.media_type
-            )
-            for f in FAMILIES
-            if f.variable is not None
-        ]
+        return [rendering.template(family) for family in FAMILIES if family.variable is not None]
 
-    async def read_resource(
-        self, uri: AnyUrl | str, context: Context[Any, Any] | None = None
-    ) -> Iterable[ReadResourceContents]:
-        """Return what a URI holds.
+    async def read_contents(self, uri: str, context: AnyContext) -> types.ReadResourceResult:
+        """Return what a URI holds, and how long that stays fresh.
 
         Raises:
             MCPError: there is no such resource, or reading it failed.
         """
-        address = str(uri)
-        version = None if context is None else context.protocol_version
-        found = find(address)
+        found = find(uri)
         if found is None:
-            raise not_found(address, "no family of resources has this URI; see resources/templates/list", version)
+            why = "no family of resources has this URI; see resources/templates/list"
+            raise not_found(uri, why, context.protocol_version)
         family, variable = found
         try:
-            if context is None:
-                raise RuntimeError("a resource was read outside a connection")
-            content = await family.read(await _lazy(context).forum(), variable)
+            content = await family.read(await self.forum_for(context), variable)
         except NotFound as exc:
-            raise not_found(address, str(exc), version) from exc
+            raise not_found(uri, str(exc), context.protocol_version) from exc
         except Exception as exc:
             raise protocol_error(exc, f"reading a resource of family '{family.name}'") from exc
-        return [ReadResourceContents(content=content.body, mime_type=content.media_type)]
+        return rendering.contents(uri, content, family)
+
+    async def subscribe(self, uri: str, connection: Connection, context: AnyContext) -> None:
+        """Tell a client of the handshake era whenever ``uri`` changes.
+
+        Raises:
+            MCPError: there is no such resource.
+        """
+        if find(uri) is None:
+            raise not_found(uri, "no family of resources has this URI", context.protocol_version)
+        self._mailbox(connection, context).uris.add(uri)
+
+    async def unsubscribe(self, uri: str, connection: Connection) -> None:
+        """End what ``subscribe`` began."""
+        if (mailbox := Mailbox.of(connection)) is not None:
+            mailbox.uris.discard(uri)
+
+    async def connected(self, connection: Connection, context: AnyContext) -> None:
+        """Have a client of the handshake era told when ``resources/list`` changes."""
+        self._mailbox(connection, context)
+
+    def _mailbox(self, connection: Connection, context: AnyContext) -> Mailbox:
+        mailbox = Mailbox.of(connection)
+        if mailbox is None:
+            mailbox = Mailbox.open(connection, self.bus)
+            _lazy(context).start(mailbox.deliver)
+        return mailbox
+
+    async def complete(self, params: types.CompleteRequestParams, context: AnyContext) -> types.Completion:
+        """Return how an argument of a template or prompt of ours may go on; nothing for one that is not."""
+        if not _is_ours(params):
+            return types.Completion(values=[], total=0, has_more=False)
+        try:
+            found = await complete(await self.forum_for(context), params.argument.name, params.argument.value)
+        except Exception as exc:
+            raise protocol_error(exc, "completion/complete") from exc
+        return types.Completion(values=found.values, total=found.total, has_more=found.total > len(found.values))
+
+    async def list_prompts(self) -> list[types.Prompt]:
+        """Return the prompts as written, always in the same order."""
+        return [rendering.prompt_definition(prompt) for prompt in PROMPTS]
+
+    async def get_prompt(
+        self, name: str, arguments: dict[str, Any] | None = None, context: AnyContext | None = None
+    ) -> types.GetPromptResult | types.InputRequiredResult:
+        """Return a prompt's text.
+
+        Raises:
+            MCPError: there is no such prompt, or an argument is missing, unknown or too long.
+        """
+        try:
+            prompt, text = prompt_text(name, arguments or {})
+        except NotFound as exc:
+            raise MCPError(code=types.INVALID_PARAMS, message=str(exc)) from exc
+        except Exception as exc:
+            raise protocol_error(exc, "prompts/get") from exc
+        message = types.PromptMessage(role="user", content=types.TextContent(type="text", text=text))
+        return types.GetPromptResult(description=prompt.description, messages=[message])
 
 
 def build_server(open_forum: OpenForum, *, tools: str = "all", read_only: bool = False) -> ForumServer:
@@ -159,57 +218,28 @@ def configure_logging() -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
 
 
-def _lazy(context: Context[Any, Any]) -> LazyForum:
-    lazy = context.request_context.lifespan_context
+def _lazy(context: AnyContext | None) -> LazyForum:
+    lazy = None if context is None else context.request_context.lifespan_context
     if not isinstance(lazy, LazyForum):
-        raise ForumError("the server was started without its lifespan")
+        raise ForumError("a request came outside a connection of a started server")
     return lazy
 
 
-def _definition(tool: Tool) -> types.Tool:
-    return types.Tool(
-        name=tool.name,
-        title=tool.title,
-        description=tool.description,
-        input_schema=tool.input_schema,
-        output_schema=tool.output_schema,
-        annotations=types.ToolAnnotations(
-            read_only_hint=tool.read_only,
-            destructive_hint=tool.destructive,
-            idempotent_hint=tool.idempotent,
-            open_world_hint=tool.open_world,
-        ),
-    )
+def _caller(context: AnyContext | None) -> Caller:
+    if context is None:
+        raise ForumError("a tool was called outside a connection")
+    return Caller(client_name(context), partial(_tell, context))
 
 
-def _result(view: View, tool: Tool) -> types.CallToolResult:
-    """Return both forms of a view from the same, possibly cut, facts."""
-    limit = RESULT_CHARS
-    while True:
-        cut = bounded(view.to_dict(), limit)
-        text = text_of(view if not cut.notes else msgspec.convert(cut.value, type(view)))
-        structured = cut.value
-        if cut.notes:
-            notes = [*cut.notes, f"the whole: {tool.rest}"]
-            text = "\n".join([text, *(f"cut: {note}" for note in notes)])
-            structured = {**structured, "cut": notes}
-        if len(text) <= RESULT_CHARS or limit < RESULT_CHARS // 4:
-            return types.CallToolResult(
-                content=[types.TextContent(type="text", text=text)], structured_content=structured
-            )
-        limit = limit * 2 // 3
+async def _tell(context: AnyContext, waited_s: float, line: str) -> None:
+    """Send a line of progress, where the client asked for it; the SDK knows."""
+    await context.report_progress(round(waited_s, 1), message=line)
 
 
-def _resource(listed: Listed) -> types.Resource:
-    modified = listed.modified_us
-    return types.Resource(
-        uri=listed.uri,
-        name=listed.name,
-        title=listed.title,
-        description=listed.description,
-        mime_type=listed.media_type,
-        size=listed.size,
-        annotations=None
-        if modified is None
-        else types.Annotations(last_modified=datetime.fromtimestamp(modified / 1e6, UTC).isoformat()),
-    )
+def _is_ours(params: types.CompleteRequestParams) -> bool:
+    """Tell whether the argument is one of the template or prompt that the reference names."""
+    argument = params.argument.name
+    if isinstance(params.ref, types.PromptReference):
+        names = (each.name for prompt in PROMPTS if prompt.name == params.ref.name for each in prompt.arguments)
+        return argument in names
+    return any(family.uri == params.ref.uri and family.variable_name == argument for family in FAMILIES)

@@ -8,20 +8,22 @@ runs have to be recorded as interrupted and children ended, and bounded, since t
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
+import anyio.abc
 
 from forum_mcp.errors import ForumError
 
 if TYPE_CHECKING:
     from forum_mcp.engine.orchestrator import Orchestrator
 
-__all__ = ["CLOSE_S", "ForumClosing", "LazyForum", "OpenForum", "lazily"]
+__all__ = ["CLOSE_S", "Beside", "ForumClosing", "LazyForum", "OpenForum", "lazily"]
 
 OpenForum = Callable[[], AbstractAsyncContextManager["Orchestrator"]]
+Beside = Callable[["Orchestrator", int], Coroutine[Any, Any, None]]
 
 CLOSE_S: Final = 1.0
 """Seconds that closing may take before it is cancelled; the process has to end within 2 s."""
@@ -45,10 +47,16 @@ class _Attempt:
 
 
 class LazyForum:
-    """Holds the forum open between the first use and the end of the server."""
+    """Holds the forum open between the first use and the end of the server.
 
-    def __init__(self, open_forum: OpenForum) -> None:
+    ``beside`` is run beside the open forum and cancelled before it is closed; it is given the forum and the number of
+    entries at the moment it opened.
+    """
+
+    def __init__(self, open_forum: OpenForum, beside: Beside | None = None) -> None:
         self._open_forum = open_forum
+        self._beside = beside
+        self._group: anyio.abc.TaskGroup | None = None
         self._attempt = _Attempt()
         self._wanted = anyio.Event()
         self._stop = anyio.Event()
@@ -86,10 +94,13 @@ class LazyForum:
     async def _hold_once(self) -> None:
         attempt = self._attempt
         try:
-            async with self._open_forum() as forum:
+            async with self._open_forum() as forum, anyio.create_task_group() as group:
+                if self._beside is not None:
+                    group.start_soon(self._beside, forum, forum.ledger.size)
                 attempt.forum = forum
                 attempt.done.set()
                 await self._stop.wait()
+                group.cancel_scope.cancel()
         except Exception as exc:
             if attempt.done.is_set():
                 _log.exception("the open forum failed; the next call opens it again")
@@ -98,6 +109,15 @@ class LazyForum:
             self._attempt = _Attempt()
             self._wanted = anyio.Event()
         attempt.done.set()
+
+    def gather(self, group: anyio.abc.TaskGroup) -> None:
+        """Let ``start`` use the group."""
+        self._group = group
+
+    def start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run ``work`` for as long as the server lives, or until it ends by itself."""
+        if self._group is not None and not self._stop.is_set():
+            self._group.start_soon(work)
 
     async def close(self) -> None:
         """Close the forum in order within ``CLOSE_S`` seconds, whatever cancels the caller."""
@@ -109,12 +129,14 @@ class LazyForum:
 
 
 @asynccontextmanager
-async def lazily(open_forum: OpenForum) -> AsyncGenerator[LazyForum]:
+async def lazily(open_forum: OpenForum, beside: Beside | None = None) -> AsyncGenerator[LazyForum]:
     """Keep a forum for the length of the block."""
-    lazy = LazyForum(open_forum)
+    lazy = LazyForum(open_forum, beside)
     async with anyio.create_task_group() as tasks:
+        lazy.gather(tasks)
         tasks.start_soon(lazy.hold)
         try:
             yield lazy
         finally:
             await lazy.close()
+            tasks.cancel_scope.cancel()

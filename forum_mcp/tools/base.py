@@ -20,12 +20,13 @@ from forum_mcp.engine.views import View
 if TYPE_CHECKING:
     from forum_mcp.engine.orchestrator import Orchestrator
     from forum_mcp.tools.arguments import Arguments
+    from forum_mcp.tools.caller import Caller
 
 __all__ = ["WAIT_S", "Handler", "Schema", "Tool", "input_schema", "output_schema"]
 
 Schema = dict[str, object]
-Handler = Callable[["Orchestrator", "Arguments", str], Awaitable[View]]
-"""(orchestrator, checked arguments, name of the client) -> view."""
+Handler = Callable[["Orchestrator", "Arguments", "Caller"], Awaitable[View]]
+"""(orchestrator, checked arguments, who calls) -> view."""
 
 WAIT_S: Schema = {
     "type": "number",

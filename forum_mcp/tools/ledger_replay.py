@@ -10,13 +10,14 @@ from forum_mcp.tools.base import Tool, input_schema, output_schema
 if TYPE_CHECKING:
     from forum_mcp.engine.orchestrator import Orchestrator
     from forum_mcp.tools.arguments import Arguments
+    from forum_mcp.tools.caller import Caller
 
 __all__ = ["TOOL"]
 
 _DIGITS_MAX = 16
 
 
-async def _handle(forum: Orchestrator, arguments: Arguments, client: str) -> ReplayView:
+async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> ReplayView:
     until = arguments.text("until")
     at: int | str | None = until
     if until is not None and until.isascii() and until.isdigit() and len(until) < _DIGITS_MAX:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from forum_mcp.engine.orchestrator import Orchestrator
     from forum_mcp.ledger.entry import Body
     from forum_mcp.tools.arguments import Arguments
+    from forum_mcp.tools.caller import Caller
 
 __all__ = ["TOOL"]
 
@@ -22,7 +23,7 @@ _TEXT_CHARS: Final = 32_000
 """Most characters of body texts in one result, as JSON."""
 
 
-async def _handle(forum: Orchestrator, arguments: Arguments, client: str) -> ShowView:
+async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> ShowView:
     arguments.refuse_beside("seq", ("run_id", "kind", "before"), "seq names one entry: leave the others out")
     seq, offset = arguments.whole("seq"), arguments.whole("offset")
     if offset is not None and (seq is None or not arguments.flag("bodies")):

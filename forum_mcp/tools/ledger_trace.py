@@ -10,11 +10,12 @@ from forum_mcp.tools.base import Tool, input_schema, output_schema
 if TYPE_CHECKING:
     from forum_mcp.engine.orchestrator import Orchestrator
     from forum_mcp.tools.arguments import Arguments
+    from forum_mcp.tools.caller import Caller
 
 __all__ = ["TOOL"]
 
 
-async def _handle(forum: Orchestrator, arguments: Arguments, client: str) -> TraceView:
+async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> TraceView:
     return forum.ledger.trace(arguments.whole("seq") or 0)
 
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+from forum_mcp.engine.aside import aside
 from forum_mcp.engine.views import VerifyView
 from forum_mcp.tools.base import Tool, input_schema, output_schema
 
 if TYPE_CHECKING:
     from forum_mcp.engine.orchestrator import Orchestrator
     from forum_mcp.tools.arguments import Arguments
+    from forum_mcp.tools.caller import Caller
 
 __all__ = ["TOOL"]
 
 
-async def _handle(forum: Orchestrator, arguments: Arguments, client: str) -> VerifyView:
+async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> VerifyView:
     level, checkpoint = arguments.whole("level") or 3, arguments.text("checkpoint")
-    return forum.ledger.verify(level, checkpoint, witnesses=forum.witnesses)
+    work = partial(forum.ledger.verify, level, checkpoint, witnesses=forum.witnesses)
+    return await caller.meanwhile(f"verifying {forum.ledger.size} entries", partial(aside, forum.ledger, work))
 
 
 TOOL = Tool(

@@ -10,6 +10,7 @@ from forum_mcp.tools.base import WAIT_S, Schema, Tool, input_schema, output_sche
 if TYPE_CHECKING:
     from forum_mcp.engine.orchestrator import Orchestrator
     from forum_mcp.tools.arguments import Arguments
+    from forum_mcp.tools.caller import Caller
 
 __all__ = ["LANE", "PLAN", "SINGLE", "TOOL"]
 
@@ -38,15 +39,16 @@ SINGLE: Schema = {"type": "boolean", "description": "One task, no planning"}
 LANE: Schema = {"type": "string", "description": "Instead of routing"}
 
 
-async def _handle(forum: Orchestrator, arguments: Arguments, client: str) -> RunView:
+async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> RunView:
     arguments.refuse_beside("plan", ("single", "lane"), "a plan names its own tasks and lanes: leave the others out")
-    return await forum.plan(
+    view = await forum.plan(
         arguments.required("request"),
         plan=arguments.mapping("plan"),
-        wait_s=arguments.number("wait_s") or 0.0,
-        by=f"host:{client}",
+        wait_s=0.0,
+        by=caller.actor,
         **arguments.options(("single", "lane")),
     )
+    return await caller.follow(forum, view, arguments.number("wait_s") or 0.0)
 
 
 TOOL = Tool(

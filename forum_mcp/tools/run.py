@@ -11,11 +11,12 @@ from forum_mcp.tools.base import WAIT_S, Tool, input_schema, output_schema
 if TYPE_CHECKING:
     from forum_mcp.engine.orchestrator import Orchestrator
     from forum_mcp.tools.arguments import Arguments
+    from forum_mcp.tools.caller import Caller
 
 __all__ = ["TOOL"]
 
 
-async def _handle(forum: Orchestrator, arguments: Arguments, client: str) -> RunView | RunsView:
+async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> RunView | RunsView:
     run_id = arguments.text("run_id")
     if run_id is None:
         if "wait_s" in arguments:
@@ -24,7 +25,7 @@ async def _handle(forum: Orchestrator, arguments: Arguments, client: str) -> Run
             )
         return forum.runs(limit=arguments.whole("limit") or 20, before=arguments.whole("before"))
     arguments.refuse_beside("run_id", ("limit", "before"), "they page the list of runs: leave them or run_id out")
-    return await forum.run(run_id, wait_s=arguments.number("wait_s") or 0.0)
+    return await caller.follow(forum, await forum.run(run_id), arguments.number("wait_s") or 0.0)
 
 
 TOOL = Tool(

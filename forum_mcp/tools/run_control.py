@@ -10,15 +10,17 @@ from forum_mcp.tools.base import WAIT_S, Tool, input_schema, output_schema
 if TYPE_CHECKING:
     from forum_mcp.engine.orchestrator import Orchestrator
     from forum_mcp.tools.arguments import Arguments
+    from forum_mcp.tools.caller import Caller
 
 __all__ = ["TOOL"]
 
 
-async def _handle(forum: Orchestrator, arguments: Arguments, client: str) -> RunView:
+async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> RunView:
     run_id = arguments.required("run_id")
     if arguments.required("action") == "cancel":
-        return await forum.cancel(run_id, reason=arguments.text("reason") or "", by=f"host:{client}")
-    return await forum.resume(run_id, wait_s=arguments.number("wait_s") or 0.0)
+        return await forum.cancel(run_id, reason=arguments.text("reason") or "", by=caller.actor)
+    view = await forum.resume(run_id, wait_s=0.0)
+    return await caller.follow(forum, view, arguments.number("wait_s") or 0.0)
 
 
 TOOL = Tool(

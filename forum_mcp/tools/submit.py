@@ -13,6 +13,7 @@ from forum_mcp.tools.plan import LANE, PLAN, SINGLE
 if TYPE_CHECKING:
     from forum_mcp.engine.orchestrator import Orchestrator
     from forum_mcp.tools.arguments import Arguments
+    from forum_mcp.tools.caller import Caller
 
 __all__ = ["TOOL"]
 
@@ -27,7 +28,7 @@ _OPTIONS: dict[str, Schema] = {
 }
 
 
-async def _handle(forum: Orchestrator, arguments: Arguments, client: str) -> RunView:
+async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> RunView:
     request, run_id = arguments.text("request"), arguments.text("run_id")
     if request is None and run_id is None:
         raise RequestRefused(
@@ -37,14 +38,15 @@ async def _handle(forum: Orchestrator, arguments: Arguments, client: str) -> Run
         "run_id", ("request", "plan", "single", "lane"), "a planned run already has them: pass run_id without them"
     )
     arguments.refuse_beside("plan", ("single", "lane"), "a plan names its own tasks and lanes: leave the others out")
-    return await forum.submit(
+    view = await forum.submit(
         request,
         plan=run_id if run_id is not None else arguments.mapping("plan"),
         idempotency_key=arguments.text("idempotency_key"),
-        wait_s=arguments.number("wait_s") or 0.0,
-        by=f"host:{client}",
+        wait_s=0.0,
+        by=caller.actor,
         **arguments.options(_OPTIONS),
     )
+    return await caller.follow(forum, view, arguments.number("wait_s") or 0.0)
 
 
 TOOL = Tool(

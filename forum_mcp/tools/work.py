@@ -11,14 +11,15 @@ from forum_mcp.tools.base import Tool, input_schema, output_schema
 if TYPE_CHECKING:
     from forum_mcp.engine.orchestrator import Orchestrator
     from forum_mcp.tools.arguments import Arguments
+    from forum_mcp.tools.caller import Caller
 
 __all__ = ["TOOL"]
 
 
-async def _handle(forum: Orchestrator, arguments: Arguments, client: str) -> WorkView:
+async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> WorkView:
     action = arguments.required("action")
     if action == "next":
-        return await forum.work_next(arguments.text("run_id"), limit=arguments.whole("limit") or 1, client=client)
+        return await forum.work_next(arguments.text("run_id"), limit=arguments.whole("limit") or 1, client=caller.name)
     item = arguments.whole("item")
     if item is None:
         raise RequestRefused(
@@ -26,8 +27,8 @@ async def _handle(forum: Orchestrator, arguments: Arguments, client: str) -> Wor
         )
     if action == "complete":
         result = arguments.required("result", ", action 'complete' needs the text of the result")
-        return await forum.work_complete(item, result, client=client)
-    return await forum.work_fail(item, arguments.required("reason", ", action 'fail' needs it"), client=client)
+        return await forum.work_complete(item, result, client=caller.name)
+    return await forum.work_fail(item, arguments.required("reason", ", action 'fail' needs it"), client=caller.name)
 
 
 TOOL = Tool(

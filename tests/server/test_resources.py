@@ -47,7 +47,7 @@ async def test_roster_and_checkpoint_are_resources(connect: Any, host_settings: 
 async def test_the_list_has_pages_sizes_and_dates(
     connect: Any, scripted_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "PAGE", 4)
+    monkeypatch.setattr(listing, "PAGE", 6)
     async with connect(scripted_settings) as forum:
         runs = [(await forum.call("submit", request=f"poem {i}"))["run_id"] for i in range(3)]
         size = (await forum.call("ledger_verify"))["size"]
@@ -55,15 +55,17 @@ async def test_the_list_has_pages_sizes_and_dates(
         cursor: str | None = None
         while True:
             page = await forum.client.list_resources(cursor=cursor)
-            assert len(page.resources) <= 4
+            assert len(page.resources) <= 6
             found += page.resources
             cursor = page.next_cursor
             if cursor is None:
                 break
         uris = [str(resource.uri) for resource in found]
-        assert uris[:3] == ["forum://roster", "forum://runs", "forum://ledger/checkpoint"]
-        assert uris[3:6] == [f"forum://runs/{run}" for run in reversed(runs)]
-        assert uris[6:] == [f"forum://ledger/entries/{seq}" for seq in reversed(range(size))]
+        assert uris[:5] == [
+            "forum://status", "forum://roster", "forum://runs", "forum://ledger/checkpoint", "forum://ledger/recent",
+        ]  # fmt: skip
+        assert uris[5:8] == [f"forum://runs/{run}" for run in reversed(runs)]
+        assert uris[8:] == [f"forum://ledger/entries/{seq}" for seq in reversed(range(size))]
         entry = found[-1]
         content = (await forum.client.read_resource(uris[-1])).contents[0]
         assert entry.size == len(content.text.encode())

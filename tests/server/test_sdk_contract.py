@@ -6,9 +6,12 @@ import inspect
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 from mcp.server import MCPServer
 from mcp.server.lowlevel import Server
+from mcp.server.session import ServerSession
 
 from forum_mcp.server import sdk
 
@@ -24,17 +27,39 @@ print(" ".join(sorted(set(sys.modules) - before)))
 
 
 def test_the_private_hooks_are_where_we_use_them() -> None:
-    parameters = inspect.signature(MCPServer._handle_list_resources).parameters
-    assert list(parameters) == ["self", "ctx", "params"]
+    for name in ("_handle_list_resources", "_handle_read_resource"):
+        assert list(inspect.signature(getattr(MCPServer, name)).parameters) == ["self", "ctx", "params"]
+        assert getattr(sdk.OpenServer, name) is not getattr(MCPServer, name)
     assert list(inspect.signature(Server.run).parameters)[:4] == [
         "self",
         "read_stream",
         "write_stream",
         "initialization_options",
     ]
-    assert callable(Server.create_initialization_options)
+    assert list(inspect.signature(Server.create_initialization_options).parameters)[1] == "notification_options"
+    assert list(inspect.signature(Server.add_request_handler).parameters)[1:] == ["method", "params_type", "handler"]
     assert isinstance(MCPServer("x")._lowlevel_server, Server)
-    assert sdk.PagingServer._handle_list_resources is not MCPServer._handle_list_resources
+    outbound: Any = object()
+    session = ServerSession(outbound, cast("Any", SimpleNamespace(protocol_version="2026-07-28")))
+    assert sdk.connection_of(session) is session._connection
+    assert session._request_outbound is outbound
+
+
+def test_each_private_handler_is_the_one_that_serves() -> None:
+    low = sdk.OpenServer("x")._lowlevel_server
+    for method, name in (
+        ("resources/list", "_handle_list_resources"),
+        ("resources/read", "_handle_read_resource"),
+        ("completion/complete", "_handle_complete"),
+        ("resources/subscribe", "_handle_subscribe"),
+        ("resources/unsubscribe", "_handle_unsubscribe"),
+    ):
+        entry = low.get_request_handler(method)
+        assert entry is not None
+        assert getattr(entry.handler, "__name__", "") == name
+    capabilities = low.create_initialization_options().capabilities
+    assert capabilities.resources is not None
+    assert (capabilities.resources.subscribe, capabilities.resources.list_changed) == (True, True)
 
 
 def test_private_names_of_the_sdk_appear_in_one_module_only() -> None:

@@ -1,0 +1,79 @@
+"""A run as a report for people, in Markdown.
+
+What models, people and commands wrote stands in code blocks longer than any run of backticks inside, so that it can
+neither format the page nor pass for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from forum_mcp.engine.views import RunView, TaskView
+
+__all__ = ["report_of"]
+
+
+def report_of(view: RunView) -> str:
+    """Return the report of a run."""
+    return "\n".join(_lines(view)) + "\n"
+
+
+def _lines(view: RunView) -> Iterator[str]:
+    ended = sum(task.state == "succeeded" for task in view.tasks)
+    spent = view.spent
+    yield f"# Run {view.run_id}: {view.state}"
+    yield ""
+    yield f"{ended} of {len(view.tasks)} tasks succeeded, {spent.calls} calls, {spent.seconds:.1f} s"
+    if spent.tokens is not None:
+        yield f"{spent.tokens} tokens" + (f", {spent.cost_usd:.4f} US dollars" if spent.cost_usd is not None else "")
+    if view.error is not None:
+        yield from _block("Error", view.error)
+    if view.request is not None:
+        yield from _block("Request", view.request)
+    if view.answer is not None:
+        yield from _block("Answer", view.answer)
+    for name, ids in (("unvalidated", view.unvalidated), ("failed", view.failed), ("skipped", view.skipped)):
+        if ids:
+            yield f"\n**{len(ids)} {name}**: {', '.join(map(_inline, ids))}"
+    if view.tasks:
+        yield "\n## Tasks"
+        for task in view.tasks:
+            yield from _task(task)
+    first, last = view.entries
+    yield "\n## Record"
+    yield f"\nEntries {first} to {last}. `forum-mcp ledger trace {last}` tells what led to the last one,"
+    yield "`forum-mcp ledger verify` whether the record is whole; keep the checkpoint as a proof of its age."
+    if view.checkpoint is not None:
+        yield from _block("Checkpoint", view.checkpoint.rstrip("\n"))
+
+
+def _task(task: TaskView) -> Iterator[str]:
+    yield f"\n### {_inline(task.id)}: {task.state}"
+    facts = [f"lane {_inline(task.lane)}", f"wave {task.wave}", f"{task.attempts} attempts"]
+    if task.depends_on:
+        facts.append(f"after {', '.join(map(_inline, task.depends_on))}")
+    if task.served is not None or task.executor is not None:
+        facts.append(f"by {_inline(task.served or task.executor or '')}")
+    yield "\n" + ", ".join(facts) + (f"; verdict {task.verdict}" if task.verdict is not None else "")
+    yield from _block(None, task.instruction)
+    for name, text in (("Reason", task.reason), ("Error", task.error)):
+        if text is not None:
+            yield from _block(name, text)
+
+
+def _block(name: str | None, text: str) -> Iterator[str]:
+    if name is not None:
+        yield f"\n**{name}**"
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    yield f"\n{fence}text"
+    yield text
+    yield fence
+
+
+def _inline(text: str) -> str:
+    """Return a short text that formats nothing."""
+    return f"`{' '.join(text.split()).replace('`', chr(39))}`"

@@ -1,0 +1,86 @@
+"""Who calls a tool, and what it is told while it waits.
+
+Progress is sent, never needed: a client that asked for it gets a line every few seconds, which a person can read and
+which keeps clients that give up on silent calls from doing so. The first number only grows (the protocol wants that):
+it is the seconds waited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio
+
+if TYPE_CHECKING:
+    from forum_mcp.engine.orchestrator import Orchestrator
+    from forum_mcp.engine.views import RunView
+
+__all__ = ["TICK_S", "Caller", "Tell", "line_of"]
+
+T = TypeVar("T")
+
+Tell = Callable[[float, str], Awaitable[None]]
+"""(seconds waited so far, a line for a person)."""
+
+TICK_S = 3.0
+"""Seconds between two lines."""
+
+_NAMED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The client of a call.
+
+    Attributes:
+        name: what it calls itself.
+        tell: sends a line of progress; does nothing when the client did not ask for any.
+    """
+
+    name: str
+    tell: Tell
+
+    @property
+    def actor(self) -> str:
+        """The actor that entries of this caller name."""
+        return f"host:{self.name}"
+
+    async def follow(self, forum: Orchestrator, view: RunView, wait_s: float) -> RunView:
+        """Wait at most ``wait_s`` seconds for a run to end or to need its caller, telling how it goes."""
+        began = anyio.current_time()
+        while True:
+            left = began + wait_s - anyio.current_time()
+            view = await forum.run(view.run_id, wait_s=min(TICK_S, max(left, 0.0)))
+            if view.state != "running" or left <= TICK_S:
+                return view
+            await self.tell(anyio.current_time() - began, line_of(view))
+
+    async def meanwhile(self, what: str, work: Callable[[], Awaitable[T]]) -> T:
+        """Return what ``work`` gives, telling every few seconds that ``what`` goes on."""
+        given: list[T] = []
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._beat, what)
+            given.append(await work())
+            group.cancel_scope.cancel()
+        return given[0]
+
+    async def _beat(self, what: str) -> None:
+        began = anyio.current_time()
+        while True:
+            await anyio.sleep(TICK_S)
+            waited = anyio.current_time() - began
+            await self.tell(waited, f"{what}, {waited:.0f} s")
+
+
+def line_of(view: RunView) -> str:
+    """Return how a run goes in one line."""
+    calls = f"{view.spent.calls} calls, {view.spent.seconds:.0f} s"
+    if not view.tasks:
+        return f"planning: {calls}"
+    ended = sum(task.state in ("succeeded", "failed", "skipped") for task in view.tasks)
+    running = [task.id for task in view.tasks if task.state == "running"]
+    named = ", ".join(running[:_NAMED]) + (f" and {len(running) - _NAMED} more" if len(running) > _NAMED else "")
+    doing = f"running {named}" if running else "writing the answer" if ended == len(view.tasks) else "between tasks"
+    return f"{ended} of {len(view.tasks)} tasks done, {doing}: {calls}"
