@@ -14,6 +14,7 @@ from forum_mcp.cli import (
     demo,
     figures,
     importing,
+    install,
     ledger,
     reading,
     receipts,
@@ -47,6 +48,7 @@ app.add_typer(runs.app, name="run")
 for extension in (reading, figures, importing, receipts, custody):
     extension.register(ledger.app)
 app.add_typer(ledger.app, name="ledger")
+install.register(app)
 config.register(app)
 demo.register(app)
 
