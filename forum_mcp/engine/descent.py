@@ -7,24 +7,13 @@ from typing import Final
 
 from forum_mcp.engine.filtering import upwards
 from forum_mcp.engine.summaries import summary
-from forum_mcp.engine.views import TraceLine, View
+from forum_mcp.engine.views import DescentView, TraceLine
 from forum_mcp.errors import RequestRefused
 from forum_mcp.stores.base import Store
 
-__all__ = ["DescentView", "descent"]
+__all__ = ["descent"]
 
 _DESCENT_MAX: Final = 10_000
-
-
-class DescentView(View, frozen=True, kw_only=True):
-    """An entry and what it led to, oldest first; ``depth`` counts steps of cause and effect, at the fewest.
-
-    ``cut``: there is more than was asked for.
-    """
-
-    seq: int
-    lines: list[TraceLine]
-    cut: bool
 
 
 def descent(store: Store, seq: int, limit: int = 500) -> DescentView:

@@ -8,6 +8,7 @@ import msgspec
 
 __all__ = [
     "Candidate",
+    "DescentView",
     "EntryView",
     "FindingView",
     "Next",
@@ -229,6 +230,17 @@ class TraceView(View, frozen=True, kw_only=True):
     seq: int
     lines: list[TraceLine]
     reaches_request: bool
+    cut: bool
+
+
+class DescentView(View, frozen=True, kw_only=True):
+    """An entry and what it led to, oldest first; ``depth`` counts steps of cause and effect, at the fewest.
+
+    ``cut``: there is more than was asked for.
+    """
+
+    seq: int
+    lines: list[TraceLine]
     cut: bool
 
 

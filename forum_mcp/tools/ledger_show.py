@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 __all__ = ["TOOL"]
 
+_FILTERS: Final = ("run_id", "kind", "actor", "since", "until", "text")
 _TEXT_CHARS: Final = 32_000
 """Most characters of body texts in one result, as JSON."""
 
 
 async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> ShowView:
-    arguments.refuse_beside("seq", ("run_id", "kind", "before"), "seq names one entry: leave the others out")
+    arguments.refuse_beside("seq", (*_FILTERS, "before"), "seq names one entry: leave the others out")
     seq, offset = arguments.whole("seq"), arguments.whole("offset")
     if offset is not None and (seq is None or not arguments.flag("bodies")):
         raise RequestRefused("argument 'offset' is for the long bodies of one entry; pass seq and bodies=true with it")
     view = forum.ledger.show(
         seq=seq,
-        run_id=arguments.text("run_id"),
-        kind=arguments.text("kind"),
+        **{name: arguments.text(name) for name in _FILTERS},
         limit=arguments.whole("limit") or 20,
         before=arguments.whole("before"),
         bodies=arguments.flag("bodies"),
@@ -67,12 +67,16 @@ def _window(stored: Body, body: dict[str, object], offset: int, room: int) -> di
 TOOL = Tool(
     name="ledger_show",
     title="Show ledger entries",
-    description="Entries of the record, newest last: one seq, a run's, a kind's, or the newest.",
+    description="Entries of the record, newest last: one seq, or the newest that match.",
     input_schema=input_schema(
         {
             "seq": {"type": "integer", "minimum": 0},
             "run_id": {"type": "string"},
-            "kind": {"type": "string", "description": "e.g. task.judged"},
+            "kind": {"type": "string", "description": "e.g. task.judged; task: all of them"},
+            "actor": {"type": "string"},
+            "since": {"type": "string", "description": "ISO 8601"},
+            "until": {"type": "string"},
+            "text": {"type": "string", "description": "In facts or bodies"},
             "limit": {"type": "integer", "default": 20, "minimum": 1, "maximum": 200},
             "before": {"type": "integer", "minimum": 0, "description": "Page cursor"},
             "bodies": {"type": "boolean", "description": "Texts of bodies too; whole ones with seq"},

@@ -10,6 +10,7 @@ from functools import singledispatch
 from secrets import token_hex
 
 from forum_mcp.engine.views import (
+    DescentView,
     EntryView,
     Next,
     ReplayView,
@@ -18,6 +19,7 @@ from forum_mcp.engine.views import (
     RunView,
     ShowView,
     TaskView,
+    TraceLine,
     TraceView,
     VerifyView,
     View,
@@ -158,7 +160,18 @@ def _(view: TraceView) -> Iterator[str]:
     end = "reaches its request" if view.reaches_request else "does not reach a request"
     yield f"entry {view.seq} {end}: {len(view.lines)} entries{', cut' if view.cut else ''}"
     yield _facts(seq=view.seq, reaches_request=view.reaches_request, cut=view.cut)
-    for line in view.lines:
+    yield from _traced(view.lines)
+
+
+@_lines.register
+def _(view: DescentView) -> Iterator[str]:
+    yield f"entry {view.seq} led to {len(view.lines) - 1} entries{', cut' if view.cut else ''}"
+    yield _facts(seq=view.seq, cut=view.cut)
+    yield from _traced(view.lines)
+
+
+def _traced(lines: list[TraceLine]) -> Iterator[str]:
+    for line in lines:
         facts = {"actor": line.actor, "depth": line.depth, "parents": line.parents, "summary": line.summary}
         yield f"- {line.seq} {line.kind} " + _facts(**facts)
 

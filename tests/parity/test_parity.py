@@ -9,6 +9,7 @@ import pytest
 from mcp import Client
 
 from forum_mcp.configs.settings import ExecutorSettings, RoleSettings, Settings
+from forum_mcp.engine.descent import descent
 from forum_mcp.engine.orchestrator import Orchestrator
 from forum_mcp.server.app import build_server
 from tests.cli.commands import process as cli
@@ -23,6 +24,7 @@ PLAN: Facts = {
     ]
 }
 REQUEST = "build the database schema and the auth endpoint"
+FLAG_OF = {"run_id": "run", "since": "from", "until": "to"}
 PER_RUN = {"run_id", "entries", "checkpoint", "next"}
 TIMES = {"started_us", "seconds"}
 
@@ -151,6 +153,9 @@ async def test_the_ledger_s_operations(settings: Settings, script: Path, ledger:
         verified = record.verify(level=4, checkpoint=kept).to_dict()
         shown, traced = record.show(limit=50).to_dict(), record.trace(9).to_dict()
         replayed = forum.replay(9, run).to_dict()
+        led = descent(record.store, 3).to_dict()
+        wanted = {"run_id": run, "kind": "task", "actor": "engine", "since": "2020-01-01", "text": "SECOND"}
+        found = record.show(run_id=run, kind="task", actor="engine", since="2020-01-01", text="SECOND").to_dict()
     assert verified["clean"] is True
     assert verified == await over_mcp(settings, "ledger_verify", level=4, checkpoint=kept)
     assert verified == over_cli("ledger", "verify", "--level", "4", "--since", kept, "--ledger", ledger)
@@ -158,5 +163,11 @@ async def test_the_ledger_s_operations(settings: Settings, script: Path, ledger:
     assert shown == over_cli("ledger", "show", "--limit", "50", "--ledger", ledger)
     assert traced == await over_mcp(settings, "ledger_trace", seq=9)
     assert traced == over_cli("ledger", "trace", "9", "--ledger", ledger)
+    assert led == await over_mcp(settings, "ledger_trace", seq=3, down=True)
+    assert led == over_cli("ledger", "trace", "3", "--down", "--ledger", ledger)
+    assert len(cast("list[object]", found["entries"])) == 1
+    assert found == await over_mcp(settings, "ledger_show", **wanted)
+    flags = [word for name, value in wanted.items() for word in (f"--{FLAG_OF.get(name, name)}", value)]
+    assert found == over_cli("ledger", "show", *flags, "--ledger", ledger)
     assert replayed == await over_mcp(settings, "ledger_replay", until="9", run_id=run)
     assert replayed == over_cli("ledger", "replay", "--until", "9", "--run", run, "--ledger", ledger)
