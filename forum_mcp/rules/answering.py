@@ -9,7 +9,8 @@ from forum_mcp.ledger.kinds.run import RunFinished
 from forum_mcp.roles import synthesizer
 from forum_mcp.roles.fence import cap
 from forum_mcp.roles.prompt import Prompt
-from forum_mcp.rules.calls import TEXT, draft, fence_token, follow, over, terms_of
+from forum_mcp.rules.budget import spent_up
+from forum_mcp.rules.calls import TEXT, draft, fence_token, follow, terms_of
 from forum_mcp.rules.contract import RULES
 from forum_mcp.rules.run import RunState, TaskState
 
@@ -44,7 +45,9 @@ def _usable(state: RunState) -> bool:
 
 def _refused(state: RunState) -> bool:
     """Tell whether a stopped run has nothing kept back for a synthesis that was not begun."""
-    return state.stopped is not None and state.answering.progress == "idle" and over(state, "synthesize") is not None
+    return (
+        state.stopped is not None and state.answering.progress == "idle" and spent_up(state, "synthesize") is not None
+    )
 
 
 def _verdicts(done: list[TaskState]) -> list[int]:

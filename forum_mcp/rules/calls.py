@@ -1,7 +1,7 @@
 """Calls: may one be made, what does it reserve, and what follows an outcome.
 
 Every call of every role and task goes through ``next_call``, so a budget cannot leak past it: the call is drafted with
-its reservation, or the refusal is drafted instead.
+its reservation (``budget.py``), or the refusal is drafted instead.
 """
 
 from collections.abc import Callable
@@ -10,11 +10,12 @@ from typing import Final, Literal
 import msgspec
 
 from forum_mcp.ledger.entry import BodyRef, Draft, NewBody
-from forum_mcp.ledger.kinds.base import Amounts, Payload
+from forum_mcp.ledger.kinds.base import Payload
 from forum_mcp.ledger.kinds.call import CallDeferred, CallStarted
 from forum_mcp.ledger.kinds.run import BudgetStopped
 from forum_mcp.roles.fence import token
 from forum_mcp.roles.prompt import Prompt
+from forum_mcp.rules.budget import asks, room, spent_up, timeout_ms
 from forum_mcp.rules.contract import RULES, ExecutorTerms
 from forum_mcp.rules.failures import TRANSIENT
 from forum_mcp.rules.run import Attempts, RunState, TaskState, done_once
@@ -29,7 +30,6 @@ __all__ = [
     "follow",
     "may_call",
     "next_call",
-    "over",
     "repair",
     "terms_of",
 ]
@@ -40,6 +40,8 @@ JSON: Final = "application/json"
 
 _BACKOFF_MS: Final = 500
 _LONGEST_WAIT_MS: Final = 60_000
+_MINUTE_MS: Final = 60_000
+_CAN_WAIT: Final = ("idle", "due", "redo")
 
 Ask = Callable[[str], Prompt]
 """Token of the prompt's fences -> the prompt."""
@@ -69,36 +71,12 @@ def fence_token(state: RunState, attempts: Attempts) -> str:
     return token(state.seed, attempts.purpose, None, None, attempts.rung, attempts.attempt)
 
 
-def may_call(state: RunState, purpose: str) -> bool:
+def may_call(state: RunState, purpose: str, held: TaskState | None = None) -> bool:
     """Tell whether the budget still lets this purpose ask for a call; what was kept back is for the synthesis."""
-    kept = purpose == "synthesize" and state.stopped == "calls" and over(state, purpose) is None
-    return state.stopped is None or kept
-
-
-def over(state: RunState, purpose: str) -> BudgetStopped | None:
-    """Return the refusal of one more call, or None when ``settled + reserved + asked <= limit - kept back``."""
-    limit = state.limits.calls
-    if limit is None:
-        return None
-    kept_back = _kept_back(state, purpose)
-    reserved = sum(item.reserve.calls or 0 for item in state.open.values())
-    if state.spend.calls + reserved + 1 <= limit - kept_back:
-        return None
-    return BudgetStopped(
-        currency="calls",
-        limit=limit,
-        settled=state.spend.calls,
-        reserved=reserved,
-        asked=1,
-        kept_back=kept_back,
-    )
-
-
-def _kept_back(state: RunState, purpose: str) -> int:
-    """Return the calls kept for the synthesis: one, as soon as there may be something to put together."""
-    begun = state.slots > 0 or state.unsettled < len(state.tasks)
-    synthesis = state.answering.ladder[0] != RULES and len(state.tasks) > 1
-    return int(begun and synthesis and purpose != "synthesize")
+    if state.stopped is None:
+        refused = spent_up(state, purpose, held) if held is not None else None
+        return refused is None or refused.scope != "task"
+    return purpose == "synthesize" and state.stopped != "ms" and spent_up(state, purpose) is None
 
 
 def next_call(
@@ -110,22 +88,31 @@ def next_call(
     attempt: int,
     held: TaskState | None = None,
     again: bool = False,
-) -> Draft | None:
-    """Return the call, the budget's refusal, or None while the executor has no place for one more.
+) -> Draft | Literal["exhausted"] | None:
+    """Return the call, a wait for the executor's rate, or the budget's refusal.
 
-    ``parents``: what asks for the call. ``again`` marks a repair.
+    None while there is no place for one more: the executor is full, or open calls hold what it would need.
+    ``exhausted``: the task's own budget is used up, or the run's was before. ``parents``: what asks for the call.
+    ``again`` marks a repair.
     """
     assert state.contract is not None
     name = attempts.ladder[rung]
     terms = state.contract.executors[name]
     if sum(item.executor == name for item in state.open.values()) >= terms.max_parallel:
         return None
-    refused = over(state, attempts.purpose)
-    if refused is not None:
-        return draft("budget.stopped", "engine", refused, *parents)
+    if rung == attempts.rung and (wait := _rate_wait(state, attempts, name, terms, held)) is not None:
+        return wait
     task = held.plan.id if held is not None else None
     n = held.n if held is not None else None
     prompt = ask(token(state.seed, attempts.purpose, task, n, rung, attempt))
+    reserve = room(state, attempts.purpose, asks(prompt, terms), terms, held)
+    if reserve == "wait":
+        return None
+    if isinstance(reserve, BudgetStopped):
+        if reserve.scope == "task" or state.stopped is not None:
+            return "exhausted"
+        seen = state.seen if reserve.scope == "day" else None
+        return draft("budget.stopped", "engine", msgspec.structs.replace(reserve, seen=seen), *parents)
     bodies: dict[str, NewBody | BodyRef] = {
         "system": NewBody(TEXT, prompt.system.encode()),
         "prompt": NewBody(TEXT, prompt.user.encode()),
@@ -138,14 +125,15 @@ def next_call(
         type=terms.type,
         rung=rung,
         attempt=attempt,
-        timeout_ms=terms.timeout_ms,
-        reserve=Amounts(calls=1),
+        timeout_ms=timeout_ms(state, terms),
+        reserve=reserve,
         egress=terms.egress,
         task=task,
         n=n,
         model=terms.model,
         max_tokens=terms.max_tokens,
         repair=again,
+        seen=state.seen,
     )
     return draft("call.started", "engine", payload, *parents, bodies=bodies)
 
@@ -164,15 +152,15 @@ def follow(
         case "open" | "deferred":
             return None
         case "idle":
-            if not may_call(state, attempts.purpose) or attempts.ladder[rung] == RULES:
+            if not may_call(state, attempts.purpose, held) or attempts.ladder[rung] == RULES:
                 return "exhausted"
             return next_call(state, attempts, ask, *asked_by, attempts.cause, rung=rung, attempt=1, held=held)
         case "due" | "redo":
-            if not may_call(state, attempts.purpose):
+            if not may_call(state, attempts.purpose, held):
                 return "exhausted"
             before = (
                 (attempts.seq, attempts.cause)
-                if attempts.progress == "due"
+                if attempts.progress == "due" and attempts.seq >= 0
                 else (*asked_by, attempts.call_seq, attempts.cause)
             )
             return next_call(state, attempts, ask, *before, rung=rung, attempt=attempt + 1, held=held)
@@ -203,7 +191,7 @@ def repair(
     state: RunState, attempts: Attempts, ask: Ask, *parents: int, held: TaskState | None = None
 ) -> Draft | Literal["exhausted"] | None:
     """Return the one call that shows the model its error, else the next rung's first call, else ``exhausted``."""
-    if not may_call(state, attempts.purpose):
+    if not may_call(state, attempts.purpose, held):
         return "exhausted"
     if not attempts.repaired:
         return next_call(
@@ -223,9 +211,29 @@ def _climb(
     state: RunState, attempts: Attempts, ask: Ask, *parents: int, held: TaskState | None
 ) -> Draft | Literal["exhausted"] | None:
     rung = attempts.rung + 1
-    if rung >= len(attempts.ladder) or attempts.ladder[rung] == RULES or not may_call(state, attempts.purpose):
+    if rung >= len(attempts.ladder) or attempts.ladder[rung] == RULES or not may_call(state, attempts.purpose, held):
         return "exhausted"
     return next_call(state, attempts, ask, *parents, rung=rung, attempt=1, held=held)
+
+
+def _rate_wait(
+    state: RunState, attempts: Attempts, name: str, terms: ExecutorTerms, held: TaskState | None
+) -> Draft | None:
+    """Return the wait until the executor takes a call again: its server asked for one, or its minute is full.
+
+    A wait that is longer than a retry would wait is not taken: the attempt is made, and its outcome goes up the ladder.
+    """
+    due_ms, cause = state.quiet.get(name, (0, -1))
+    recent = state.starts.get(name)
+    if terms.per_minute is not None and recent is not None and len(recent) >= terms.per_minute:
+        due_ms, cause = max((due_ms, cause), (recent[0][0] + _MINUTE_MS, recent[0][1]))
+    if not state.t_ms < due_ms <= state.t_ms + _LONGEST_WAIT_MS or attempts.progress not in _CAN_WAIT:
+        return None
+    if state.limits.ms is not None and due_ms >= state.limits.ms:
+        return None
+    task = held.plan.id if held is not None else None
+    deferred = CallDeferred(call=cause, purpose=attempts.purpose, not_before_ms=due_ms, reason="rate", task=task)
+    return draft("call.deferred", "engine", deferred, cause, attempts.cause)
 
 
 def _retry_wait_ms(state: RunState, attempts: Attempts) -> int | None:

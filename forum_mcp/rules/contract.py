@@ -8,7 +8,9 @@ from typing import Final
 
 import msgspec
 
+from forum_mcp.ledger.kinds.base import Amounts
 from forum_mcp.rules.policy import Policy
+from forum_mcp.rules.prices import Price
 
 __all__ = ["RULES", "VERSION", "Contract", "ExecutorTerms", "Steps"]
 
@@ -30,6 +32,8 @@ class ExecutorTerms(msgspec.Struct, frozen=True, kw_only=True):
         max_parallel: most open attempts of this run on it.
         input_chars: most characters of untrusted text in one prompt.
         effects: default of tasks it runs: ``none``, ``idempotent`` or ``once``.
+        price: what its calls cost, or None when nobody knows.
+        per_minute: most calls of this run on it in any minute, or None.
     """
 
     type: str
@@ -42,6 +46,8 @@ class ExecutorTerms(msgspec.Struct, frozen=True, kw_only=True):
     max_parallel: int
     input_chars: int
     effects: str
+    price: Price | None = None
+    per_minute: int | None = None
 
 
 class Steps(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +67,8 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
 
     ``roles`` maps each role to its ladder of executor names, first rung first; without the step ``escalate`` a ladder
     has one rung, the others were cut when the contract was made. ``local_only`` bars every executor whose egress is
-    not ``none``: its calls are recorded and end with ``egress-refused``.
+    not ``none``: its calls are recorded and end with ``egress-refused``. ``task_limits`` bind each task, ``day_limits``
+    what all runs of ``project`` take on one day (UTC); the run's own limits stand in ``run.started``.
     """
 
     version: int = VERSION
@@ -72,6 +79,9 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     steps: Steps = Steps()
     single: bool = False
     local_only: bool = False
+    task_limits: Amounts = Amounts()
+    day_limits: Amounts = Amounts()
+    project: str = "default"
 
     def bars(self, egress: str) -> bool:
         """Tell whether a call that travels so far is refused."""

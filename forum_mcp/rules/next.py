@@ -19,12 +19,14 @@ from forum_mcp.ledger.kinds.call import WorkOffered
 from forum_mcp.ledger.kinds.run import BudgetStopped
 from forum_mcp.rules import (
     answering,
+    budget,
     calls,
     contract,
     failures,
     plan,
     planning,
     policy,
+    prices,
     roster,
     routing,
     schema,
@@ -43,6 +45,7 @@ VERSION: Final = 1
 
 VERSIONS: Final[dict[str, int]] = {
     "answering": answering.VERSION,
+    "budget": budget.VERSION,
     "calls": calls.VERSION,
     "contract": contract.VERSION,
     "failures": failures.VERSION,
@@ -50,6 +53,7 @@ VERSIONS: Final[dict[str, int]] = {
     "plan": plan.VERSION,
     "planning": planning.VERSION,
     "policy": policy.VERSION,
+    "prices": prices.VERSION,
     "roles": roles.VERSION,
     "roster": roster.VERSION,
     "routing": routing.VERSION,

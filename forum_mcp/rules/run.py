@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from forum_mcp.ledger.entry import BodyRef, RunId
-from forum_mcp.ledger.kinds.base import Amounts
+from forum_mcp.ledger.kinds.base import Amounts, Seen
 from forum_mcp.ledger.kinds.call import CallFinished
 from forum_mcp.rules.contract import Contract
 from forum_mcp.rules.failures import NOT_BEGUN
@@ -79,6 +79,8 @@ class TaskState:
     n: int = 0
     calls: int = 0
     """Attempts made for the task's own work."""
+    spend: "Spend" = field(default_factory=lambda: Spend())
+    """What all its calls took, its verdicts' included."""
     output: str = ""
     output_ref: BodyRef | None = None
     started_seq: int = -1
@@ -124,7 +126,10 @@ class Timer:
 
 @dataclass(slots=True)
 class Spend:
-    """Settled amounts. ``tokens`` and ``microusd`` count what is known; the booleans say whether that is all."""
+    """Settled amounts. The booleans say whether every outcome told its tokens and its cost.
+
+    An outcome that did not tell is settled with what was reserved for it, which is nothing where nothing is limited.
+    """
 
     calls: int = 0
     tokens: int = 0
@@ -184,6 +189,14 @@ class RunState:
     """Deadlines that have not passed, by the seq of the entry that set them."""
     time_up: bool = False
     spend: Spend = field(default_factory=Spend)
+    seen: Seen | None = None
+    """The account of the project's day as the newest append saw it; None where the day is not limited."""
+    result_chars: int = 0
+    """Characters of the outputs that settled ok."""
+    quiet: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+    """Executor -> (active ms until which its server wants no call, seq of the call.started that was told so)."""
+    starts: dict[str, deque[tuple[int, int]]] = field(default_factory=dict[str, deque[tuple[int, int]]])
+    """Executor with a rate -> (active ms, seq) of its newest calls, at most as many as it may have in a minute."""
     stopped: str | None = None
     stopped_seq: int = -1
     answering: Attempts = field(default_factory=lambda: Attempts("synthesize", []))

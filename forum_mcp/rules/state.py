@@ -19,7 +19,7 @@ from forum_mcp.rules.contract import Contract
 from forum_mcp.rules.lanes import Roster
 from forum_mcp.rules.plan import from_json
 from forum_mcp.rules.run import Attempts, RunState, TaskState
-from forum_mcp.rules.transitions import HANDLERS, Bodies, Handler, attempts_of, text_of, touch
+from forum_mcp.rules.transitions import HANDLERS, Bodies, Handler, attempts_of, settle_spend, text_of, touch
 
 __all__ = ["VERSION", "evolve", "fold"]
 
@@ -98,8 +98,7 @@ def _run_resumed(state: RunState, entry: Entry, data: run.RunResumed, _: Bodies)
         lost = state.open.pop(seq, None)
         if lost is None:
             continue
-        state.spend.calls += lost.reserve.calls or 0
-        state.spend.tokens_known = state.spend.cost_known = False
+        settle_spend(state, lost, None)
         attempts = attempts_of(state, lost.purpose, lost.task)
         if attempts is not None and attempts.call_seq == seq:
             attempts.progress, attempts.cause, attempts.outcome = "redo", entry.seq, None

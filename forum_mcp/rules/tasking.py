@@ -11,7 +11,8 @@ from forum_mcp.ledger.kinds.base import Payload
 from forum_mcp.ledger.kinds.task import TaskEscalated, TaskFinished, TaskSkipped, TaskStarted
 from forum_mcp.roles import worker
 from forum_mcp.roles.prompt import Prompt
-from forum_mcp.rules.calls import TEXT, draft, follow, may_call, over, terms_of
+from forum_mcp.rules.budget import spent_up
+from forum_mcp.rules.calls import TEXT, draft, follow, may_call, terms_of
 from forum_mcp.rules.run import RunState, TaskState, effects_of
 from forum_mcp.rules.verdicts import decide_verdict
 
@@ -44,7 +45,7 @@ def _go_on(state: RunState, held: TaskState) -> Draft | None:
         case "judging":
             return decide_verdict(state, held)
         case "retiring":
-            if not may_call(state, "task"):
+            if not may_call(state, "task", held):
                 return _finished(held, "budget", state.stopped_seq)
             rung = held.work.rung + 1
             escalated = TaskEscalated(task=held.plan.id, n=held.n, rung=rung, because=held.error or "verdict")
@@ -87,7 +88,7 @@ def _start(state: RunState) -> Draft | None:
     if sum(item.executor == held.work.ladder[0] for item in state.open.values()) >= first.max_parallel:
         return None
     upstream = tuple(state.tasks[edge.id].settled_seq for edge in held.plan.depends_on)[:255]
-    refused = over(state, "task")
+    refused = spent_up(state, "task")
     if refused is not None:
         return draft("budget.stopped", "engine", refused, state.plan_seq, *upstream)
     bodies: dict[str, NewBody | BodyRef] = {"instruction": NewBody(TEXT, held.plan.instruction.encode())}

@@ -4,6 +4,7 @@ PURE; the other half of ``state.py``, which is the way in.
 """
 
 import heapq
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -13,7 +14,7 @@ from forum_mcp.ledger.kinds.base import Payload
 from forum_mcp.roles.fence import cap
 from forum_mcp.rules.run import Attempts, OpenCall, RunState, TaskState, TaskStatus, Timer, done_once
 
-__all__ = ["FLOW_CHARS", "HANDLERS", "Bodies", "Handler", "attempts_of", "text_of", "touch"]
+__all__ = ["FLOW_CHARS", "HANDLERS", "Bodies", "Handler", "attempts_of", "settle_spend", "text_of", "touch"]
 
 FLOW_CHARS: Final = 65_536
 """Most characters of a settled output that flow on, with a line that says what is left out; the record keeps it all."""
@@ -111,6 +112,7 @@ def _task_judged(state: RunState, entry: Entry, data: task.TaskJudged, bodies: B
         held.reason = text_of(state, bodies, "reason")
     if data.ok:
         held.output = cap(held.output, FLOW_CHARS)
+        state.result_chars += len(held.output)
         _settle(state, held, "ok", entry.seq)
     elif data.verdict == "undecided" and state.contract is not None and state.contract.policy.undecided == "fail":
         _settle(state, held, "failed", entry.seq)
@@ -172,6 +174,7 @@ def _call_started(state: RunState, entry: Entry, data: call.CallStarted, _: Bodi
     barred = state.contract is not None and state.contract.bars(data.egress)
     kind = "barred" if barred else data.type
     state.open[entry.seq] = OpenCall(entry.seq, data.purpose, data.task, data.executor, kind, data.reserve)
+    _mark_start(state, entry.seq, data.executor)
     if kind == "host":
         state.unoffered.append(entry.seq)
     held = state.tasks.get(data.task or "")
@@ -191,8 +194,10 @@ def _call_finished(state: RunState, entry: Entry, data: call.CallFinished, bodie
     done = state.open.pop(data.call, None)
     if done is None:
         return
-    _spend(state, done, data)
     held = state.tasks.get(done.task or "")
+    settle_spend(state, done, data)
+    if data.error == "rate-limit" and data.retry_after_ms is not None:
+        state.quiet[done.executor] = (state.t_ms + data.retry_after_ms, done.seq)
     attempts = attempts_of(state, done.purpose, done.task)
     if attempts is None or attempts.call_seq != data.call:
         return
@@ -208,20 +213,33 @@ def _call_finished(state: RunState, entry: Entry, data: call.CallFinished, bodie
     touch(state, held)
 
 
-def _spend(state: RunState, done: OpenCall, data: call.CallFinished) -> None:
-    spend = state.spend
-    spend.calls += done.reserve.calls or 0
-    if data.tokens_in is None and data.tokens_out is None:
-        spend.tokens_known = False
-    spend.tokens += (data.tokens_in or 0) + (data.tokens_out or 0)
-    if data.cost_microusd is None:
-        spend.cost_known = False
-    spend.microusd += data.cost_microusd or 0
+def _mark_start(state: RunState, seq: int, executor: str) -> None:
+    terms = state.contract.executors.get(executor) if state.contract is not None else None
+    if terms is not None and terms.per_minute is not None:
+        state.starts.setdefault(executor, deque(maxlen=terms.per_minute)).append((state.t_ms, seq))
+
+
+def settle_spend(state: RunState, done: OpenCall, data: call.CallFinished | None) -> None:
+    """Settle a call: with what its outcome tells, and with its reservation where it tells nothing or there is none."""
+    held = state.tasks.get(done.task or "")
+    for spend in (state.spend,) if held is None else (state.spend, held.spend):
+        spend.calls += done.reserve.calls or 0
+        if data is None or data.tokens_in is None or data.tokens_out is None:
+            told = 0 if data is None else (data.tokens_in or 0) + (data.tokens_out or 0)
+            spend.tokens += max(told, done.reserve.tokens or 0)
+            spend.tokens_known = False
+        else:
+            spend.tokens += data.tokens_in + data.tokens_out
+        if data is None or data.cost_microusd is None:
+            spend.microusd += done.reserve.microusd or 0
+            spend.cost_known = False
+        else:
+            spend.microusd += data.cost_microusd
 
 
 def _call_deferred(state: RunState, entry: Entry, data: call.CallDeferred, _: Bodies) -> None:
     attempts = attempts_of(state, data.purpose, data.task)
-    if attempts is None or attempts.progress != "replied":
+    if attempts is None or attempts.progress in ("open", "deferred", "refused"):
         return
     state.timers[entry.seq] = Timer(data.not_before_ms, data.purpose, data.task)
     attempts.progress = "deferred"

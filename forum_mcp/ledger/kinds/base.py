@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-__all__ = ["Amounts", "Kind", "Payload"]
+__all__ = ["Amounts", "Kind", "Payload", "Seen"]
 
 
 class Payload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -25,6 +25,14 @@ class Amounts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ms: int | None = None
     tokens: int | None = None
     microusd: int | None = None
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """The account of a project's day, in UTC, as it stood when the entry that holds this was appended."""
+
+    day: str
+    settled: Amounts
+    reserved: Amounts
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Entries that wrap every call of every role and task, and the hand-over of work to the calling assistant."""
 
-from forum_mcp.ledger.kinds.base import Amounts, Kind, Payload
+from forum_mcp.ledger.kinds.base import Amounts, Kind, Payload, Seen
 
 __all__ = [
     "KINDS",
@@ -19,7 +19,8 @@ class CallStarted(Payload, frozen=True, kw_only=True):
 
     ``rung`` counts from 0 on the purpose's ladder, ``attempt`` from 1 on that rung, ``n`` is the task's execution
     (1, or more when an upstream result changed). ``repair`` marks a call that shows the model what was wrong with its
-    last reply. ``reserve`` is taken from the budget until the outcome settles it.
+    last reply. ``reserve`` is taken from the budget until the outcome settles it; where the project's day is limited
+    too, ``seen`` is its account just before.
     """
 
     purpose: str
@@ -35,6 +36,7 @@ class CallStarted(Payload, frozen=True, kw_only=True):
     model: str | None = None
     max_tokens: int | None = None
     repair: bool = False
+    seen: Seen | None = None
 
 
 class CallFinished(Payload, frozen=True, kw_only=True):
@@ -62,7 +64,11 @@ class CallFinished(Payload, frozen=True, kw_only=True):
 
 
 class CallDeferred(Payload, frozen=True, kw_only=True):
-    """The attempt after ``call`` (seq of its call.started) may start at ``not_before_ms``, active milliseconds."""
+    """The next attempt of ``purpose`` may start at ``not_before_ms``, active milliseconds.
+
+    ``call`` is the seq of the call.started that makes the wait necessary: the attempt before it, or another call of
+    the same executor when ``reason`` is ``rate``.
+    """
 
     call: int
     purpose: str

@@ -1,6 +1,6 @@
 """Entries that begin, hold, end and time a run."""
 
-from forum_mcp.ledger.kinds.base import Amounts, Kind, Payload
+from forum_mcp.ledger.kinds.base import Amounts, Kind, Payload, Seen
 
 __all__ = [
     "KINDS",
@@ -61,7 +61,11 @@ class TimerFired(Payload, frozen=True, kw_only=True):
 
 
 class BudgetStopped(Payload, frozen=True, kw_only=True):
-    """A call was refused: ``settled + reserved + asked`` would exceed ``limit - kept_back`` of ``currency``."""
+    """A call was refused: ``settled + reserved + asked`` would exceed ``limit - kept_back`` of ``currency``.
+
+    ``scope`` is the account that has no room: ``run`` or ``day`` (the project's, as ``seen``). ``unpriced``: nobody
+    knows what the call costs, and US dollars are limited.
+    """
 
     currency: str
     limit: int
@@ -69,6 +73,9 @@ class BudgetStopped(Payload, frozen=True, kw_only=True):
     reserved: int
     asked: int
     kept_back: int = 0
+    scope: str = "run"
+    unpriced: bool = False
+    seen: Seen | None = None
 
 
 class RunFinished(Payload, frozen=True, kw_only=True):
