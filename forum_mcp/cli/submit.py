@@ -42,6 +42,14 @@ _MaxSeconds = Annotated[
     float | None,
     typer.Option("--max-seconds", metavar="S", min=0.001, help="Longest active time, seconds.", show_default=False),
 ]
+_MaxTokens = Annotated[
+    int | None,
+    typer.Option("--max-total-tokens", metavar="N", min=1, help="Most tokens of all calls.", show_default=False),
+]
+_MaxUsd = Annotated[
+    float | None,
+    typer.Option("--max-usd", metavar="USD", min=0.000001, help="Most US dollars.", show_default=False),
+]
 Wait = Annotated[
     float | None,
     typer.Option(
@@ -99,6 +107,8 @@ def submit(
     lane: _Lane = None,
     max_calls: _MaxCalls = None,
     max_seconds: _MaxSeconds = None,
+    max_total_tokens: _MaxTokens = None,
+    max_usd: _MaxUsd = None,
     key: Annotated[
         str | None,
         typer.Option("--idempotency-key", metavar="KEY", help="Join the run of an equal key.", show_default=False),
@@ -120,6 +130,8 @@ def submit(
             lane=lane,
             max_calls=max_calls,
             max_seconds=max_seconds,
+            max_total_tokens=max_total_tokens,
+            max_usd=max_usd,
             idempotency_key=key,
             wait_s=0,
         )

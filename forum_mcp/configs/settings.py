@@ -11,9 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from forum_mcp.configs.custody import CustodySettings, custody_of
 
 __all__ = [
+    "AmountSettings",
     "ExecutorSettings",
     "LimitSettings",
     "PolicySettings",
+    "PriceSettings",
     "RoleSettings",
     "Settings",
     "StepSettings",
@@ -41,6 +43,14 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+class PriceSettings(_Section):
+    """What calls cost: US dollars per million tokens, and per call beside them."""
+
+    input: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    output: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    call: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+
+
 class ExecutorSettings(_Section):
     """One way to run calls; which members apply depends on ``type`` (see configs/forum.toml)."""
 
@@ -61,6 +71,8 @@ class ExecutorSettings(_Section):
     context_tokens: int | None = Field(default=None, gt=0)
     temperature: float | None = Field(default=None, ge=0, le=2)
     seed: int | None = None
+    price: PriceSettings | None = None
+    per_minute: int | None = Field(default=None, gt=0)
 
     @field_validator("api_key")
     @classmethod
@@ -121,11 +133,23 @@ class StepSettings(_Section):
     reuse: bool = False
 
 
+class AmountSettings(_Section):
+    """Amounts; None is no limit."""
+
+    calls: int | None = Field(default=None, gt=0)
+    tokens: int | None = Field(default=None, gt=0)
+    usd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+
+
 class LimitSettings(_Section):
-    """Ceilings of one run; a request may only lower them."""
+    """Ceilings of one run, which a request may only lower; of each of its tasks; of the project's day, in UTC."""
 
     calls: int = Field(default=200, gt=0)
     seconds: float = Field(default=3600.0, gt=0, allow_inf_nan=False)
+    tokens: int | None = Field(default=None, gt=0)
+    usd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    task: AmountSettings = AmountSettings()
+    day: AmountSettings = AmountSettings()
 
 
 class PolicySettings(_Section):
@@ -151,6 +175,7 @@ class Settings(_Section):
     policy: PolicySettings = PolicySettings()
     max_parallel: int = Field(default=4, gt=0, le=64)
     local_only: bool = False
+    project: str = Field(default="default", min_length=1, max_length=100)
     custody: CustodySettings = CustodySettings()
 
     @field_validator("custody", mode="before")

@@ -8,7 +8,8 @@ from forum_mcp.configs.names import ALL_ROLES
 from forum_mcp.configs.paths import shown
 from forum_mcp.configs.roster import shipped_roster_text
 from forum_mcp.configs.settings import ExecutorSettings, Settings
-from forum_mcp.engine.options import check_steps
+from forum_mcp.engine.options import amounts_of, check_steps
+from forum_mcp.engine.pricing import price_of
 from forum_mcp.engine.scrubbed import recorded_identity
 from forum_mcp.engine.scrubbing import Scrubber
 from forum_mcp.errors import ConfigRefused, RequestRefused, RosterRefused
@@ -84,6 +85,9 @@ def contract_of(settings: Settings, executors: Mapping[str, Executor], roster: R
         max_parallel=settings.max_parallel,
         local_only=settings.local_only,
         steps=steps,
+        task_limits=amounts_of(settings.limits.task),
+        day_limits=amounts_of(settings.limits.day),
+        project=settings.project,
     )
 
 
@@ -113,4 +117,6 @@ def _terms(name: str, settings: Settings, executor: Executor, scrubber: Scrubber
         max_parallel=each.max_parallel if each else 16,
         input_chars=_input_chars(executor.type, each.context_tokens if each else None),
         effects="idempotent" if executor.type == "command" else "none",
+        price=price_of(executor, each),
+        per_minute=each.per_minute if each else None,
     )

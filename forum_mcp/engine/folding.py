@@ -3,10 +3,14 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
+import msgspec
+
+from forum_mcp.engine.accounts import account, limited, move, moves_between, standing
 from forum_mcp.engine.scrubbed import scrub_event
 from forum_mcp.engine.scrubbing import Scrubber
 from forum_mcp.errors import NotFound, StaleAppend
 from forum_mcp.ledger.entry import Body, Draft, Entry, NewBody, RunId
+from forum_mcp.ledger.kinds import KINDS
 from forum_mcp.rules.next import decide
 from forum_mcp.rules.run import RunState
 from forum_mcp.rules.state import evolve
@@ -92,7 +96,11 @@ class Folded:
         """Append one entry of the run, an event scrubbed of secrets, and fold it."""
         t_ms = max(t_ms, self.state.t_ms)
         draft = scrub_event(draft, self._scrubber)
-        placed = Draft(draft.kind, draft.actor, {**draft.data, "t_ms": t_ms}, draft.bodies, draft.parents)
+        data: dict[str, object] = {**draft.data, "t_ms": t_ms}
+        bound = limited(self.state)
+        if bound and self.state.seen is not None and KINDS[draft.kind].role == "decision":
+            data["seen"] = msgspec.to_builtins(self.state.seen)
+        placed = Draft(draft.kind, draft.actor, data, draft.bodies, draft.parents)
         stored = tx.append(placed, run=self.run, at_us=at_us)
 
         def read(name: str) -> bytes | None:
@@ -101,12 +109,18 @@ class Folded:
                 return body.data
             return entry_bodies(self.store, stored.entry)(name)
 
+        before = standing(self.state) if bound else None
         self.state = evolve(self.state, stored.entry, read)
+        if before is not None and self.state.contract is not None:
+            move(tx, self.state.contract.project, moves_between(before, self.state))
         return stored
 
     def decide(self, tx: Transaction, *, t_ms: int, at_us: int) -> Sequence[Stored]:
         """Append every decision that can be made now, one by one, and return them."""
         made: list[Stored] = []
-        while (draft := decide(self.state)) is not None:
+        while True:
+            if limited(self.state) and self.state.contract is not None:
+                self.state.seen = account(tx, self.state.contract.project, at_us)
+            if (draft := decide(self.state)) is None:
+                return made
             made.append(self.append(tx, draft, t_ms=t_ms, at_us=at_us))
-        return made

@@ -6,12 +6,12 @@ from typing import TypedDict
 import msgspec
 
 from forum_mcp.configs.names import STEP_ROLES, STEPS
-from forum_mcp.configs.settings import LimitSettings
+from forum_mcp.configs.settings import AmountSettings, LimitSettings
 from forum_mcp.errors import RequestRefused
 from forum_mcp.ledger.kinds.base import Amounts
 from forum_mcp.rules.contract import RULES, Contract, Steps
 
-__all__ = ["RunOptions", "check_steps", "contract_for", "limits_for"]
+__all__ = ["RunOptions", "amounts_of", "check_prices", "check_steps", "contract_for", "limits_for"]
 
 
 class RunOptions(TypedDict, total=False):
@@ -20,7 +20,7 @@ class RunOptions(TypedDict, total=False):
     Members:
         single: one task, no planning.
         lane: the lane, instead of routing.
-        max_calls, max_seconds, max_parallel: limits; seconds are of active time.
+        max_calls, max_seconds, max_total_tokens, max_usd, max_parallel: limits; seconds are of active time.
         classify, escalate, panel, intent, delivery, verification, reuse: whether the step is taken
             (``configs.names.STEPS`` says what each does).
     """
@@ -29,6 +29,8 @@ class RunOptions(TypedDict, total=False):
     lane: str | None
     max_calls: int | None
     max_seconds: float | None
+    max_total_tokens: int | None
+    max_usd: float | None
     max_parallel: int | None
     classify: bool | None
     escalate: bool | None
@@ -83,14 +85,58 @@ def limits_for(ceiling: LimitSettings, options: RunOptions) -> Amounts:
     Raises:
         RequestRefused: a limit is not above zero.
     """
-    max_calls, max_seconds = options.get("max_calls"), options.get("max_seconds")
-    for name, value in (("max_calls", max_calls), ("max_seconds", max_seconds)):
+    usd, seconds = options.get("max_usd"), options.get("max_seconds")
+    given = (
+        ("max_calls", options.get("max_calls")),
+        ("max_seconds", seconds),
+        ("max_total_tokens", options.get("max_total_tokens")),
+        ("max_usd", usd),
+    )
+    for name, value in given:
         if value is not None and not value > 0:
             raise RequestRefused(f"{name} is {value}; give a number above 0")
-    seconds = ceiling.seconds if max_seconds is None else min(ceiling.seconds, max_seconds)
     return Amounts(
-        calls=ceiling.calls if max_calls is None else min(ceiling.calls, max_calls), ms=max(1, round(seconds * 1000))
+        calls=_lower(ceiling.calls, options.get("max_calls")),
+        ms=_lower(_milli(ceiling.seconds), None if seconds is None else _milli(seconds)),
+        tokens=_lower(ceiling.tokens, options.get("max_total_tokens")),
+        microusd=_lower(_micro(ceiling.usd), _micro(usd)),
     )
+
+
+def check_prices(contract: Contract, limits: Amounts) -> None:
+    """Check that a run whose dollars are limited knows what each of its executors costs.
+
+    Raises:
+        RequestRefused: the price of an executor is not known.
+    """
+    limited = (limits.microusd, contract.task_limits.microusd, contract.day_limits.microusd)
+    if limited == (None, None, None):
+        return
+    bound = {name for ladder in contract.roles.values() for name in ladder if name != RULES}
+    for name in sorted(bound):
+        terms = contract.executors[name]
+        if terms.price is None:
+            raise RequestRefused(
+                f"US dollars are limited and nobody knows what executor '{name}' costs; "
+                f"leave the limit out, or have the operator set price under [executors.{name}]"
+            )
+
+
+def amounts_of(settings: AmountSettings) -> Amounts:
+    """Return configured amounts in the units of the record."""
+    return Amounts(calls=settings.calls, tokens=settings.tokens, microusd=_micro(settings.usd))
+
+
+def _lower(ceiling: int | None, asked: int | None) -> int | None:
+    return min((value for value in (ceiling, asked) if value is not None), default=None)
+
+
+def _milli(seconds: float) -> int:
+    return max(1, round(seconds * 1_000))
+
+
+def _micro(usd: float | None) -> int | None:
+    return None if usd is None else max(1, round(usd * 1_000_000))
 
 
 def _first_rungs(roles: Mapping[str, list[str]]) -> dict[str, list[str]]:

@@ -17,7 +17,7 @@ from forum_mcp.engine.clock import Clock
 from forum_mcp.engine.custody import growth
 from forum_mcp.engine.keeping import Keeper
 from forum_mcp.engine.ledger import Ledger
-from forum_mcp.engine.options import RunOptions, contract_for, limits_for
+from forum_mcp.engine.options import RunOptions, check_prices, contract_for, limits_for
 from forum_mcp.engine.present import route_view, run_line, run_state, run_view
 from forum_mcp.engine.requests import checked_plan, checked_request
 from forum_mcp.engine.scrubbed import scrubber_of
@@ -321,6 +321,7 @@ class Orchestrator:
         if lane is not None:
             self._check_lane(lane)
         limits = limits_for(self._settings.limits, options)
+        check_prices(contract, limits)
         seed = self._clock.entropy(32).hex()
 
         def started(fence: int) -> Draft:

@@ -15,6 +15,7 @@ from forum_mcp.ledger.kinds.call import CallFinished, CallStarted
 from forum_mcp.rules.calls import TEXT
 from forum_mcp.rules.contract import Contract
 from forum_mcp.rules.failures import ENGINE_CLASSES, ERROR_CLASSES
+from forum_mcp.rules.prices import cost_microusd
 from forum_mcp.rules.run import OpenCall, RunState
 from forum_mcp.stores.base import Store, Stored
 
@@ -120,8 +121,6 @@ def outcome_event(seq: int, started: CallStarted, outcome: Outcome, duration_ms:
         served_model=outcome.served_model[:200] if outcome.served_model else None,
         tokens_in=outcome.tokens_in,
         tokens_out=outcome.tokens_out,
-        cost_microusd=outcome.cost_microusd,
-        price_source=None if outcome.cost_microusd is None else f"executor:{started.executor}"[:200],
         exit_code=outcome.exit_code,
         http_status=outcome.http_status,
         retry_after_ms=outcome.retry_after_ms,
@@ -137,15 +136,27 @@ def outcome_event(seq: int, started: CallStarted, outcome: Outcome, duration_ms:
         bodies["stderr"] = NewBody(TEXT if _is_text(outcome.stderr) else _BYTES, outcome.stderr)
     if outcome.detail:
         bodies["detail"] = NewBody(TEXT, outcome.detail.encode("utf-8", "replace"))
-    finished = Draft(
-        "call.finished", f"executor:{started.executor}"[:200], msgspec.to_builtins(payload), bodies, (seq,)
-    )
 
     def event(state: RunState) -> Draft:
         open_call(state, seq)
-        return finished
+        cost, source = _cost(state, started.executor, outcome)
+        priced = msgspec.structs.replace(payload, cost_microusd=cost, price_source=source)
+        actor = f"executor:{started.executor}"[:200]
+        return Draft("call.finished", actor, msgspec.to_builtins(priced), bodies, (seq,))
 
     return event
+
+
+def _cost(state: RunState, executor: str, outcome: Outcome) -> tuple[int | None, str | None]:
+    """Return the cost of an attempt in millionths of a US dollar and who says so: its provider, else its price."""
+    if outcome.cost_microusd is not None:
+        return outcome.cost_microusd, f"executor:{executor}"[:200]
+    price = state.contract.executors[executor].price if state.contract is not None else None
+    if price is None:
+        return None, None
+    if outcome.tokens_in is None or outcome.tokens_out is None:
+        return (price.call_microusd, price.source) if price.input_pusd == price.output_pusd == 0 else (None, None)
+    return cost_microusd(price, outcome.tokens_in, outcome.tokens_out), price.source
 
 
 def host_outcome(seq: int, client: str, *, result: str | None, reason: str | None) -> tuple[Event, Event]:

@@ -12,6 +12,7 @@ from forum_mcp.engine.folding import entry_bodies
 from forum_mcp.ledger.entry import Draft, Entry, NewBody, RunId
 from forum_mcp.ledger.finding import Finding
 from forum_mcp.ledger.kinds import KINDS
+from forum_mcp.ledger.kinds.base import Seen
 from forum_mcp.rules.next import VERSIONS, decide, environment
 from forum_mcp.rules.run import RunState
 from forum_mcp.rules.state import evolve
@@ -20,6 +21,8 @@ from forum_mcp.stores.base import Store
 __all__ = ["findings"]
 
 _PAGE = 256
+_RECORDERS = ("t_ms", "seen")
+"""Members of a decision that the recorder adds: what the clock and the day's account said."""
 
 
 def findings(store: Store) -> tuple[list[Finding], dict[str, int]]:
@@ -47,6 +50,7 @@ def _run(store: Store, run: RunId, found: list[Finding], counts: dict[str, int])
         kind = KINDS.get(entry.kind)
         if kind is not None and kind.role == "decision":
             problem = None
+            state.seen = _seen(entry)
             if state.rules != VERSIONS:
                 outcome = "rules-not-available"
             elif state.incomplete:
@@ -60,6 +64,14 @@ def _run(store: Store, run: RunId, found: list[Finding], counts: dict[str, int])
                 found.append(Finding("decision", entry.seq, None, *problem))
             counts[outcome] += 1
         state = evolve(state, entry, entry_bodies(store, entry))
+
+
+def _seen(entry: Entry) -> Seen | None:
+    """Return the account of the day that the decision saw."""
+    try:
+        return msgspec.convert(entry.data.get("seen"), Seen | None)
+    except msgspec.ValidationError:
+        return None
 
 
 def _problem(store: Store, state: RunState, entry: Entry) -> tuple[str, str] | None:
@@ -80,7 +92,7 @@ def _compare(store: Store, draft: Draft | None, entry: Entry) -> tuple[str, str]
         return f"actor {draft.actor}", f"actor {entry.actor}"
     if list(draft.parents) != entry.parents:
         return f"parents {list(draft.parents)}", f"parents {entry.parents}"
-    recorded = {key: value for key, value in entry.data.items() if key != "t_ms"}
+    recorded = {key: value for key, value in entry.data.items() if key not in _RECORDERS}
     if dict(draft.data) != recorded:
         return f"data {_short(draft.data)}", f"data {_short(recorded)}"
     if set(draft.bodies) != set(entry.bodies):

@@ -8,6 +8,7 @@ reply at most the executor's ``max_tokens``; where that is open, the call takes 
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Final, Literal
 
 import msgspec
@@ -19,7 +20,7 @@ from forum_mcp.rules.contract import RULES, ExecutorTerms
 from forum_mcp.rules.prices import cost_microusd
 from forum_mcp.rules.run import RunState, Spend, TaskState
 
-__all__ = ["VERSION", "Asked", "asks", "room", "spent_up", "timeout_ms"]
+__all__ = ["VERSION", "Asked", "asks", "day_of", "room", "spent_up", "timeout_ms"]
 
 VERSION: Final = 1
 
@@ -28,6 +29,12 @@ _TEMPLATE_TOKENS: Final = 64
 
 _SYNTHESIS_TOKENS: Final = 1_024
 """The reply of a synthesis whose executor has no ``max_tokens``, for what is kept back."""
+
+_NOT_OURS: Final = ("host", "sampling")
+"""Types whose model is the client's: its tokens and its bill are not of this budget."""
+
+_DAY_US: Final = 86_400_000_000
+_EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
 
 Currency = Literal["calls", "tokens", "microusd"]
 _NOTHING: Final = Amounts()
@@ -44,6 +51,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 def asks(prompt: Prompt, terms: ExecutorTerms) -> Asked:
     """Return the upper bound of what a call with this prompt takes."""
+    if terms.type in _NOT_OURS:
+        return Asked(tokens=0, microusd=0)
     tokens_in = _TEMPLATE_TOKENS + len(prompt.system.encode()) + len(prompt.user.encode()) + len(prompt.schema or b"")
     price, tokens_out = terms.price, terms.max_tokens
     microusd = None
@@ -151,6 +160,11 @@ def _sums(amounts: Iterable[Amounts]) -> dict[Currency, int]:
 
 def _of(spend: Spend) -> Amounts:
     return Amounts(calls=spend.calls, tokens=spend.tokens, microusd=spend.microusd)
+
+
+def day_of(at_us: int) -> str:
+    """Return the day (UTC, ``YYYY-MM-DD``) of a time in microseconds since the epoch."""
+    return date.fromordinal(_EPOCH_ORDINAL + at_us // _DAY_US).isoformat()
 
 
 def timeout_ms(state: RunState, terms: ExecutorTerms) -> int:

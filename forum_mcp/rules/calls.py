@@ -111,8 +111,7 @@ def next_call(
     if isinstance(reserve, BudgetStopped):
         if reserve.scope == "task" or state.stopped is not None:
             return "exhausted"
-        seen = state.seen if reserve.scope == "day" else None
-        return draft("budget.stopped", "engine", msgspec.structs.replace(reserve, seen=seen), *parents)
+        return draft("budget.stopped", "engine", reserve, *parents)
     bodies: dict[str, NewBody | BodyRef] = {
         "system": NewBody(TEXT, prompt.system.encode()),
         "prompt": NewBody(TEXT, prompt.user.encode()),
@@ -133,7 +132,6 @@ def next_call(
         model=terms.model,
         max_tokens=terms.max_tokens,
         repair=again,
-        seen=state.seen,
     )
     return draft("call.started", "engine", payload, *parents, bodies=bodies)
 

@@ -113,6 +113,8 @@ class OpenCall:
     taken_seq: int = -1
     taken_by: str = ""
     lease_until_us: int = 0
+    day: str = ""
+    """The day (UTC) whose account it is charged to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from forum_mcp.ledger.entry import Entry
 from forum_mcp.ledger.kinds import call, task
 from forum_mcp.ledger.kinds.base import Payload
 from forum_mcp.roles.fence import cap
+from forum_mcp.rules.budget import day_of
 from forum_mcp.rules.run import Attempts, OpenCall, RunState, TaskState, TaskStatus, Timer, done_once
 
 __all__ = ["FLOW_CHARS", "HANDLERS", "Bodies", "Handler", "attempts_of", "settle_spend", "text_of", "touch"]
@@ -173,7 +174,9 @@ def _settle(state: RunState, held: TaskState, status: TaskStatus, seq: int) -> N
 def _call_started(state: RunState, entry: Entry, data: call.CallStarted, _: Bodies) -> None:
     barred = state.contract is not None and state.contract.bars(data.egress)
     kind = "barred" if barred else data.type
-    state.open[entry.seq] = OpenCall(entry.seq, data.purpose, data.task, data.executor, kind, data.reserve)
+    state.open[entry.seq] = OpenCall(
+        entry.seq, data.purpose, data.task, data.executor, kind, data.reserve, day=day_of(entry.at)
+    )
     _mark_start(state, entry.seq, data.executor)
     if kind == "host":
         state.unoffered.append(entry.seq)

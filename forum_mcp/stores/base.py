@@ -117,6 +117,14 @@ class Transaction(Protocol):
         """Write the run's lease (a mutable row outside the chain)."""
         ...
 
+    def account(self, name: str) -> bytes | None:
+        """Return what ``set_account`` wrote last under the name, or None."""
+        ...
+
+    def set_account(self, name: str, value: bytes) -> None:
+        """Write an account: a mutable value outside the chain that the record can be summed up to again."""
+        ...
+
     def drop_lease(self, run: RunId, fence: int) -> None:
         """End the lease if ``fence`` is still the one given: expiry becomes 0, the fence number stays."""
         ...

@@ -13,6 +13,7 @@ from forum_mcp.stores.connection import blob
 
 __all__ = [
     "EntryRow",
+    "account",
     "bounded",
     "drop_lease",
     "entry",
@@ -25,6 +26,7 @@ __all__ = [
     "run_entries",
     "runs",
     "scan",
+    "set_account",
     "set_lease",
 ]
 
@@ -134,6 +136,17 @@ def set_lease(connection: sqlite3.Connection, lease: Lease) -> None:
         "SET holder = excluded.holder, fence = excluded.fence, expires_us = excluded.expires_us",
         (lease.run, lease.holder, lease.fence, lease.expires_us),
     )
+
+
+def account(connection: sqlite3.Connection, name: str) -> bytes | None:
+    """Return the account of that name, or None."""
+    row = connection.execute("SELECT value FROM meta WHERE name = ?", (f"account:{name}",)).fetchone()
+    return None if row is None else bytes(row[0])
+
+
+def set_account(connection: sqlite3.Connection, name: str, value: bytes) -> None:
+    """Write the account of that name."""
+    connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", (f"account:{name}", value))
 
 
 def drop_lease(connection: sqlite3.Connection, run: RunId, fence: int) -> None:

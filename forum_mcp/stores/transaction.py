@@ -179,6 +179,17 @@ class SqliteTransaction:
         with self._reported():
             rows.drop_lease(self._connection, run, fence)
 
+    def account(self, name: str) -> bytes | None:
+        """Return what ``set_account`` wrote last under the name, or None."""
+        with self._reported():
+            return rows.account(self._connection, name)
+
+    def set_account(self, name: str, value: bytes) -> None:
+        """Write an account."""
+        self._writing()
+        with self._reported():
+            rows.set_account(self._connection, name, value)
+
     def _reference(self, name: str, body: NewBody | BodyRef, fresh: dict[bytes, Body]) -> BodyRef:
         if not is_media_type(body.type):
             raise EntryRefused(

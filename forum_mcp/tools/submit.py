@@ -23,6 +23,8 @@ _OPTIONS: dict[str, Schema] = {
     "lane": LANE,
     "max_calls": {"type": "integer", "minimum": 1},
     "max_seconds": {"type": "number", "minimum": 1},
+    "max_total_tokens": {"type": "integer", "minimum": 1},
+    "max_usd": {"type": "number", "minimum": 0},
     "max_parallel": {"type": "integer", "minimum": 1},
     **{step: {"type": "boolean"} for step in STEPS},
 }

@@ -9,8 +9,9 @@ __all__ = ["Amounts", "Kind", "Payload", "Seen"]
 
 
 class Payload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The ``data`` of a kind. Members that have a default are left out when they hold it; ``t_ms`` is the recorder's.
+    """The ``data`` of a kind. Members that have a default are left out when they hold it.
 
+    ``t_ms`` and ``seen`` are the recorder's and stand in no payload.
     Unknown members are ignored when read, so that a later version may add one.
     """
 
@@ -28,7 +29,10 @@ class Amounts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """The account of a project's day, in UTC, as it stood when the entry that holds this was appended."""
+    """The account of a project's day (UTC) as it stood just before an entry was appended.
+
+    Where the day is limited every decision carries it as ``seen``, which is the recorder's, like ``t_ms``.
+    """
 
     day: str
     settled: Amounts

@@ -1,6 +1,6 @@
 """Entries that wrap every call of every role and task, and the hand-over of work to the calling assistant."""
 
-from forum_mcp.ledger.kinds.base import Amounts, Kind, Payload, Seen
+from forum_mcp.ledger.kinds.base import Amounts, Kind, Payload
 
 __all__ = [
     "KINDS",
@@ -19,8 +19,7 @@ class CallStarted(Payload, frozen=True, kw_only=True):
 
     ``rung`` counts from 0 on the purpose's ladder, ``attempt`` from 1 on that rung, ``n`` is the task's execution
     (1, or more when an upstream result changed). ``repair`` marks a call that shows the model what was wrong with its
-    last reply. ``reserve`` is taken from the budget until the outcome settles it; where the project's day is limited
-    too, ``seen`` is its account just before.
+    last reply. ``reserve`` is taken from the budget until the outcome settles it.
     """
 
     purpose: str
@@ -36,7 +35,6 @@ class CallStarted(Payload, frozen=True, kw_only=True):
     model: str | None = None
     max_tokens: int | None = None
     repair: bool = False
-    seen: Seen | None = None
 
 
 class CallFinished(Payload, frozen=True, kw_only=True):

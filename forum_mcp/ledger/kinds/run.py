@@ -1,6 +1,6 @@
 """Entries that begin, hold, end and time a run."""
 
-from forum_mcp.ledger.kinds.base import Amounts, Kind, Payload, Seen
+from forum_mcp.ledger.kinds.base import Amounts, Kind, Payload
 
 __all__ = [
     "KINDS",
@@ -63,8 +63,8 @@ class TimerFired(Payload, frozen=True, kw_only=True):
 class BudgetStopped(Payload, frozen=True, kw_only=True):
     """A call was refused: ``settled + reserved + asked`` would exceed ``limit - kept_back`` of ``currency``.
 
-    ``scope`` is the account that has no room: ``run`` or ``day`` (the project's, as ``seen``). ``unpriced``: nobody
-    knows what the call costs, and US dollars are limited.
+    ``scope`` is the account that has no room: ``run`` or ``day`` (the project's, as ``seen`` tells).
+    ``unpriced``: nobody knows what the call costs, and US dollars are limited.
     """
 
     currency: str
@@ -75,7 +75,6 @@ class BudgetStopped(Payload, frozen=True, kw_only=True):
     kept_back: int = 0
     scope: str = "run"
     unpriced: bool = False
-    seen: Seen | None = None
 
 
 class RunFinished(Payload, frozen=True, kw_only=True):
