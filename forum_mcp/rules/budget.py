@@ -36,9 +36,9 @@ _NOT_OURS: Final = ("host", "sampling")
 _DAY_US: Final = 86_400_000_000
 _EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
 
-Currency = Literal["calls", "tokens", "microusd"]
+_Currency = Literal["calls", "tokens", "microusd"]
 _NOTHING: Final = Amounts()
-_CURRENCIES: Final[tuple[Currency, ...]] = ("calls", "tokens", "microusd")
+_CURRENCIES: Final[tuple[_Currency, ...]] = ("calls", "tokens", "microusd")
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,12 +67,12 @@ class _Scope:
 
     name: Literal["run", "task", "day"]
     limits: Amounts
-    settled: Mapping[Currency, int]
-    reserved: Mapping[Currency, int]
-    held_open: Mapping[Currency, int]
+    settled: Mapping[_Currency, int]
+    reserved: Mapping[_Currency, int]
+    held_open: Mapping[_Currency, int]
     kept_back: Amounts
 
-    def fit(self, currency: Currency, amount: int | None, *, unpriced: bool) -> int | BudgetStopped | Literal["wait"]:
+    def fit(self, currency: _Currency, amount: int | None, *, unpriced: bool) -> int | BudgetStopped | Literal["wait"]:
         """Return how much to reserve (0: nothing is limited), ``wait``, or the refusal."""
         limit: int | None = getattr(self.limits, currency)
         if limit is None:
@@ -93,7 +93,7 @@ class _Scope:
         return self._stop(currency, limit, amount, kept_back)
 
     def _stop(
-        self, currency: Currency, limit: int, asked: int, kept_back: int, *, unpriced: bool = False
+        self, currency: _Currency, limit: int, asked: int, kept_back: int, *, unpriced: bool = False
     ) -> BudgetStopped:
         return BudgetStopped(
             scope=self.name,
@@ -115,7 +115,7 @@ def room(
     ``wait``: open calls hold more than they may take, and what they give back may be enough. A refusal whose scope is
     ``task`` ends the task and not the run.
     """
-    reserve: dict[Currency, int] = {"calls": asked.calls}
+    reserve: dict[_Currency, int] = {"calls": asked.calls}
     for scope in _scopes(state, purpose, held):
         for currency in _CURRENCIES:
             unpriced = currency == "microusd" and terms.price is None
@@ -150,8 +150,8 @@ def _scopes(state: RunState, purpose: str, held: TaskState | None) -> Iterator[_
         )
 
 
-def _sums(amounts: Iterable[Amounts]) -> dict[Currency, int]:
-    total: dict[Currency, int] = dict.fromkeys(_CURRENCIES, 0)
+def _sums(amounts: Iterable[Amounts]) -> dict[_Currency, int]:
+    total: dict[_Currency, int] = dict.fromkeys(_CURRENCIES, 0)
     for each in amounts:
         for currency in _CURRENCIES:
             total[currency] += getattr(each, currency) or 0
