@@ -13,6 +13,7 @@ ForumError
 │   ├── Fenced                another process holds the run's lease by now
 │   ├── AttemptClosed         the attempt already has its outcome
 │   └── EntryRefused          the entry breaks the format (size, members, parents, subset of JSON)
+├── NestedRefused             an agent of another forum wants to begin a run here     (exit 2)
 ├── RunHeld                   another live process holds the run                      (exit 1)
 └── LedgerError               the ledger itself cannot be used                        (exit 3)
     ├── LedgerMissing         no ledger at that path; none was created
@@ -39,6 +40,7 @@ __all__ = [
     "LedgerMissing",
     "LedgerReadOnly",
     "LedgerUnreadable",
+    "NestedRefused",
     "NoModel",
     "NotFound",
     "NoteError",
@@ -92,6 +94,13 @@ class NoModel(InvalidInput):
     """The operation needs an executor and none is configured."""
 
     code = "no-model"
+
+
+class NestedRefused(ForumError):
+    """A run below another forum, whose executor did not allow that."""
+
+    code = "nested-refused"
+    exit_code = 2
 
 
 class NotFound(ForumError):

@@ -131,9 +131,12 @@ def _based_executor(table: object, base: Path) -> object:
     if not isinstance(table, dict):
         return table
     based = dict(cast("dict[str, object]", table))
-    for key in ("file", "script"):
+    for key in ("file", "script", "repo"):
         if isinstance(value := based.get(key), str) and not value.startswith("package:"):
             based[key] = placed(value, base)
+    for key in ("readable", "writable"):
+        if isinstance(value := based.get(key), list):
+            based[key] = [placed(path, base) if isinstance(path, str) else path for path in cast("list[object]", value)]
     if isinstance(secret := based.get("api_key"), str) and secret.startswith("file:"):
         based["api_key"] = "file:" + placed(secret.removeprefix("file:"), base)
     argv = based.get("argv")

@@ -4,11 +4,13 @@ Shapes only: where values come from is ``configs/load.py``. Unknown keys are ref
 (``env:NAME``, ``file:PATH``), resolved when an executor is built and never recorded.
 """
 
-from typing import Final, Literal, Self
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from forum_mcp.configs.custody import CustodySettings, custody_of
+from forum_mcp.configs.executor import ExecutorSettings, PriceSettings
+from forum_mcp.configs.section import Section
 
 __all__ = [
     "AmountSettings",
@@ -21,86 +23,8 @@ __all__ = [
     "StepSettings",
 ]
 
-_NEEDS: Final[dict[str, tuple[str, ...]]] = {
-    "command": ("argv",),
-    "chat": ("url", "model"),
-    "local": ("file",),
-    "scripted": (),
-    "host": (),
-}
-_OWNERS: Final[dict[str, tuple[str, ...]]] = {
-    "argv": ("command",),
-    "env": ("command",),
-    "pass_env": ("command",),
-    "url": ("chat",),
-    "api_key": ("chat",),
-    "file": ("local",),
-    "script": ("scripted",),
-}
 
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class PriceSettings(_Section):
-    """What calls cost: US dollars per million tokens, and per call beside them."""
-
-    input: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-    output: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-    call: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-
-
-class ExecutorSettings(_Section):
-    """One way to run calls; which members apply depends on ``type`` (see configs/forum.toml)."""
-
-    type: Literal["command", "chat", "local", "scripted", "host"]
-    argv: list[str] = []
-    env: dict[str, str] = {}
-    pass_env: list[str] = []
-    url: str | None = None
-    model: str | None = None
-    api_key: str | None = None
-    file: str | None = None
-    script: str | None = None
-    egress: Literal["none", "lan", "internet"] | None = None
-    timeout_s: float = Field(default=300.0, gt=0, le=86_400)
-    max_tokens: int | None = Field(default=None, gt=0)
-    max_parallel: int = Field(default=4, gt=0, le=64)
-    attempts: int = Field(default=2, ge=1, le=10)
-    context_tokens: int | None = Field(default=None, gt=0)
-    temperature: float | None = Field(default=None, ge=0, le=2)
-    seed: int | None = None
-    price: PriceSettings | None = None
-    per_minute: int | None = Field(default=None, gt=0)
-
-    @field_validator("api_key")
-    @classmethod
-    def _is_a_reference(cls, value: str | None) -> str | None:
-        scheme, colon, rest = (value or "").partition(":")
-        if value is not None and (scheme not in ("env", "file") or not colon or not rest):
-            raise ValueError("expected a reference, env:NAME or file:PATH, never the key itself")
-        return value
-
-    @field_validator("url")
-    @classmethod
-    def _is_http(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("http://", "https://")):
-            raise ValueError("expected a URL that begins with http:// or https://")
-        return value
-
-    @model_validator(mode="after")
-    def _fits_its_type(self) -> Self:
-        for name in _NEEDS[self.type]:
-            if not getattr(self, name):
-                raise ValueError(f"type {self.type!r} needs {name!r}")
-        for name, owners in _OWNERS.items():
-            if name in self.model_fields_set and self.type not in owners:
-                raise ValueError(f"{name!r} belongs to type {' or '.join(owners)}, not to {self.type!r}")
-        return self
-
-
-class RoleSettings(_Section):
+class RoleSettings(Section):
     """Executor names per role, first rung first; ``rules`` is the deterministic implementation."""
 
     coordinator: list[str] = Field(default=["rules"], min_length=1)
@@ -121,7 +45,7 @@ class RoleSettings(_Section):
         return value
 
 
-class StepSettings(_Section):
+class StepSettings(Section):
     """Steps beyond plan, task, verdict and answer; what each does stands in ``names.STEPS``."""
 
     classify: bool = False
@@ -133,7 +57,7 @@ class StepSettings(_Section):
     reuse: bool = False
 
 
-class AmountSettings(_Section):
+class AmountSettings(Section):
     """Amounts; None is no limit."""
 
     calls: int | None = Field(default=None, gt=0)
@@ -141,7 +65,7 @@ class AmountSettings(_Section):
     usd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
 
-class LimitSettings(_Section):
+class LimitSettings(Section):
     """Ceilings of one run, which a request may only lower; of each of its tasks; of the project's day, in UTC."""
 
     calls: int = Field(default=200, gt=0)
@@ -152,7 +76,7 @@ class LimitSettings(_Section):
     day: AmountSettings = AmountSettings()
 
 
-class PolicySettings(_Section):
+class PolicySettings(Section):
     """What a plan may use. An empty allow list permits every lane."""
 
     allow_lanes: list[str] = []
@@ -163,7 +87,7 @@ class PolicySettings(_Section):
     undecided: Literal["pass", "escalate", "fail"] = "pass"
 
 
-class Settings(_Section):
+class Settings(Section):
     """Everything an ``Orchestrator`` is opened with; ``ledger`` and ``roster`` None are the default ones."""
 
     ledger: str | None = None

@@ -10,6 +10,7 @@ from typing import Final, Self, Unpack
 import anyio
 import msgspec
 
+from forum_mcp.configs.nesting import refuse_nested
 from forum_mcp.configs.paths import default_ledger
 from forum_mcp.configs.settings import Settings
 from forum_mcp.engine.assembly import contract_of, executors_of, roster_of
@@ -180,6 +181,7 @@ class Orchestrator:
                 )
             if self._keeper.state(self._run_id(plan)).phase != "rest":
                 raise RequestRefused(f"run {plan} does not rest after its plan; read it with run(run_id)")
+            refuse_nested(os.environ)
             await self._keeper.resume(RunId(plan), mode="submit")
             return await self.run(plan, wait_s=wait_s)
         run = await self._begin("submit", request, plan, options, by=by, idempotency_key=idempotency_key)
@@ -234,6 +236,7 @@ class Orchestrator:
             NotFound: the ledger has no such run.
             RunHeld: another live process holds it.
         """
+        refuse_nested(os.environ)
         run = self._run_id(run_id)
         if self._keeper.state(run).phase not in ("finished", "rest"):
             await self._keeper.resume(run)
@@ -307,6 +310,7 @@ class Orchestrator:
         idempotency_key: str | None = None,
     ) -> RunId:
         """Check everything that can be refused, then append ``run.started`` and hold the run."""
+        refuse_nested(os.environ)
         contract = contract_for(self._contract, options)
         lane = options.get("lane")
         bodies = {

@@ -22,7 +22,8 @@ import httpx2
 from forum_mcp.configs.settings import ExecutorSettings
 from forum_mcp.errors import ConfigRefused
 from forum_mcp.executors.base import Call, Egress, Outcome
-from forum_mcp.executors.wire import class_of_status, read_error, read_reply, request_body, retry_after_ms
+from forum_mcp.executors.reading import class_of_status
+from forum_mcp.executors.wire import read_error, read_reply, request_body, retry_after_ms
 from forum_mcp.rules.failures import ErrorClass
 
 __all__ = ["RESPONSE_MAX_BYTES", "ChatExecutor", "build", "egress_of", "resolve_secret"]

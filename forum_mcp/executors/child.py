@@ -1,9 +1,10 @@
-"""One started command as we hold it: its pipes and its minder's call socket (protocol: ``launcher.py``)."""
+"""One started command as we hold it: its pipes and its minder's call socket (protocol: ``minder/launcher.py``)."""
 
 import contextlib
 import os
 import socket
 from collections.abc import Callable
+from typing import Literal
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -19,11 +20,13 @@ class LaunchFailed(Exception):
 
     Attributes:
         errno: of the failed exec; None when not the command is at fault but the launcher.
+        confined: False when it was not begun because its confinement could not be had.
     """
 
-    def __init__(self, message: str, errno: int | None = None) -> None:
+    def __init__(self, message: str, errno: int | None = None, *, confined: bool = True) -> None:
         super().__init__(message)
         self.errno = errno
+        self.confined = confined
 
 
 class Child:
@@ -36,6 +39,7 @@ class Child:
         pid: its process id, which is also its group; set by ``launch``.
         exit_code: set once it exited.
         signal: set once a signal ended it.
+        exceeded: set once its minder killed it because all it started together exceeded a limit.
     """
 
     def __init__(self, call: socket.socket, stdin: int | None, stdout: int, stderr: int) -> None:
@@ -50,6 +54,7 @@ class Child:
         self.pid: int | None = None
         self.exit_code: int | None = None
         self.signal: int | None = None
+        self.exceeded: Literal["processes", "memory"] | None = None
 
     async def launch(self, frame: bytes) -> None:
         """Send the request and wait for the word that the command runs.
@@ -175,6 +180,10 @@ class Child:
                 self.exit_code = number
             elif kind == "S":
                 self.signal = number
+            elif kind == "L":
+                self.exceeded = "processes" if number == 1 else "memory"
+            elif kind == "C":
+                self._failure = LaunchFailed(os.strerror(number).lower(), number, confined=False)
             else:
                 at_fault = number if kind == "E" else None
                 self._failure = LaunchFailed(os.strerror(number).lower(), at_fault)

@@ -1,4 +1,4 @@
-"""Processes that cannot outlive us, hang us or fill our memory: our side of ``launcher.py``.
+"""Processes that cannot outlive us, hang us or fill our memory: our side of ``minder/launcher.py``.
 
 A ``Launcher`` belongs to one executor. Its helper process starts with the first command and ends with
 ``aclose``, or with us: the sockets it watches are held by this process alone. Nothing here blocks the event
@@ -7,6 +7,7 @@ loop for longer than one read of a pipe, and every wait may be cancelled.
 
 import contextlib
 import errno
+import json
 import os
 import secrets
 import shutil
@@ -22,10 +23,13 @@ from typing import Literal
 import anyio
 
 from forum_mcp.executors.child import GRACE_S, Child, LaunchFailed
+from forum_mcp.executors.minder.order import Confinement
 
-__all__ = ["Ended", "Launcher", "Limits"]
+__all__ = ["Ended", "Launcher", "Limits", "private_directory", "unconfined"]
 
-# What the interpreter itself may need to start; commands get exactly the environment their executor names.
+
+# Found beside this file and at the end of the path: it needs the standard library and nothing else of ours.
+_MINDER = "import sys; sys.path.append(sys.argv[1]); from minder.launcher import main; main()"
 _HELPER_ENV = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
 
 
@@ -52,6 +56,7 @@ class Ended:
         cut: why we ended it, or None when it ended by itself.
         exit_code: its exit code, None when a signal ended it or when nothing is known.
         signal: number of the signal that ended it.
+        exceeded: the limit that all it started together exceeded, for which it was killed.
         stdout: what it said, at most ``Limits.stdout_bytes``.
         stderr: the tail of what it said there, at most ``Limits.stderr_bytes``.
     """
@@ -59,6 +64,7 @@ class Ended:
     cut: Literal["timeout", "output-limit"] | None
     exit_code: int | None
     signal: int | None
+    exceeded: Literal["processes", "memory"] | None
     stdout: bytes
     stderr: bytes
 
@@ -101,8 +107,18 @@ class Launcher:
         self._control: socket.socket | None = None
         self._children: set[Child] = set()
 
-    async def run(self, argv: Sequence[bytes], *, env: Mapping[str, str], stdin: bytes | None, limits: Limits) -> Ended:
+    async def run(
+        self,
+        argv: Sequence[bytes],
+        *,
+        env: Mapping[str, str],
+        stdin: bytes | None,
+        limits: Limits,
+        confinement: Confinement | None = None,
+    ) -> Ended:
         """Run a command to its end. ``argv[0]`` is a path; ``stdin`` None is an empty stdin.
+
+        Without a ``confinement`` it runs in an empty private directory.
 
         When this returns or raises, the command and everything it started were killed (bounded wait; see
         ``Child.kill``).
@@ -110,13 +126,13 @@ class Launcher:
         Raises:
             LaunchFailed: it could not be started.
         """
-        directory = _private_directory()
+        order = confinement or unconfined(private_directory())
         child = self._begin(with_stdin=stdin is not None)
         output = _Output(limits)
         cut: Literal["timeout", "output-limit"] | None = None
         try:
             with anyio.move_on_after(limits.timeout_s) as deadline:
-                await child.launch(_frame(argv, env, directory))
+                await child.launch(_frame(argv, env, order))
                 async with anyio.create_task_group() as group:
                     group.start_soon(child.feed, stdin or b"")
                     group.start_soon(output.follow_stdout, child, group.cancel_scope)
@@ -137,12 +153,12 @@ class Launcher:
             raise
         finally:
             self._release(child)
-            if child.pid is not None and child.exit_code is None and child.signal is None:
+            if order["made"] and child.pid is not None and child.exit_code is None and child.signal is None:
                 # Its minder was killed and could not do this itself.
-                shutil.rmtree(directory, ignore_errors=True)
+                shutil.rmtree(order["directory"], ignore_errors=True)
         if output.over and cut is None:
             cut = "output-limit"
-        return Ended(cut, child.exit_code, child.signal, bytes(output.stdout), bytes(output.stderr))
+        return Ended(cut, child.exit_code, child.signal, child.exceeded, bytes(output.stdout), bytes(output.stderr))
 
     async def start(self, argv: Sequence[bytes], *, env: Mapping[str, str]) -> Child:
         """Start a long-lived command with an open stdin; end it with ``stop``.
@@ -152,7 +168,7 @@ class Launcher:
         """
         child = self._begin(with_stdin=True)
         try:
-            await child.launch(_frame(argv, env, _private_directory()))
+            await child.launch(_frame(argv, env, unconfined(private_directory())))
         except BaseException:
             self._release(child)
             raise
@@ -227,7 +243,7 @@ class Launcher:
             with contextlib.ExitStack() as unstarted, far:
                 unstarted.callback(control.close)
                 self._helper = subprocess.Popen(
-                    [sys.executable, "-I", "-S", "-X", "utf8", str(Path(__file__).with_name("launcher.py"))],
+                    [sys.executable, "-I", "-S", "-X", "utf8", "-c", _MINDER, str(Path(__file__).parent)],
                     stdin=far.fileno(),
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
@@ -248,13 +264,18 @@ def _pipe(reader: contextlib.ExitStack, writer: contextlib.ExitStack) -> tuple[i
     return ends
 
 
-def _private_directory() -> Path:
+def private_directory() -> Path:
     """Return the path of a directory for one command, which its minder makes and removes."""
     return Path(tempfile.gettempdir()) / f"forum-{secrets.token_hex(8)}"
 
 
-def _frame(argv: Sequence[bytes], env: Mapping[str, str], directory: Path) -> bytes:
-    """Return the request for the minder (format: launcher.py).
+def unconfined(directory: Path) -> Confinement:
+    """Return the confinement of a command that has nothing but a directory made for it."""
+    return {"directory": str(directory), "made": True, "limits": None, "landlock": None, "network": True}
+
+
+def _frame(argv: Sequence[bytes], env: Mapping[str, str], order: Confinement) -> bytes:
+    """Return the request for the minder (format: minder/launcher.py).
 
     Raises:
         LaunchFailed: an argument or a variable holds a NUL byte, which no process can be given.
@@ -262,5 +283,5 @@ def _frame(argv: Sequence[bytes], env: Mapping[str, str], directory: Path) -> by
     variables = [os.fsencode(f"{name}={value}") for name, value in env.items()]
     if any(b"\0" in part for part in (*argv, *variables)):
         raise LaunchFailed("an argument holds a NUL byte; pass the prompt on stdin", errno.EINVAL)
-    body = b"\0".join([os.fsencode(directory), b"%d" % len(argv), *argv, *variables])
+    body = b"\0".join([json.dumps(order).encode(), b"%d" % len(argv), *argv, *variables])
     return len(body).to_bytes(4, "big") + body

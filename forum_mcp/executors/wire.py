@@ -15,14 +15,12 @@ from typing import Final, cast
 import msgspec
 
 from forum_mcp.executors.base import Call, Outcome
+from forum_mcp.executors.reading import DETAIL_MAX, as_count, as_name, as_object, error_text
 from forum_mcp.rules.failures import ErrorClass
 
-__all__ = ["RETRY_AFTER_MAX_MS", "class_of_status", "read_error", "read_reply", "request_body", "retry_after_ms"]
+__all__ = ["RETRY_AFTER_MAX_MS", "read_error", "read_reply", "request_body", "retry_after_ms"]
 
 RETRY_AFTER_MAX_MS: Final = 86_400_000
-_NAME_MAX: Final = 200
-_DETAIL_MAX: Final = 300
-_INTEGER_MAX: Final = 2**53 - 1
 
 
 def request_body(
@@ -53,16 +51,16 @@ def read_reply(data: bytes, *, sent_model: str) -> Outcome:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         what = "HTML" if data[:512].lstrip()[:1] == b"<" else "not JSON" if data.strip() else "empty"
         return Outcome(error="bad-response", sent_model=sent_model, detail=f"the response body is {what}")
-    body = _object(decoded)
+    body = as_object(decoded)
     choices = body.get("choices")
-    choice = _object(cast("list[object]", choices)[0]) if isinstance(choices, list) and choices else None
+    choice = as_object(cast("list[object]", choices)[0]) if isinstance(choices, list) and choices else None
     message = None if choice is None else choice.get("message")
     if choice is None or not isinstance(message, dict):
-        reason = _error_text(body) or "the response has no choices with a message"
+        reason = error_text(body) or "the response has no choices with a message"
         return Outcome(error="bad-response", sent_model=sent_model, detail=reason)
-    usage = _object(body.get("usage"))
-    error, detail, reply = _content(_object(cast("object", message)))
-    finish_reason = _name(choice.get("finish_reason"))
+    usage = as_object(body.get("usage"))
+    error, detail, reply = _content(as_object(cast("object", message)))
+    finish_reason = as_name(choice.get("finish_reason"))
     if error == "empty-reply" and finish_reason == "content_filter":
         error, detail = "refused", "the provider's content filter withheld the reply"
     return Outcome(
@@ -71,9 +69,9 @@ def read_reply(data: bytes, *, sent_model: str) -> Outcome:
         detail=detail,
         finish_reason=finish_reason,
         sent_model=sent_model,
-        served_model=_name(body.get("model")),
-        tokens_in=_count(usage.get("prompt_tokens")),
-        tokens_out=_count(usage.get("completion_tokens")),
+        served_model=as_name(body.get("model")),
+        tokens_in=as_count(usage.get("prompt_tokens")),
+        tokens_out=as_count(usage.get("completion_tokens")),
     )
 
 
@@ -81,7 +79,7 @@ def _content(message: Mapping[str, object]) -> tuple[ErrorClass | None, str | No
     """Return class, detail and reply of an assistant message."""
     content = message.get("content")
     if isinstance(content, list):
-        parts = [_object(part) for part in cast("list[object]", content)]
+        parts = [as_object(part) for part in cast("list[object]", content)]
         texts = [part.get("text") for part in parts if part.get("type") == "text"]
         content = "".join(text for text in texts if isinstance(text, str))
     if content is not None and not isinstance(content, str):
@@ -89,27 +87,10 @@ def _content(message: Mapping[str, object]) -> tuple[ErrorClass | None, str | No
     reply = None if not content else content.encode()
     refusal = message.get("refusal")
     if isinstance(refusal, str) and refusal:
-        return "refused", refusal[:_DETAIL_MAX], reply
+        return "refused", refusal[:DETAIL_MAX], reply
     if reply is None or not reply.strip():
         return "empty-reply", "the message has no text", reply
     return None, None, reply
-
-
-def class_of_status(status: int) -> ErrorClass | None:
-    """Return the error class of an HTTP status, None for success."""
-    if 200 <= status < 300:
-        return None
-    if 300 <= status < 400:
-        return "redirect"
-    if status in (401, 403):
-        return "auth"
-    if status == 429:
-        return "rate-limit"
-    if status == 408:
-        return "timeout"
-    if 400 <= status < 500:
-        return "bad-request"
-    return "server-error" if 500 <= status < 600 else "bad-response"
 
 
 def read_error(data: bytes) -> str | None:
@@ -118,7 +99,7 @@ def read_error(data: bytes) -> str | None:
         decoded: object = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return _error_text(_object(decoded))
+    return error_text(as_object(decoded))
 
 
 def retry_after_ms(headers: Mapping[str, str], now: datetime) -> int | None:
@@ -146,29 +127,3 @@ def _http_date(value: str) -> datetime | None:
     except (ValueError, TypeError, OverflowError):
         return None
     return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)
-
-
-def _object(value: object) -> Mapping[str, object]:
-    """Return a JSON object as a mapping; anything else as an empty one."""
-    return cast("dict[str, object]", value) if isinstance(value, dict) else {}
-
-
-def _error_text(body: Mapping[str, object]) -> str | None:
-    """Return the message of an error body, in whichever of the usual places it stands."""
-    error = body.get("error")
-    for candidate in (_object(error).get("message"), error, body.get("message"), body.get("detail")):
-        if isinstance(candidate, str) and candidate.strip():
-            return "".join(c if c.isprintable() else " " for c in candidate.strip()[:_DETAIL_MAX])
-    return None
-
-
-def _name(value: object) -> str | None:
-    """Return a short printable name; what is none of that is not recorded as one."""
-    return value if isinstance(value, str) and 0 < len(value) <= _NAME_MAX and value.isprintable() else None
-
-
-def _count(value: object) -> int | None:
-    """Return a token count inside the ledger's integers."""
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _INTEGER_MAX:
-        return value
-    return None

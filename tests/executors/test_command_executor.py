@@ -14,7 +14,7 @@ import pytest
 from forum_mcp.configs.settings import ExecutorSettings
 from forum_mcp.errors import ConfigRefused
 from forum_mcp.executors.base import Call, Executor, Outcome
-from forum_mcp.executors.command import CommandExecutor, build, nesting_depth
+from forum_mcp.executors.command import CommandExecutor, build
 
 MakeCall = Callable[..., Call]
 Opened = Callable[[CommandExecutor], CommandExecutor]
@@ -372,22 +372,22 @@ async def test_the_command_sees_a_clean_world(opened: Opened, make_call: MakeCal
     assert not Path(world["cwd"]).exists()
 
 
-async def test_a_command_below_another_forum_is_refused_unless_allowed(opened: Opened, make_call: MakeCall) -> None:
-    environ = {**ENVIRON, "FORUM_DEPTH": "1"}
-    refused = opened(CommandExecutor(["cat"], environ=environ))
-    assert (await refused.perform(make_call())).error == "refused"
-    code = "import os; print(os.environ['FORUM_DEPTH'])"
-    allowed = opened(CommandExecutor([sys.executable, "-c", code], environ=environ, allow_nested=True))
-    assert (await allowed.perform(make_call())).reply == b"2\n"
-
-
-def test_an_unreadable_depth_counts_as_nested() -> None:
-    assert [nesting_depth({"FORUM_DEPTH": text}) for text in ("0", "2", "", "-1", "x", "\u0661")] == [0, 2, 1, 1, 1, 1]
-    assert nesting_depth({}) == 0
+async def test_a_command_below_another_forum_is_refused_unless_its_executor_allowed_it(
+    opened: Opened, make_call: MakeCall
+) -> None:
+    below = {**ENVIRON, "FORUM_DEPTH": "1"}
+    refused = await opened(CommandExecutor(["cat"], environ=below)).perform(make_call())
+    assert (refused.error, "allow_nested" in (refused.detail or "")) == ("refused", True)
+    show = ["sh", "-c", "echo $FORUM_DEPTH $FORUM_NESTED"]
+    outer = opened(CommandExecutor(show, environ=ENVIRON, allow_nested=True))
+    assert (await outer.perform(make_call())).reply == b"1 1\n"
+    inner = opened(CommandExecutor(show, environ={**below, "FORUM_NESTED": "1"}))
+    assert (await inner.perform(make_call())).reply == b"2\n"
 
 
 async def test_the_depth_cannot_be_overridden_by_settings(opened: Opened, make_call: MakeCall) -> None:
-    show = CommandExecutor(["printenv", "FORUM_DEPTH"], environ=ENVIRON, env={"FORUM_DEPTH": "0"})
+    env = {"FORUM_DEPTH": "0", "FORUM_NESTED": "1"}
+    show = CommandExecutor(["sh", "-c", "echo $FORUM_DEPTH $FORUM_NESTED"], environ=ENVIRON, env=env)
     assert (await opened(show).perform(make_call())).reply == b"1\n"
 
 

@@ -1,31 +1,32 @@
 """The process that starts commands for us and outlives us just long enough to end them.
 
-Run as ``python -I -S launcher.py`` with a unix stream socket as stdin; standard library only, one thread,
-nothing of ours imported. For each request (one byte with four descriptors: the command's stdin, stdout,
-stderr and a *call socket*) it forks a **minder**, which owns exactly one command:
+``main`` is the whole of a process whose stdin is a unix stream socket; one thread. For each request (one byte with
+four descriptors: the command's stdin, stdout, stderr and a *call socket*) it forks a **minder**, which owns exactly
+one command:
 
-- the command gets its own session, default signals, an empty private directory and no descriptor but 0, 1,
-  2;
+- the command gets its own session, default signals, the directory and the confinement it was ordered, and no
+  descriptor but 0, 1, 2;
 - the minder is the subreaper of all the command starts: daemons which left the group are still found;
-- when the command ends, when ``K`` arrives, or when the call socket closes (also because the process that
-  held it was killed), whatever is left below the minder is killed, and the directory is removed.
+- when the command ends, when ``K`` arrives, when the call socket closes (also because the process that held it was
+  killed), or when all of it together exceeds its limits, whatever is left below the minder is killed, and a directory
+  that was made for it is removed.
 
-Call socket, towards the minder: a frame (4-byte big-endian length, then NUL-separated: private directory,
-argument count, arguments, ``NAME=value`` ...; the first argument is the executable's path), then single
-bytes: ``T`` for SIGTERM to the command's group, ``K`` for killing everything now. From the minder, ASCII
-lines: ``P <pid>`` started, ``E <errno>`` could not be executed, ``F <errno>`` the minder itself failed, ``X
-<code>`` exited, ``S <number>`` ended by a signal; then the end of the stream, once everything below is
-gone.
+Call socket, towards the minder: a frame (4-byte big-endian length, then NUL-separated: a ``Confinement`` in JSON,
+argument count, arguments, ``NAME=value`` ...; the first argument is the executable's path), then single bytes: ``T``
+for SIGTERM to the command's group, ``K`` for killing everything now. From the minder, ASCII lines: ``P <pid>``
+started, ``E <errno>`` could not be executed, ``C <errno>`` could not be confined, ``F <errno>`` the minder itself
+failed, ``L <number>`` killed for a limit (1 processes, 2 memory), ``X <code>`` exited, ``S <number>`` ended by a
+signal; then the end of the stream, once everything below is gone.
 
-Why a process of its own: ``preexec_fn`` runs Python between fork and exec of a process that may have
-threads and forces a fork that grows with our memory (measured: 1.6 ms, 12.5 ms at 400 MB), and
-PR_SET_PDEATHSIG alone reaches no grandchild and fires when the starting thread ends. A Python supervisor
-per command costs 11 ms each.
+Why a process of its own: ``preexec_fn`` runs Python between fork and exec of a process that may have threads and
+forces a fork that grows with our memory (measured: 1.6 ms, 12.5 ms at 400 MB), and PR_SET_PDEATHSIG alone reaches no
+grandchild and fires when the starting thread ends. A Python supervisor per command costs 11 ms each.
 """
 
 import contextlib
 import ctypes
 import errno
+import json
 import os
 import select
 import shutil
@@ -33,12 +34,19 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import cast
+
+from . import cgroup, watch
+from .confinement import confine, group_of
+from .order import Confinement, Limits
 
 __all__ = ["main"]
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _FAULT = 3
+_WATCH_S = 0.05
+_LIMITS = {"processes": 1, "memory": 2}
 _LIBC = ctypes.CDLL(None)
 _RESET = (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ)
 
@@ -74,28 +82,36 @@ def _prctl(option: int, value: int) -> None:
 def _mind(descriptors: list[int]) -> None:
     """Own one command from start to the end of everything it left behind."""
     call = socket.socket(fileno=descriptors[3])
-    directory, failed = None, "F"
+    made, group, failed = None, None, "F"
     try:
         os.setsid()
         _prctl(_PR_SET_CHILD_SUBREAPER, 1)
         parts = _exactly(call, int.from_bytes(_exactly(call, 4), "big")).split(b"\0")
-        directory, count = os.fsdecode(parts[0]), int(parts[1])
-        Path(directory).mkdir(mode=0o700)
+        order, count = cast("Confinement", json.loads(parts[0])), int(parts[1])
+        if order["made"]:
+            Path(order["directory"]).mkdir(mode=0o700)
+            made = order["directory"]
         wake = _wake_on_child()
+        failed = "C"
+        group = group_of(order["limits"])
         failed = "E"
-        command = _start(parts[2 : 2 + count], parts[2 + count :], directory, descriptors[:3])
+        command = _start(parts[2 : 2 + count], parts[2 + count :], order, group, descriptors[:3])
         failed = "F"
         for descriptor in descriptors[:3]:
             os.close(descriptor)
         _tell(call, f"P {command}")
-        _watch(call, wake, command)
+        _watch(call, wake, command, order["limits"])
+    except _NotConfinedError as fault:
+        _tell(call, f"C {fault.errno}")
     except OSError as fault:
         _tell(call, f"{failed} {fault.errno}")
     except EOFError:
         pass
     finally:
-        if directory is not None:
-            shutil.rmtree(directory, ignore_errors=True)
+        if group is not None:
+            cgroup.remove(group)
+        if made is not None:
+            shutil.rmtree(made, ignore_errors=True)
         os._exit(0)
 
 
@@ -128,34 +144,44 @@ def _ignore(_number: int, _frame: object) -> None:
     """Handle SIGCHLD: being caught is what writes to the wake-up descriptor."""
 
 
-def _start(argv: list[bytes], env: list[bytes], directory: str, stdio: list[int]) -> int:
-    """Fork and exec the command; return its process id, which is also its group and session.
+class _NotConfinedError(OSError):
+    """The command was not begun, because it could not be put into its confinement."""
+
+
+def _start(argv: list[bytes], env: list[bytes], order: Confinement, group: Path | None, stdio: list[int]) -> int:
+    """Fork, confine and exec the command; return its process id, which is also its group and session.
 
     Raises:
+        _NotConfinedError: its confinement cannot be had; the child is reaped.
         OSError: it could not be executed; the child is reaped.
     """
     minder = os.getpid()
     fault_r, fault_w = os.pipe()
     command = os.fork()
     if command == 0:
+        stage = b"E"
         try:
             os.setsid()
-            # A minder that is killed takes the command with it; a setuid command clears this.
-            _prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
-            if os.getppid() != minder:
-                os._exit(127)
             signal.set_wakeup_fd(-1)
             for number in _RESET:
                 signal.signal(number, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
-            os.chdir(directory)
+            os.chdir(order["directory"])
             fault_w = _place(stdio, fault_w)
+            stage = b"C"
+            confine(order, group)
+            stage = b"E"
+            # A minder that is killed takes the command with it; a setuid command clears this, as does a change of
+            # credentials: hence only now.
+            _prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
+            if os.getppid() != minder:
+                os._exit(127)
             variables = (pair.partition(b"=") for pair in env)
             os.execve(argv[0], argv, {name: value for name, _, value in variables})  # noqa: S606
         except Exception as fault:
             # execve refuses some arguments before the kernel does, with a ValueError.
             code = fault.errno if isinstance(fault, OSError) else errno.EINVAL
-            os.write(fault_w, str(code).encode())
+            os.write(fault_w, stage + str(code).encode())
         finally:
             os._exit(127)
     os.close(fault_w)
@@ -163,7 +189,8 @@ def _start(argv: list[bytes], env: list[bytes], directory: str, stdio: list[int]
     os.close(fault_r)
     if reason:
         os.waitpid(command, 0)
-        raise OSError(int(reason), "could not be executed")
+        kind = _NotConfinedError if reason[:1] == b"C" else OSError
+        raise kind(int(reason[1:]), "could not be started")
     return command
 
 
@@ -183,11 +210,15 @@ def _above(descriptor: int) -> int:
     return copies[-1]
 
 
-def _watch(call: socket.socket, wake: int, command: int) -> None:
-    """Obey the call socket until the command ends; then leave nothing behind."""
+def _watch(call: socket.socket, wake: int, command: int, limits: Limits | None) -> None:
+    """Obey the call socket and the limits until the command ends; then leave nothing behind."""
     ended = None
     while ended is None:
-        ready, _, _ = select.select([call.fileno(), wake], [], [])
+        ready, _, _ = select.select([call.fileno(), wake], [], [], None if limits is None else _WATCH_S)
+        if limits is not None and (what := watch.exceeded(os.getpid(), limits["processes"], limits["memory_bytes"])):
+            _tell(call, f"L {_LIMITS[what]}")
+            _kill_below()
+            limits = None
         if call.fileno() in ready:
             try:
                 order = call.recv(1)
@@ -229,6 +260,8 @@ def _reap_adopted(command: int) -> None:
 
 def _end_adopted() -> None:
     """Kill children until none is left; the children of a killed child become ours and follow."""
+    if sys.platform == "linux":
+        _kill_below()
     with contextlib.suppress(ChildProcessError):
         while True:
             if os.waitpid(-1, os.WNOHANG)[0]:
@@ -237,6 +270,19 @@ def _end_adopted() -> None:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(child, signal.SIGKILL)
             os.waitpid(-1, 0)
+
+
+def _kill_below() -> None:
+    """Kill everything below us, however fast it multiplies: what is stopped cannot fork while the rest is found."""
+    stopped: set[int] = set()
+    while fresh := set(watch.below(os.getpid())) - stopped:
+        for process in fresh:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(process, signal.SIGSTOP)
+        stopped |= fresh
+    for process in stopped:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(process, signal.SIGKILL)
 
 
 def _children() -> list[int]:
@@ -248,7 +294,3 @@ def _children() -> list[int]:
             if int(status.read_bytes().rpartition(b")")[2].split()[1]) == os.getpid():
                 found.append(int(status.parent.name))
     return found
-
-
-if __name__ == "__main__":
-    main()
