@@ -54,7 +54,7 @@ def test_nothing_configured_leaves_the_work_to_the_calling_assistant() -> None:
 
 def test_the_annotated_reference_loads_and_names_every_setting() -> None:
     settings = load(Flags(config=str(REFERENCE)))
-    assert set(settings.executors) == {"agent", "server", "small"}
+    assert set(settings.executors) == {"agent", "coder", "server", "small"}
     text = REFERENCE.read_text(encoding="utf-8")
     for model in (type(settings), *(type(section) for section in (settings.roles, settings.limits, settings.policy))):
         for name in model.model_fields:

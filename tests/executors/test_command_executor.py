@@ -37,7 +37,9 @@ def test_it_is_an_executor() -> None:
 async def test_system_and_prompt_arrive_on_stdin_and_stdout_is_the_reply(opened: Opened, make_call: MakeCall) -> None:
     echo = opened(CommandExecutor(["cat"], environ=ENVIRON, model="m"))
     outcome = await echo.perform(make_call(system=b"be brief", prompt="h\u00e9llo\u2028".encode()))
-    assert outcome == Outcome(reply="be brief\n\nh\u00e9llo\u2028".encode(), sent_model="m", exit_code=0)
+    held = ("clean-environment", "private-directory")
+    reply = "be brief\n\nh\u00e9llo\u2028".encode()
+    assert outcome == Outcome(reply=reply, sent_model="m", exit_code=0, isolation=held)
     assert (await echo.perform(make_call(prompt=b"alone"))).reply == b"alone"
 
 
