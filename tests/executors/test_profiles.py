@@ -51,9 +51,8 @@ OPENCODE = [
 ]
 
 
-def printed(value: object) -> bytes:
-    """Return what a program prints: one object, or one a line."""
-    lines: list[object] = value if isinstance(value, list) else [value]
+def printed(*lines: object) -> bytes:
+    """Return what a program prints: one object a line."""
     return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
 
 
@@ -61,9 +60,9 @@ def printed(value: object) -> bytes:
     ("name", "stdout", "stderr", "served", "tokens_in"),
     [
         ("claude", printed(CLAUDE), "", "model-a", 20),
-        ("codex", printed(CODEX), "", None, 20),
+        ("codex", printed(*CODEX), "", None, 20),
         ("gemini", printed(GEMINI), "", "model-a", 20),
-        ("opencode", printed(OPENCODE), "", None, 20),
+        ("opencode", printed(*OPENCODE), "", None, 20),
         ("llm", b"the answer", "Token usage: 20 input, 5 output, {}\n", None, 20),
         (
             "ollama",
@@ -101,9 +100,9 @@ OPENCODE_FAILED = [{"type": "error", "error": {"name": "APIError", "data": {"mes
         ("claude", printed(CUT), "length", None),
         ("claude", printed({**CLAUDE, "stop_reason": "refusal"}), "refused", None),
         ("claude", printed(FAILED), "rate-limit", "API Error: slow down"),
-        ("codex", printed(CODEX_FAILED), "auth", "unexpected status 401 Unauthorized"),
+        ("codex", printed(*CODEX_FAILED), "auth", "unexpected status 401 Unauthorized"),
         ("gemini", printed(GEMINI_FAILED), "rate-limit", "quota"),
-        ("opencode", printed(OPENCODE_FAILED), "exit-code", "no such model"),
+        ("opencode", printed(*OPENCODE_FAILED), "exit-code", "no such model"),
     ],
 )
 def test_a_failure_is_told_in_the_program_s_own_words_and_class(

@@ -11,8 +11,8 @@ import pytest
 
 from forum_mcp.executors.base import Call
 from forum_mcp.executors.command import CommandExecutor
-from forum_mcp.executors.isolation import Isolation
-from tests.executors.test_isolation import HIDING, PREFIXES, Sandbox
+from forum_mcp.executors.isolation import Isolation, Sandbox
+from tests.executors.test_isolation import HIDING, PREFIXES
 
 MakeCall = Callable[..., Call]
 Opened = Callable[[CommandExecutor], CommandExecutor]
