@@ -23,6 +23,7 @@ from forum_mcp.cli import (
     serve,
     submit,
 )
+from forum_mcp.cli.doctor import command as doctor
 from forum_mcp.cli.options import with_flags
 from forum_mcp.cli.terminal import note
 from forum_mcp.configs.flags import Flags
@@ -49,6 +50,7 @@ for extension in (reading, figures, importing, receipts, custody):
     extension.register(ledger.app)
 app.add_typer(ledger.app, name="ledger")
 install.register(app)
+doctor.register(app)
 config.register(app)
 demo.register(app)
 

@@ -1,15 +1,17 @@
 """What a person reads: text made safe for a terminal, JSON, and lines on stderr."""
 
 import json
+import os
 import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, Literal
 
-__all__ = ["columns", "emit", "emit_json", "note", "one_line", "safe"]
+__all__ = ["columns", "emit", "emit_json", "note", "one_line", "painted", "safe"]
 
 _KEPT: Final = frozenset("\n\t\u200c\u200d")
 """Line feed and tab, and the joiners that words of several scripts need."""
+_COLOURS: Final = {"green": 32, "yellow": 33, "red": 31, "dim": 2}
 _UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 
 
@@ -48,6 +50,12 @@ def emit_json(value: Mapping[str, object]) -> None:
 def note(text: str) -> None:
     """Print a line on stderr, escaped: progress and remarks, never results."""
     print(safe(text), file=sys.stderr, flush=True)
+
+
+def painted(text: str, colour: Literal["green", "yellow", "red", "dim"]) -> str:
+    """Return a word in colour when stdout is a terminal that shows it and NO_COLOR is not set; else as it is."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not sys.stdout.isatty()
+    return text if plain else f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
 
 
 def columns(rows: Iterable[Sequence[str]]) -> list[str]:

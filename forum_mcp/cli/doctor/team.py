@@ -1,0 +1,163 @@
+"""The executors: found, of which version, reachable, and if asked, able to answer."""
+
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from forum_mcp.cli.doctor.lines import Line, Patient, fail, fine, gui_path, warn
+from forum_mcp.configs.paths import shown
+from forum_mcp.errors import ForumError
+
+if TYPE_CHECKING:
+    from forum_mcp.configs.settings import ExecutorSettings
+    from forum_mcp.executors.base import Executor
+
+__all__ = ["executors"]
+
+_TELL_THEIR_VERSION: Final = frozenset(
+    {"aider", "claude", "codex", "crush", "cursor-agent", "gemini", "goose", "llm", "ollama", "opencode", "qwen"}
+)
+"""Programs known to answer ``--version`` and do nothing else; others are not run."""
+
+_VERSION_S: Final = 4.0
+_REACH_S: Final = 2.0
+_CALL_S: Final = 8.0
+
+
+async def executors(patient: Patient) -> list[Line]:
+    """Look at every executor of the settings, all at once."""
+    import anyio
+
+    if patient.settings is None:
+        return []
+    table = patient.settings.executors
+    found: dict[str, list[Line]] = {}
+
+    async def look(name: str, settings: "ExecutorSettings") -> None:
+        found[name] = await _looked_at(name, settings, live=patient.live)
+
+    async with anyio.create_task_group() as tasks:
+        for name, settings in table.items():
+            tasks.start_soon(look, name, settings)
+    if not table:
+        return [fine("executors", "none: the calling assistant does the work (host); forum-mcp init looks for models")]
+    return [line for name in table for line in found[name]]
+
+
+async def _looked_at(name: str, settings: "ExecutorSettings", *, live: bool) -> list[Line]:
+    from forum_mcp.executors import build
+
+    area = f"executor {name}"
+    try:
+        executor = build(name, settings)
+    except ForumError as error:
+        what, _, fix = str(error).rpartition("; ")
+        return [fail(area, what or fix, fix if what else "mend it in the configuration")]
+    try:
+        if settings.argv:
+            lines = [await _program(area, settings.argv[0])]
+        elif settings.url is not None:
+            lines = [await _server(area, settings)]
+        else:
+            lines = [fine(area, f"{settings.type} {shown(Path(settings.file or settings.script or settings.type))}")]
+        if live and lines[0].status != "fail":
+            lines.append(await _called(area, executor))
+        return lines
+    finally:
+        await executor.aclose()
+
+
+async def _program(area: str, program: str) -> Line:
+    here = shutil.which(program)
+    if here is None:
+        return fail(area, f"{program} is no program on this PATH", "install it, or write its absolute path")
+    told = f"{shown(Path(here))}{await _version(here)}"
+    if shutil.which(program, path=gui_path()) is None:
+        return warn(
+            area,
+            f"{told}; a server that a desktop program starts does not find {program!r}",
+            f"write the absolute path: argv = [{here!r}, ...]",
+        )
+    return fine(area, told)
+
+
+async def _version(program: str) -> str:
+    import anyio
+
+    if Path(program).name not in _TELL_THEIR_VERSION:
+        return ""
+    try:
+        with anyio.fail_after(_VERSION_S):
+            done = await anyio.run_process([program, "--version"], check=False, stdin=-3)
+    except (OSError, TimeoutError):
+        return ", which does not tell its version"
+    said = done.stdout.decode(errors="replace").strip().splitlines()
+    return f", {said[0][:60]}" if said else ""
+
+
+async def _server(area: str, settings: "ExecutorSettings") -> Line:
+    """Ask a model server for its list of models: nothing of the user's leaves with that."""
+    import httpx2
+
+    from forum_mcp.executors.chat import resolve_secret
+
+    url = (settings.url or "").rstrip("/") + "/models"
+    headers: dict[str, str] = {}
+    if settings.api_key is not None:
+        headers["Authorization"] = f"Bearer {resolve_secret(settings.api_key, environ=os.environ, what='api_key')}"
+    try:
+        async with httpx2.AsyncClient(timeout=_REACH_S, trust_env=False) as client:
+            answer = await client.get(url, headers=headers)
+    except httpx2.HTTPError as error:
+        return fail(area, f"{settings.url} does not answer ({type(error).__name__})", "start the server, or mend url")
+    if answer.status_code in (401, 403):
+        return fail(area, f"{settings.url} refuses the key ({answer.status_code})", "mend api_key or what it names")
+    told = f"{settings.url} answers, model {settings.model}"
+    listed = _listed(answer.text) if answer.status_code == 200 else []
+    if listed and settings.model not in listed:
+        some = ", ".join(listed[:5])
+        return warn(area, f"{settings.url} answers and does not list {settings.model!r}", f"name one it has: {some}")
+    return fine(area, told)
+
+
+def _listed(text: str) -> list[str]:
+    import msgspec
+
+    class _Model(msgspec.Struct):
+        id: str
+
+    class _Models(msgspec.Struct):
+        data: list[_Model]
+
+    try:
+        return [model.id for model in msgspec.json.decode(text, type=_Models).data]
+    except msgspec.DecodeError:
+        return []
+
+
+async def _called(area: str, executor: "Executor") -> Line:
+    """Make one small call, as a run would."""
+    from forum_mcp.executors.base import Call
+    from forum_mcp.ledger.entry import RunId
+
+    call = Call(
+        run=RunId("0" * 32),
+        seq=0,
+        purpose="doctor",
+        task=None,
+        attempt=1,
+        system=b"Answer in one word.",
+        prompt=b"Say ready.",
+        schema=None,
+        timeout_ms=int(_CALL_S * 1000),
+        max_tokens=16,
+    )
+    began = time.monotonic()
+    outcome = await executor.perform(call)
+    took = time.monotonic() - began
+    if outcome.error is not None:
+        told = f"a call failed: {outcome.error}; {outcome.detail or 'no detail'}"
+        return fail(area, told, "mend that, then again: forum-mcp doctor --live")
+    return fine(area, f"a call was answered in {took:.1f} s: {len(outcome.reply or b'')} bytes")
