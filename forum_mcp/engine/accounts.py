@@ -5,18 +5,30 @@ outside the chain, and the entries sum up to it again. A call is charged to the 
 """
 
 from collections.abc import Iterator, Mapping
+from typing import Protocol
 
 import msgspec
 
 from forum_mcp.ledger.kinds.base import Amounts, Seen
 from forum_mcp.rules.budget import day_of
 from forum_mcp.rules.run import OpenCall, RunState, Spend
-from forum_mcp.stores.base import Transaction
 
-__all__ = ["Moves", "account", "limited", "move", "moves_between", "standing"]
+__all__ = ["Accounts", "Moves", "account", "added", "limited", "move", "moves_between", "standing"]
 
 Moves = tuple[str, Amounts, Amounts]
 """(day, what its settled sum gains, what its reserved sum gains); amounts may be below zero."""
+
+
+class Accounts(Protocol):
+    """The part of a transaction that keeps accounts."""
+
+    def account(self, name: str) -> bytes | None:
+        """Return what was written last under the name, or None."""
+        ...
+
+    def set_account(self, name: str, value: bytes) -> None:
+        """Write an account."""
+        ...
 
 
 def limited(state: RunState) -> bool:
@@ -42,20 +54,20 @@ def moves_between(before: tuple[Mapping[int, OpenCall], Amounts], state: RunStat
             settled = Amounts()
 
 
-def account(tx: Transaction, project: str, at_us: int) -> Seen:
+def account(tx: Accounts, project: str, at_us: int) -> Seen:
     """Return the account of the day of a time as it stands."""
     return _read(tx, project, day_of(at_us))
 
 
-def move(tx: Transaction, project: str, moves: Iterator[Moves]) -> None:
+def move(tx: Accounts, project: str, moves: Iterator[Moves]) -> None:
     """Move the project's accounts."""
     for day, settled, reserved in moves:
         old = _read(tx, project, day)
-        new = Seen(day=day, settled=_plus(old.settled, settled), reserved=_plus(old.reserved, reserved))
+        new = Seen(day=day, settled=added(old.settled, settled), reserved=added(old.reserved, reserved))
         tx.set_account(f"{project}:{day}", msgspec.json.encode(new))
 
 
-def _read(tx: Transaction, project: str, day: str) -> Seen:
+def _read(tx: Accounts, project: str, day: str) -> Seen:
     value = tx.account(f"{project}:{day}")
     if value is None:
         return Seen(day=day, settled=Amounts(), reserved=Amounts())
@@ -66,7 +78,8 @@ def _spent(spend: Spend) -> Amounts:
     return Amounts(calls=spend.calls, tokens=spend.tokens, microusd=spend.microusd)
 
 
-def _plus(one: Amounts, other: Amounts) -> Amounts:
+def added(one: Amounts, other: Amounts) -> Amounts:
+    """Return the sum; what is not given counts as zero."""
     return Amounts(
         calls=(one.calls or 0) + (other.calls or 0),
         tokens=(one.tokens or 0) + (other.tokens or 0),

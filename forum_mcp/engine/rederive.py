@@ -1,13 +1,15 @@
 """Verify level 4: every recorded decision, derived again from the entries before it.
 
 The state before a decision is folded from the run's entries; ``decide`` must give that very entry: kind, actor, data,
-parents, and bodies that match their commitments. ``t_ms`` is time, not a decision, and is not compared.
+parents, and bodies that match their commitments. ``t_ms`` is time and ``seen`` what other runs did: neither is
+decided here; the second is checked against all runs by ``daybook.py``.
 """
 
 from collections.abc import Mapping
 
 import msgspec
 
+from forum_mcp.engine.daybook import Daybook
 from forum_mcp.engine.folding import entry_bodies
 from forum_mcp.ledger.entry import Draft, Entry, NewBody, RunId
 from forum_mcp.ledger.finding import Finding
@@ -34,23 +36,26 @@ def findings(store: Store) -> tuple[list[Finding], dict[str, int]]:
     """
     found: list[Finding] = []
     counts = {"decisions": 0, "rules-not-available": 0, "not-rederivable": 0}
+    daybook = Daybook()
     before: int | None = None
     while rows := store.runs(_PAGE, before):
         for row in rows:
-            _run(store, row.run, found, counts)
+            _run(store, row.run, found, counts, daybook)
         before = rows[-1].first_seq
+    found += daybook.findings()
     found.sort(key=lambda each: each.seq if each.seq is not None else -1)
     return found, counts
 
 
-def _run(store: Store, run: RunId, found: list[Finding], counts: dict[str, int]) -> None:
+def _run(store: Store, run: RunId, found: list[Finding], counts: dict[str, int], daybook: Daybook) -> None:
     state = RunState(run)
     for stored in store.run_entries(run):
         entry = stored.entry
         kind = KINDS.get(entry.kind)
+        state.seen = _seen(entry)
+        daybook.look(state, entry)
         if kind is not None and kind.role == "decision":
             problem = None
-            state.seen = _seen(entry)
             if state.rules != VERSIONS:
                 outcome = "rules-not-available"
             elif state.incomplete:
@@ -64,6 +69,7 @@ def _run(store: Store, run: RunId, found: list[Finding], counts: dict[str, int])
                 found.append(Finding("decision", entry.seq, None, *problem))
             counts[outcome] += 1
         state = evolve(state, entry, entry_bodies(store, entry))
+        daybook.note(state, entry)
 
 
 def _seen(entry: Entry) -> Seen | None:

@@ -91,11 +91,13 @@ def _task_started(state: RunState, entry: Entry, data: task.TaskStarted, _: Bodi
 
 
 def _task_finished(state: RunState, entry: Entry, data: task.TaskFinished, _: Bodies) -> None:
-    held = _task_at(state, data.task, "working")
+    held = _task_at(state, data.task, "working", "retiring")
     if held is None:
         return
     held.outcome_seq, held.error = entry.seq, data.error
-    if data.error is None:
+    if held.status == "retiring":
+        _settle(state, held, "failed", entry.seq)
+    elif data.error is None:
         held.output, held.output_ref = held.work.reply, entry.bodies.get("output")
         held.status = "judging"
         held.verdict_calls = Attempts("validate", held.verdict_calls.ladder, cause=entry.seq)

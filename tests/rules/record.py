@@ -62,6 +62,8 @@ def contract(
     policy: Policy | None = None,
     max_parallel: int = 4,
     single: bool = False,
+    task_limits: Amounts | None = None,
+    day_limits: Amounts | None = None,
     **ladders: list[str],
 ) -> Contract:
     """Return a contract; a role without a ladder is played by rules, the worker by the executor ``m``."""
@@ -72,6 +74,8 @@ def contract(
         policy=policy or Policy(),
         max_parallel=max_parallel,
         single=single,
+        task_limits=task_limits or Amounts(),
+        day_limits=day_limits or Amounts(),
     )
 
 
@@ -146,11 +150,15 @@ class Record:
     def settle(self) -> None:
         """Append decisions until there is nothing to decide."""
         for _ in range(_DECISIONS_MAX):
+            self.look()
             draft = decide(self.state)
             if draft is None:
                 return
             self._append(draft)
         raise AssertionError(f"decisions without end, the newest: {[entry.kind for entry in self.entries[-3:]]}")
+
+    def look(self) -> None:
+        """Read what a recorder reads just before a decision: here nothing."""
 
     def answer(
         self,
@@ -160,6 +168,8 @@ class Record:
         *,
         tokens: int | None = None,
         retry_after_ms: int | None = None,
+        tokens_out: int | None = None,
+        cost: int | None = None,
     ) -> None:
         """Give an open call (default: the oldest) its outcome."""
         seq = next(iter(self.state.open)) if call is None else call
@@ -168,8 +178,8 @@ class Record:
             call=seq,
             error=error,
             tokens_in=tokens,
-            tokens_out=tokens,
-            cost_microusd=tokens,
+            tokens_out=tokens if tokens_out is None else tokens_out,
+            cost_microusd=tokens if cost is None else cost,
             retry_after_ms=retry_after_ms,
         )
         data = msgspec.to_builtins(outcome)

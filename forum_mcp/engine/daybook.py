@@ -1,0 +1,62 @@
+"""Verify level 4, across runs: the account of the day that a decision says it saw, summed up from the entries."""
+
+from collections.abc import Iterator, Mapping
+
+from forum_mcp.engine.accounts import Moves, added, limited, moves_between, standing
+from forum_mcp.ledger.entry import Entry
+from forum_mcp.ledger.finding import Finding
+from forum_mcp.ledger.kinds.base import Amounts, Seen
+from forum_mcp.rules.run import OpenCall, RunState
+
+__all__ = ["Daybook"]
+
+_NOTHING = Amounts(calls=0, tokens=0, microusd=0)
+
+
+class Daybook:
+    """What every run did to the accounts, and what every decision saw of them, to be put in order at the end."""
+
+    def __init__(self) -> None:
+        self._moves: list[tuple[int, str, Moves]] = []
+        self._seen: list[tuple[int, str, Seen]] = []
+        self._blind = False
+        self._before: tuple[Mapping[int, OpenCall], Amounts] | None = None
+
+    def look(self, state: RunState, entry: Entry) -> None:
+        """Note a run's state, and what the entry says it saw, before the entry is folded."""
+        self._before = standing(state) if limited(state) else None
+        if state.seen is not None and state.contract is not None:
+            self._seen.append((entry.seq, state.contract.project, state.seen))
+
+    def note(self, state: RunState, entry: Entry) -> None:
+        """Note what the entry did, after it is folded."""
+        self._blind = self._blind or state.incomplete
+        if self._before is not None and state.contract is not None:
+            project = state.contract.project
+            self._moves += ((entry.seq, project, each) for each in moves_between(self._before, state))
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield each account that was not as a decision says; none when a body that sums rest on is gone."""
+        if self._blind:
+            return
+        sums: dict[tuple[str, str], tuple[Amounts, Amounts]] = {}
+        moves = iter(sorted(self._moves, key=lambda each: each[0]))
+        upcoming = next(moves, None)
+        for seq, project, seen in sorted(self._seen, key=lambda each: each[0]):
+            while upcoming is not None and upcoming[0] < seq:
+                _, of, (day, settled, reserved) = upcoming
+                old = sums.get((of, day), (_NOTHING, _NOTHING))
+                sums[of, day] = (added(old[0], settled), added(old[1], reserved))
+                upcoming = next(moves, None)
+            expected = sums.get((project, seen.day), (_NOTHING, _NOTHING))
+            found = (added(_NOTHING, seen.settled), added(_NOTHING, seen.reserved))
+            if found != expected:
+                yield Finding("decision", seq, None, f"an account of {_words(expected)}", _words(found))
+
+
+def _words(account: tuple[Amounts, Amounts]) -> str:
+    settled, reserved = account
+    return (
+        f"settled {settled.calls} calls, {settled.tokens} tokens, {settled.microusd} microusd; "
+        f"reserved {reserved.calls}, {reserved.tokens}, {reserved.microusd}"
+    )
