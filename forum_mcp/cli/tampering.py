@@ -30,10 +30,10 @@ def change_body(ledger: Path, commit: str) -> None:
 
 
 def drop_tail(ledger: Path, size: int) -> None:
-    """Cut the ledger to its first ``size`` entries and clean up behind: tree nodes and bodies go too."""
+    """Cut the ledger to its first ``size`` entries and clean up behind: marks and bodies go too."""
     with closing(sqlite3.connect(ledger)) as connection, connection:
         connection.execute("DELETE FROM entries WHERE seq >= ?", (size,))
-        connection.execute("DELETE FROM nodes WHERE (idx + 1) << level > ?", (size,))
+        connection.execute("DELETE FROM marks WHERE seq >= ?", (size,))
         kept = {
             bytes.fromhex(body.commit)
             for (raw,) in connection.execute("SELECT raw FROM entries")
@@ -42,5 +42,4 @@ def drop_tail(ledger: Path, size: int) -> None:
         stored = [commit for (commit,) in connection.execute('SELECT "commit" FROM bodies')]
         for commit in stored:
             if commit not in kept:
-                connection.execute('DELETE FROM body_index WHERE "commit" = ?', (commit,))
                 connection.execute('DELETE FROM bodies WHERE "commit" = ?', (commit,))

@@ -21,8 +21,7 @@ from forum_mcp.engine.views import EntryView, ReplayView, ShowView, TraceView, V
 from forum_mcp.errors import LedgerMissing, LedgerReadOnly, NotFound, RequestRefused
 from forum_mcp.ledger import export, merkle
 from forum_mcp.ledger.entry import Body, Draft, LedgerId, RunId
-from forum_mcp.ledger.verify.findings import read
-from forum_mcp.ledger.verify.source import SourceFault
+from forum_mcp.ledger.verify.source import SourceFault, read
 from forum_mcp.stores.base import Stored, Transaction
 from forum_mcp.stores.export_file import ExportStore, is_export
 from forum_mcp.stores.keys import KeyFile, KeyHere, Keys

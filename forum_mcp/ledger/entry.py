@@ -35,7 +35,7 @@ ENTRY_MAX_BYTES = 65_535
 PARENTS_MAX = 256
 
 
-class BodyRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class BodyRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """What an entry says of a body: its commitment (64 lower-case hex), plain size in bytes and media type."""
 
     commit: str
@@ -43,7 +43,7 @@ class BodyRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     type: str
 
 
-class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """One decoded entry; the members are those of docs/ledger-format.md, and all of them are required."""
 
     actor: str

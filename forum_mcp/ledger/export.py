@@ -20,8 +20,7 @@ from forum_mcp.ledger.lines import (
     read_line,
     written,
 )
-from forum_mcp.ledger.verify.findings import read
-from forum_mcp.ledger.verify.source import RawBody, RawEntry, Source, SourceFault
+from forum_mcp.ledger.verify.source import RawBody, RawEntry, Source, SourceFault, read
 
 __all__ = ["FORMAT", "ExportSource", "write"]
 

@@ -1,15 +1,15 @@
 """Bodies in the file: stored once, compressed where it helps, found again through a secret index.
 
-Equal bodies (type and bytes) have one row. They are found by an HMAC under a key that never leaves the
-ledger: an index by plain digest would let a short body be guessed after its redaction. Commitments are over
+Equal bodies (type and bytes) have one row. They are found by a keyed BLAKE2b (RFC 7693) under a key that never leaves
+the ledger: an index by plain digest would let a short body be guessed after its redaction. Commitments are over
 the plain bytes.
 """
 
-import hmac
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Final
+from hashlib import blake2b
+from typing import Final, NamedTuple
 
 import zstandard
 
@@ -17,18 +17,25 @@ from forum_mcp.ledger.entry import Body
 from forum_mcp.ledger.members import is_hash
 from forum_mcp.stores.connection import blob
 
-__all__ = ["BODY_MAX_BYTES", "BodyTable", "pack", "unpack"]
+__all__ = ["BODY_MAX_BYTES", "BodyRow", "BodyTable", "pack", "unpack"]
 
 BODY_MAX_BYTES: Final = 64 * 1024 * 1024
 _PLAIN: Final = 0
 _ZSTD: Final = 1
 _COMPRESS_FROM_BYTES: Final = 256
 _LEVEL: Final = 3
+_KEY_BYTES: Final = 16
 _PAGE: Final = 16
-_PAGE_OF_BODIES: Final = (
-    'SELECT "commit", CAST(type AS BLOB), CAST(salt AS BLOB), CAST(size AS INTEGER), CAST(codec AS INTEGER), '
-    'CAST(data AS BLOB) FROM bodies WHERE "commit" > ? ORDER BY "commit" LIMIT ?'
+_COLUMNS: Final = (
+    'CAST("commit" AS BLOB), CAST("key" AS BLOB), CAST(type AS BLOB), CAST(salt AS BLOB), CAST(size AS INTEGER), '
+    "CAST(codec AS INTEGER), CAST(data AS BLOB)"
 )
+_ONE: Final = f'SELECT id, {_COLUMNS} FROM bodies WHERE "commit" = ?'  # noqa: S608
+_BY_COMMIT: Final = f'SELECT id, {_COLUMNS} FROM bodies WHERE "commit" > ? ORDER BY "commit" LIMIT ?'  # noqa: S608
+_BY_ID: Final = f"SELECT id, {_COLUMNS} FROM bodies WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608
+
+
+_Columns = tuple[int, bytes | None, bytes | None, bytes | None, bytes | None, int | None, int | None, bytes | None]
 
 
 class _Codecs(threading.local):
@@ -72,21 +79,43 @@ def unpack(codec: int, size: int, stored: bytes) -> bytes | None:
     return plain if len(plain) == size else None
 
 
+class BodyRow(NamedTuple):
+    """One row as it stands, unpacked.
+
+    Attributes:
+        id: its place in the order of appending.
+        commit: 32-byte commitment.
+        key: the index key that is stored.
+        type: media type.
+        salt: 32 bytes.
+        plain: the body's bytes, None when they do not unpack to the size that is stored.
+    """
+
+    id: int
+    commit: bytes
+    key: bytes
+    type: str
+    salt: bytes
+    plain: bytes | None
+
+
 class BodyTable:
-    """The tables ``bodies`` and ``body_index`` through one connection."""
+    """The table ``bodies`` through one connection."""
 
     def __init__(self, connection: sqlite3.Connection, index_key: bytes) -> None:
         self._connection = connection
-        self._index_key = index_key
+        self._keyed = blake2b(key=index_key[: blake2b.MAX_KEY_SIZE], digest_size=_KEY_BYTES)
 
     def key(self, media_type: str, plain: bytes) -> bytes:
-        """Return the 32-byte index key of a body."""
-        name = media_type.encode("utf-8", "surrogatepass")
-        return hmac.digest(self._index_key, b"%b\n%b" % (name, plain), "sha256")
+        """Return the 16-byte index key of a body."""
+        keyed = self._keyed.copy()
+        keyed.update(media_type.encode("utf-8", "surrogatepass") + b"\n")
+        keyed.update(plain)
+        return keyed.digest()
 
     def find(self, key: bytes) -> str | None:
         """Return the commitment (hex) stored under an index key, or None."""
-        row = self._connection.execute('SELECT "commit" FROM body_index WHERE "key" = ?', (key,)).fetchone()
+        row = self._connection.execute('SELECT "commit" FROM bodies WHERE "key" = ?', (key,)).fetchone()
         return None if row is None else blob(row[0]).hex()
 
     def holds(self, commit: str, size: int, media_type: str) -> bool:
@@ -99,18 +128,14 @@ class BodyTable:
         return row is not None and (row[0], row[1]) == (size, media_type)
 
     def put(self, found: Sequence[tuple[bytes, Body]]) -> None:
-        """Store bodies that ``find`` did not know under their index keys, and their rows of the index."""
-        bodies: list[tuple[bytes, str, bytes, int, int, bytes]] = []
-        index: list[tuple[bytes, bytes]] = []
+        """Store bodies that ``find`` did not know, each with its index key."""
+        rows: list[tuple[bytes, bytes, str, bytes, int, int, bytes]] = []
         for key, body in found:
             codec, stored = pack(body.data)
-            commit = bytes.fromhex(body.commit)
-            bodies.append((commit, body.type, body.salt, len(body.data), codec, stored))
-            index.append((key, commit))
+            rows.append((bytes.fromhex(body.commit), key, body.type, body.salt, len(body.data), codec, stored))
         self._connection.executemany(
-            'INSERT INTO bodies ("commit", type, salt, size, codec, data) VALUES (?, ?, ?, ?, ?, ?)', bodies
+            'INSERT INTO bodies ("commit", "key", type, salt, size, codec, data) VALUES (?, ?, ?, ?, ?, ?, ?)', rows
         )
-        self._connection.executemany('INSERT INTO body_index ("key", "commit") VALUES (?, ?)', index)
 
     def get(self, commit: str) -> Body | None:
         """Return a body, or None when it is not here or does not unpack."""
@@ -126,6 +151,13 @@ class BodyTable:
         plain = unpack(codec or 0, -1 if size is None else size, blob(stored))
         return None if plain is None else Body(commit, media_type, blob(salt), plain)
 
+    def row(self, commit: str) -> BodyRow | None:
+        """Return the row under a commitment as it stands, or None."""
+        if not is_hash(commit):
+            return None
+        found = self._connection.execute(_ONE, (bytes.fromhex(commit),)).fetchone()
+        return None if found is None else _row(found)
+
     def is_row(self, commit: str) -> bool:
         """Tell whether a row stands under a commitment, whatever it holds."""
         if not is_hash(commit):
@@ -134,52 +166,43 @@ class BodyTable:
         return found.fetchone() is not None
 
     def remove(self, commit: str) -> None:
-        """Delete a body, its salt and its row of the index."""
-        key = bytes.fromhex(commit)
-        body = self.get(commit)
-        removed = 0
-        if body is not None:
-            found = (self.key(body.type, body.data), key)
-            removed = self._connection.execute(
-                'DELETE FROM body_index WHERE "key" = ? AND "commit" = ?', found
-            ).rowcount
-        if removed == 0:  # a damaged row: its key cannot be computed, so all are looked at
-            self._connection.execute('DELETE FROM body_index WHERE "commit" = ?', (key,))
-        self._connection.execute('DELETE FROM bodies WHERE "commit" = ?', (key,))
+        """Delete a body, its salt and its index key."""
+        self._connection.execute('DELETE FROM bodies WHERE "commit" = ?', (bytes.fromhex(commit),))
 
-    def scan(self, faults: list[str] | None = None) -> Iterator[tuple[str, str, bytes, bytes | None]]:
-        """Yield (commit hex, media type, salt, plain bytes or None) of every row, by commit.
+    def by_id(self) -> Iterator[BodyRow]:
+        """Yield every row in the order of appending.
 
         Rows are read whatever types a damage gave their columns, so that the check of a row can name it.
-        ``faults`` takes the commit of each body whose row of the index is absent or wrong; a pass that has
-        unpacked a body checks both.
         """
-        # Pages by commit: an open cursor would hold a read transaction for as long as the caller takes.
-        last = b""
+        last = -(2**62)
         while True:
-            rows = self._connection.execute(_PAGE_OF_BODIES, (last, _PAGE)).fetchall()
-            for commit, media_type, salt, size, codec, stored in rows:
-                if blob(commit) <= last and last:  # a damaged page; asking on from here would never end
-                    raise sqlite3.DatabaseError(f"bodies are out of order at {commit.hex()}")
-                last = commit
-                plain = unpack(codec or 0, -1 if size is None else size, stored or b"")
-                name = (media_type or b"").decode("utf-8", "replace")
-                if faults is not None and plain is not None and self.find(self.key(name, plain)) != commit.hex():
-                    faults.append(commit.hex())
-                yield commit.hex(), name, salt or b"", plain
-            if len(rows) < _PAGE:
+            page = self._connection.execute(_BY_ID, (last, _PAGE)).fetchall()
+            for row in page:
+                if row[0] <= last:  # a damaged page; asking on from here would never end
+                    raise sqlite3.DatabaseError(f"bodies are out of order at {row[0]}")
+                last = row[0]
+                yield _row(row)
+            if len(page) < _PAGE:
                 return
 
-    def surplus(self) -> list[str]:
-        """Return the commit (hex) of each row of the index that stands twice or for no body."""
-        (surplus,) = self._connection.execute(
-            "SELECT (SELECT count(*) FROM body_index) <> (SELECT count(*) FROM bodies)"
-        ).fetchone()
-        if not surplus:
-            return []
-        rows = self._connection.execute(
-            'SELECT CAST("commit" AS BLOB) FROM body_index GROUP BY 1 HAVING count(*) > 1 '
-            'UNION SELECT CAST("commit" AS BLOB) FROM body_index '
-            'WHERE "commit" NOT IN (SELECT "commit" FROM bodies)'
-        ).fetchall()
-        return sorted(bytes(row[0] or b"").hex() for row in rows)
+    def by_commit(self) -> Iterator[BodyRow]:
+        """Yield every row by commitment."""
+        # Pages: an open cursor would hold a read transaction for as long as the caller takes.
+        last = b""
+        while True:
+            page = self._connection.execute(_BY_COMMIT, (last, _PAGE)).fetchall()
+            for row in page:
+                found = _row(row)
+                if found.commit <= last and last:
+                    raise sqlite3.DatabaseError(f"bodies are out of order at {found.commit.hex()}")
+                last = found.commit
+                yield found
+            if len(page) < _PAGE:
+                return
+
+
+def _row(columns: _Columns) -> BodyRow:
+    number, commit, key, media_type, salt, size, codec, stored = columns
+    plain = unpack(codec or 0, -1 if size is None else size, stored or b"")
+    shown = (media_type or b"").decode("utf-8", "replace")
+    return BodyRow(number, commit or b"", key or b"", shown, salt or b"", plain)

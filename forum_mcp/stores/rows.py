@@ -12,6 +12,7 @@ from forum_mcp.stores.base import Lease, RunRow, Stored
 from forum_mcp.stores.connection import blob
 
 __all__ = [
+    "MARKED",
     "EntryRow",
     "account",
     "bounded",
@@ -19,11 +20,13 @@ __all__ = [
     "entry",
     "head",
     "insert",
+    "is_marked",
     "lease",
     "newest",
     "newest_of_kind",
     "of_kind",
     "run_entries",
+    "run_key",
     "runs",
     "scan",
     "set_account",
@@ -32,65 +35,82 @@ __all__ = [
 
 _PAGE: Final = 512
 _INTEGER_MAX: Final = 2**62
-_CUSTODY: Final = ("body.redacted", "checkpoint.cosigned", "checkpoint.signed", "key.rotated")
-_INDEXED: Final = f"kind IN ({', '.join(map(repr, _CUSTODY))})"
-"""The condition of the partial index, word for word: SQLite uses the index only then."""
+_HASH_BYTES: Final = 32
+_STARTED: Final = "run.started"
+MARKED: Final = frozenset(("body.redacted", "checkpoint.cosigned", "checkpoint.signed", "key.rotated"))
+"""The kinds whose entries can be asked for. ``run.started`` is marked too, for the list of runs."""
 
 
 def head(connection: sqlite3.Connection) -> tuple[int, bytes] | None:
     """Return (number of entries, 32-byte leaf hash of the newest), or None for none."""
-    row = connection.execute("SELECT seq, leaf FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
-    return None if row is None else (row[0] + 1, blob(row[1]))
+    row = connection.execute("SELECT seq, tree FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
+    return None if row is None else (row[0] + 1, blob(row[1])[:_HASH_BYTES])
 
 
-EntryRow = tuple[int, bytes, bytes, str | None, str, bytes]
-"""Seq, 32-byte hashes ``prev`` and ``leaf``, run, kind, exact bytes."""
+EntryRow = tuple[int, RunId | None, str, bytes, bytes]
+"""Seq, run, kind, the hashes of ``entries.tree`` (``tree.extended``), exact bytes."""
 
 
 def insert(connection: sqlite3.Connection, found: Sequence[EntryRow]) -> None:
-    """Write entries."""
-    connection.executemany("INSERT INTO entries (seq, prev, leaf, run, kind, raw) VALUES (?, ?, ?, ?, ?, ?)", found)
+    """Write entries and the marks of their kinds."""
+    connection.executemany(
+        "INSERT INTO entries (seq, run, tree, raw) VALUES (?, ?, ?, ?)",
+        [(seq, run_key(run), hashes, raw) for seq, run, _, hashes, raw in found],
+    )
+    marks = [(kind, seq) for seq, run, kind, _, _ in found if is_marked(kind, run)]
+    if marks:
+        connection.executemany("INSERT INTO marks (kind, seq) VALUES (?, ?)", marks)
+
+
+def is_marked(kind: str, run: str | None) -> bool:
+    """State whether an entry has a row in ``marks``."""
+    return kind in MARKED or (kind == _STARTED and run is not None)
+
+
+def run_key(run: str | None) -> bytes | None:
+    """Return the run id as its column holds it: 16 bytes."""
+    return None if run is None else bytes.fromhex(run)
 
 
 def entry(connection: sqlite3.Connection, seq: int) -> Stored | None:
     """Return one entry, or None."""
-    row = connection.execute("SELECT raw, leaf FROM entries WHERE seq = ?", (bounded(seq),)).fetchone()
+    row = connection.execute("SELECT raw, tree FROM entries WHERE seq = ?", (bounded(seq),)).fetchone()
     return None if row is None else _stored(seq, row[0], row[1])
 
 
 def run_entries(connection: sqlite3.Connection, run: RunId, after: int) -> list[Stored]:
     """Return the run's entries with seq > after, oldest first."""
     found = connection.execute(
-        "SELECT seq, raw, leaf FROM entries WHERE run = ? AND seq > ? ORDER BY seq", (_name(run), bounded(after))
+        "SELECT seq, raw, tree FROM entries WHERE run = ? AND seq > ? ORDER BY seq", (_asked(run), bounded(after))
     ).fetchall()
-    return [_stored(seq, raw, leaf) for seq, raw, leaf in found]
+    return [_stored(seq, raw, hashes) for seq, raw, hashes in found]
 
 
 def newest(connection: sqlite3.Connection, run: RunId) -> int | None:
     """Return the seq of the run's newest entry, or None."""
-    (seq,) = connection.execute("SELECT max(seq) FROM entries WHERE run = ?", (_name(run),)).fetchone()
-    return None if seq is None else int(seq)
+    row = connection.execute(
+        "SELECT seq FROM entries WHERE run = ? ORDER BY seq DESC LIMIT 1", (_asked(run),)
+    ).fetchone()
+    return None if row is None else int(row[0])
 
 
 def newest_of_kind(connection: sqlite3.Connection, kind: str) -> Stored | None:
-    """Return the newest entry of one of the indexed kinds, or None.
+    """Return the newest entry of one of the kinds that are marked, or None.
 
     Raises:
-        ValueError: the kind is not indexed.
+        ValueError: the kind is not marked.
     """
-    if kind not in _CUSTODY:
-        raise ValueError(f"kind '{kind}' is not indexed, expected one of {', '.join(_CUSTODY)}")
-    row = connection.execute(
-        f"SELECT seq, raw, leaf FROM entries WHERE {_INDEXED} AND kind = ? ORDER BY seq DESC LIMIT 1",  # noqa: S608
-        (kind,),
-    ).fetchone()
-    return None if row is None else _stored(*row)
+    if kind not in MARKED:
+        raise ValueError(f"kind '{kind}' is not indexed, expected one of {', '.join(sorted(MARKED))}")
+    (seq,) = connection.execute("SELECT max(seq) FROM marks WHERE kind = ?", (kind,)).fetchone()
+    return None if seq is None else entry(connection, seq)
 
 
 def of_kind(connection: sqlite3.Connection, kind: str, after: int) -> list[Stored]:
-    """Return the entries of one of the indexed kinds with seq > after, oldest first."""
+    """Return the entries of one of the kinds that are marked with seq > after, oldest first."""
     found = connection.execute(
-        f"SELECT seq, raw, leaf FROM entries WHERE {_INDEXED} AND kind = ? AND seq > ? ORDER BY seq",  # noqa: S608
+        "SELECT entries.seq, raw, tree FROM marks JOIN entries ON entries.seq = marks.seq "
+        "WHERE kind = ? AND marks.seq > ? ORDER BY marks.seq",
         (kind, bounded(after)),
     ).fetchall()
     return [_stored(*row) for row in found]
@@ -99,11 +119,11 @@ def of_kind(connection: sqlite3.Connection, kind: str, after: int) -> list[Store
 def runs(connection: sqlite3.Connection, limit: int, before: int | None) -> list[RunRow]:
     """Return runs newest first, at most ``limit``, whose first seq is < before."""
     found = connection.execute(
-        "SELECT run, seq FROM entries WHERE kind = 'run.started' AND run IS NOT NULL AND seq < ? "
-        "ORDER BY seq DESC LIMIT ?",
-        (_INTEGER_MAX if before is None else bounded(before), bounded(limit)),
+        "SELECT run, entries.seq FROM marks JOIN entries ON entries.seq = marks.seq "
+        "WHERE kind = ? AND marks.seq < ? AND run IS NOT NULL ORDER BY marks.seq DESC LIMIT ?",
+        (_STARTED, _INTEGER_MAX if before is None else bounded(before), bounded(limit)),
     ).fetchall()
-    return [RunRow(run, seq) for run, seq in found]
+    return [RunRow(RunId(blob(run).hex()), seq) for run, seq in found]
 
 
 def scan(connection: sqlite3.Connection, start: int, stop: int | None) -> Iterator[tuple[int, bytes]]:
@@ -164,9 +184,16 @@ def _name(run: str) -> str:
     return run if run.isascii() else ""
 
 
-def _stored(seq: int, raw: bytes, leaf: bytes) -> Stored:
+def _asked(run: str) -> bytes:
     try:
-        return Stored(decode(blob(raw)), raw, blob(leaf))
+        return bytes.fromhex(run)
+    except ValueError:  # no run is called that
+        return b""
+
+
+def _stored(seq: int, raw: bytes, hashes: bytes) -> Stored:
+    try:
+        return Stored(decode(blob(raw)), raw, blob(hashes)[:_HASH_BYTES])
     except (msgspec.DecodeError, TypeError, UnicodeError) as error:
         raise LedgerUnreadable(
             f"entry {seq} cannot be decoded ({error}); run `forum-mcp ledger verify` to see what else is damaged"

@@ -1,41 +1,50 @@
-"""The tables of a ledger file, version 1, and the test whether a file is ours.
+"""The tables of a ledger file, version 2, and the test whether a file is ours.
 
-Only ``entries``, ``bodies`` and ``nodes`` belong to the record; the indexes, ``body_index``, ``leases`` and
-``meta`` serve the process. A file whose schema differs by a letter from the one below is refused: a hostile
-file could otherwise put a view or a trigger where a table is expected. No SQL newer than SQLite 3.40.
+Only ``entries`` and ``bodies`` belong to the record; the indexes, ``marks``, ``leases`` and ``meta`` serve the process.
+A file whose schema differs by a letter from the one of its version is refused: a hostile file could otherwise put a
+view or a trigger where a table is expected. No SQL newer than SQLite 3.40.
+
+What an entry costs beside its bytes and bodies is decided here. ``tree`` holds its leaf hash and the nodes it
+completes, so that they need no table, no index and no page of their own. ``run`` is 16 bytes, and NULL outside of runs.
+The few kinds that are looked for have a row in ``marks``. A body has two indexes, under its commitment and under its
+secret ``key``; they are what an append can hit at random places, so there is no third.
+
+Version 1 is of before the first release: see ``stores.migration``.
 """
 
 import sqlite3
+from collections.abc import Mapping
 from typing import Final
 
 from forum_mcp.errors import LedgerUnreadable
 
-__all__ = ["APPLICATION_ID", "USER_VERSION", "create_tables", "header_fault", "read_meta", "schema_fault"]
+__all__ = [
+    "APPLICATION_ID",
+    "TABLES",
+    "USER_VERSION",
+    "create_tables",
+    "header_fault",
+    "read_meta",
+    "schema_fault",
+]
 
 APPLICATION_ID: Final = 0x464D4350
-USER_VERSION: Final = 1
+USER_VERSION: Final = 2
 
-_TABLES: Final = {
+TABLES: Final = {
     "meta": "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID",
-    "entries": (
-        "CREATE TABLE entries (seq INTEGER PRIMARY KEY, prev BLOB NOT NULL UNIQUE, leaf BLOB NOT NULL, "
-        "run TEXT, kind TEXT NOT NULL, raw BLOB NOT NULL) STRICT"
-    ),
-    "entries_run": "CREATE INDEX entries_run ON entries (run, seq) WHERE run IS NOT NULL",
-    "entries_started": "CREATE INDEX entries_started ON entries (seq, run) WHERE kind = 'run.started'",
-    "entries_custody": (
-        "CREATE INDEX entries_custody ON entries (kind, seq) WHERE kind IN ('body.redacted', 'checkpoint.cosigned', "
-        "'checkpoint.signed', 'key.rotated')"
-    ),
-    "nodes": (
-        "CREATE TABLE nodes (level INTEGER NOT NULL, idx INTEGER NOT NULL, hash BLOB NOT NULL, "
-        "PRIMARY KEY (level, idx)) STRICT, WITHOUT ROWID"
+    "entries": "CREATE TABLE entries (seq INTEGER PRIMARY KEY, run BLOB, tree BLOB NOT NULL, raw BLOB NOT NULL) STRICT",
+    "entries_run": "CREATE INDEX entries_run ON entries (run) WHERE run IS NOT NULL",
+    "marks": (
+        "CREATE TABLE marks (kind TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (kind, seq)) STRICT, WITHOUT ROWID"
     ),
     "bodies": (
-        'CREATE TABLE bodies (id INTEGER PRIMARY KEY, "commit" BLOB NOT NULL UNIQUE, type TEXT NOT NULL, '
-        "salt BLOB NOT NULL, size INTEGER NOT NULL, codec INTEGER NOT NULL, data BLOB NOT NULL) STRICT"
+        'CREATE TABLE bodies (id INTEGER PRIMARY KEY, "commit" BLOB NOT NULL, "key" BLOB NOT NULL, '
+        "type TEXT NOT NULL, salt BLOB NOT NULL, size INTEGER NOT NULL, codec INTEGER NOT NULL, "
+        "data BLOB NOT NULL) STRICT"
     ),
-    "body_index": ('CREATE TABLE body_index ("key" BLOB PRIMARY KEY, "commit" BLOB NOT NULL) STRICT, WITHOUT ROWID'),
+    "bodies_commit": 'CREATE UNIQUE INDEX bodies_commit ON bodies ("commit")',
+    "bodies_key": 'CREATE UNIQUE INDEX bodies_key ON bodies ("key")',
     "leases": (
         "CREATE TABLE leases (run TEXT PRIMARY KEY, holder TEXT NOT NULL, fence INTEGER NOT NULL, "
         "expires_us INTEGER NOT NULL) STRICT, WITHOUT ROWID"
@@ -48,7 +57,7 @@ _HEADER_BYTES: Final = 100
 
 def create_tables(connection: sqlite3.Connection) -> None:
     """Create the tables of an empty database, inside the caller's transaction."""
-    for statement in _TABLES.values():
+    for statement in TABLES.values():
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {USER_VERSION}")
@@ -70,8 +79,10 @@ def header_fault(header: bytes) -> str | None:
     return None
 
 
-def schema_fault(connection: sqlite3.Connection) -> str | None:
-    """Return how the schema differs from version 1, or None.
+def schema_fault(
+    connection: sqlite3.Connection, tables: Mapping[str, str] = TABLES, version: int = USER_VERSION
+) -> str | None:
+    """Return how the schema differs from that of a version, or None.
 
     Raises:
         sqlite3.DatabaseError: the schema cannot be read.
@@ -80,11 +91,11 @@ def schema_fault(connection: sqlite3.Connection) -> str | None:
         "SELECT CAST(name AS BLOB), CAST(sql AS BLOB) FROM sqlite_schema WHERE sql IS NOT NULL"
     ).fetchall()
     found = {bytes(name).decode("utf-8", "replace"): bytes(sql) for name, sql in rows}
-    for name, statement in _TABLES.items():
+    for name, statement in tables.items():
         if found.pop(name, None) != statement.encode():
-            return f"its table or index '{name}' is missing or not the one of version {USER_VERSION}"
+            return f"its table or index '{name}' is missing or not the one of version {version}"
     if found:
-        return f"it has '{sorted(found)[0]}', which no ledger of version {USER_VERSION} has"
+        return f"it has '{sorted(found)[0]}', which no ledger of version {version} has"
     return None
 
 

@@ -1,47 +1,47 @@
 """A ledger file as verification reads it: straight from disk, on a connection of its own, believing nothing.
 
-Unlike ``SqliteStore`` it opens what is damaged, and whatever cannot be read becomes a fault at its place.
-Columns that repeat what an entry's bytes say (leaf, prev, run, kind) and the indexes of the file are compared
-with those bytes: other operations find entries by them.
+Unlike ``SqliteStore`` it opens what is damaged, and whatever cannot be read becomes a fault at its place. Other
+operations find entries and bodies by columns, marks and indexes that repeat what the bytes say: these are compared with
+the bytes in the pass that reads them. SQLite's own check of an index looks each row up in it, which costs as much as
+decoding the entry; so each index is read once in its own order instead, and compared by the sum of a keyed hash of its
+rows (``hash``, SipHash under a key of this process) with the rows it must lead to. Where they differ, SQLite is asked.
 """
 
-import os
 import sqlite3
-from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from hashlib import sha256
+from functools import partial
+from itertools import pairwise
+from operator import lt
 from pathlib import Path
 from typing import Final, TypeVar
 
 import msgspec
 
-from forum_mcp.ledger.entry import Entry, decode, leaf_hash
+from forum_mcp.ledger.entry import Entry, decode
 from forum_mcp.ledger.verify import Source, SourceFault
-from forum_mcp.ledger.verify.source import RawBody, RawEntry, RawNode, ReadEntry
-from forum_mcp.ledger.verify.strict import faultless
-from forum_mcp.stores import rows, tree
+from forum_mcp.ledger.verify.source import PAGE_ENTRIES, Page, RawBody, RawEntry
+from forum_mcp.stores import rows
 from forum_mcp.stores.bodies import BodyTable
 from forum_mcp.stores.connection import UNREADABLE
+from forum_mcp.stores.marks import MarkCheck
 from forum_mcp.stores.opening import INDEX_KEY_BYTES, read_header, reading
 from forum_mcp.stores.schema import USER_VERSION, header_fault, read_meta, schema_fault
 
 __all__ = ["SqliteSource", "UnreadableSource", "open_source"]
 
 T = TypeVar("T")
-_PAGE: Final = 512
 _FAULTS_OF_FILE: Final = 20
-_SUM_BYTES: Final = 32
 _ROWS: Final = (
-    "SELECT seq, CAST(raw AS BLOB), CAST(prev AS BLOB), CAST(leaf AS BLOB), CAST(run AS BLOB), CAST(kind AS BLOB) "
-    "FROM entries WHERE seq > ? ORDER BY seq LIMIT ?"
+    "SELECT seq, CAST(raw AS BLOB), CAST(tree AS BLOB), CAST(run AS BLOB) FROM entries WHERE seq > ? "
+    "ORDER BY seq LIMIT ?"
 )
-_Row = tuple[int, bytes, str, bytes, bytes | None, bytes]
-_INDEX: Final = """SELECT CASE typeof("key") WHEN 'blob' THEN "key" END, CAST("commit" AS BLOB) FROM body_index"""
-
-
-class _OutOfOrder(sqlite3.DatabaseError):
-    """Entries that do not ascend; the pass over the entries tells it, the one over their columns stops."""
+_RUN_INDEX: Final = "SELECT run, seq FROM entries INDEXED BY entries_run WHERE run IS NOT NULL ORDER BY run, seq"
+_BODY_INDEXES: Final = {
+    name: f'SELECT "{name}", id FROM bodies INDEXED BY bodies_{name} ORDER BY "{name}"'  # noqa: S608
+    for name in ("commit", "key")
+}
+_Row = tuple[int, bytes | None, bytes | None, bytes | None]
 
 
 class UnreadableSource(Source):
@@ -70,8 +70,10 @@ class SqliteSource(Source):
         self._faults = faults
         self._vkeys = vkeys
         self._reached = -1
-        self._index_told: list[str] | None = None
-        self._columns_agree = False
+        self._columns: list[SourceFault] = []
+        self._run_sum = 0
+        self._body_sums: dict[str, int] | None = None
+        self._wrong_keys: list[bytes] = []
 
     @property
     def ledger_id(self) -> str | None:
@@ -88,7 +90,12 @@ class SqliteSource(Source):
 
     @property
     def stores_nodes(self) -> bool:
-        """True: the table ``nodes``."""
+        """True: the column ``tree``."""
+        return True
+
+    @property
+    def finds_bodies(self) -> bool:
+        """True: their rows are numbered as they were appended."""
         return True
 
     def entries(self) -> Iterator[RawEntry | SourceFault]:
@@ -100,75 +107,97 @@ class SqliteSource(Source):
         except UNREADABLE as error:
             raise SourceFault(self._reached + 1, f"no entry can be read from here on: {error}") from error
 
-    def read_entries(self) -> Iterator[ReadEntry | SourceFault]:
-        """Yield the entries as ``entries`` does, and compare the columns beside them."""
-        self._columns_agree, agree = False, True
+    def pages(self) -> Iterator[Page | SourceFault]:
+        """Yield the entries as ``entries`` does, and compare the columns and marks beside them."""
+        self._columns, self._run_sum, self._reached = [], 0, -1
+        marks = MarkCheck(self._connection)
         try:
-            for seq, raw, prev, leaf, run, kind in self._rows():
-                self._reached = seq
-                computed, entry = leaf_hash(raw), faultless(raw)
-                agree = agree and leaf == computed and entry is not None and _told(entry) == (prev, run, kind)
-                yield seq, raw, computed, entry
+            for found in self._contiguous():
+                page = Page.of(
+                    found[0][0], [raw or b"" for _, raw, _, _ in found], [kept or b"" for _, _, kept, _ in found]
+                )
+                self._reached = page.start + len(found) - 1
+                self._compare(page, [run for _, _, _, run in found], marks)
+                yield page
         except UNREADABLE as error:
             raise SourceFault(self._reached + 1, f"no entry can be read from here on: {error}") from error
-        self._columns_agree = agree
+        self._columns += _faulting(marks.rest, "the table 'marks'")
 
     def bodies(self) -> Iterator[RawBody | SourceFault]:
-        """Yield (commit hex, media type, salt, plain bytes or None), by commit."""
-        # Unpacking each body a second time for its index would cost as much as all the rest of the check.
-        told = list[str]()
-        yield from _faulting(lambda: self._indexed_bodies(told), "the bodies")
-        self._index_told = told
+        """Yield (commit hex, media type, salt, plain bytes or None), as they were appended."""
+        self._body_sums, self._wrong_keys = None, []
+        yield from _faulting(self._read_bodies, "the bodies")
 
-    def nodes(self) -> Iterator[RawNode | SourceFault]:
-        """Yield the stored inner nodes, then what else of the file disagrees with its entries."""
-        yield from _faulting(lambda: tree.scan_inner(self._connection), "the tree nodes")
+    def find(self, commit: str) -> RawBody | None:
+        """Return the body that stands under a commitment, or None."""
+        try:
+            row = self._table().row(commit)
+        except UNREADABLE:  # told by ``bodies``
+            return None
+        return None if row is None else (row.commit.hex(), row.type, row.salt, row.plain)
+
+    def faults(self) -> Iterator[SourceFault]:
+        """Yield what of columns, marks, ``meta``, the index of runs and the file itself is wrong."""
         yield from (SourceFault(None, fault) for fault in self._faults)
         yield from _faulting(self._meta_faults, "the table 'meta'")
-        if not self._columns_agree:  # not compared yet, or with a fault to name
-            yield from _faulting(self._column_faults, "the columns of entries")
-        yield from _faulting(self._file_faults, "the file")
+        yield from self._columns
+        yield from _faulting(lambda: self._index_faults(_RUN_INDEX, self._run_sum), "the index of runs")
+        yield from _faulting(lambda: self._file_faults("quick_check"), "the file")
 
-    def index_faults(self) -> Iterator[str]:
-        """Yield the commit of each body whose row of the dedup index is absent, doubled or wrong."""
-        try:
-            if self._index_told is None:
-                told = list[str]()
-                for _ in self._indexed_bodies(told):
-                    pass
-                self._index_told = told
-            yield from self._index_told
-            yield from self._table().surplus()
-        except UNREADABLE:
-            # The same damage is a fault of ``bodies`` or ``nodes``; here only the names of bodies are asked for.
-            return
+    def index_faults(self) -> Iterator[str | SourceFault]:
+        """Yield the commit of each body that has another index key, then what is wrong with the indexes of bodies."""
+        yield from (commit.hex() for commit in self._wrong_keys)
+        if self._body_sums is not None:
+            for name, query in _BODY_INDEXES.items():
+                yield from _faulting(partial(self._index_faults, query, self._body_sums[name]), f"the index of {name}s")
 
-    def _indexed_bodies(self, told: list[str]) -> Iterator[RawBody]:
-        """Yield every body; ``told`` takes the commit of each whose row of the index is absent or wrong."""
-        # Bodies come by commit, rows of the index by key. Looking each up reads a page of the file for it; sums of
-        # hashes, keyed afresh so that no file can be made to fit, show in one pass each that all pairs are the same.
-        table, secret = self._table(), os.urandom(_SUM_BYTES)
-        total = 0
-        for body in table.scan():
-            commit, media_type, _, plain = body
-            if plain is not None:
-                total += _weight(secret, table.key(media_type, plain), bytes.fromhex(commit))
-            yield body
-        ordered, last = True, b""
-        for key, indexed in self._connection.execute(_INDEX):
-            total -= _weight(secret, key, indexed)
-            # A row out of its place would be read here and yet not be found by its key.
-            ordered = ordered and isinstance(key, bytes) and key > last
-            last = key
-        if total or not ordered:
-            deque(table.scan(told), maxlen=0)
+    def _read_bodies(self) -> Iterator[RawBody]:
+        table = self._table()
+        by_commit = by_key = 0
+        for number, commit, key, media_type, salt, plain in table.by_id():
+            by_commit += hash((commit, number))
+            by_key += hash((key, number))
+            if plain is not None and key != table.key(media_type, plain):
+                self._wrong_keys.append(commit)
+            yield commit.hex(), media_type, salt, plain
+        self._body_sums = {"commit": by_commit, "key": by_key}
 
     def _table(self) -> BodyTable:
         try:
             key = read_meta(self._connection, "index_key")
-        except UNREADABLE:  # told by ``nodes``; the bodies themselves can be checked without it
+        except UNREADABLE:  # told by ``faults``; the bodies themselves can be checked without it
             key = b""
         return BodyTable(self._connection, key)
+
+    def _contiguous(self) -> Iterator[list[_Row]]:
+        """Yield rows of ``entries`` in lists without a gap."""
+        last = -(2**62)
+        while True:
+            found: list[_Row] = self._connection.execute(_ROWS, (last, PAGE_ENTRIES)).fetchall()
+            if found and found[0][0] <= last:
+                raise sqlite3.DatabaseError(f"entries are out of order at seq {found[0][0]}")
+            cuts = [n for n, (one, other) in enumerate(pairwise(found), 1) if other[0] != one[0] + 1]
+            for start, stop in pairwise([0, *cuts, len(found)]):
+                part = found[start:stop]
+                if start and part[0][0] <= found[start - 1][0]:  # a damaged page; asking on from here would never end
+                    raise sqlite3.DatabaseError(f"entries are out of order at seq {part[0][0]}")
+                if part:
+                    last = part[-1][0]
+                    yield part
+            if len(found) < PAGE_ENTRIES:
+                return
+
+    def _compare(self, page: Page, runs: Sequence[bytes | None], marks: MarkCheck) -> None:
+        for seq, (run, entry, raw) in enumerate(zip(runs, page.entries, page.raws, strict=True), page.start):
+            if run is not None:
+                self._run_sum += hash((run, seq))
+            said = _decoded(raw) if entry is None else entry
+            if said is None:
+                continue
+            if run != (None if said.run is None else _key(said.run)) and len(self._columns) < _FAULTS_OF_FILE:
+                self._columns.append(SourceFault(seq, "the run stored with the entry is not the one its bytes say"))
+            if not marks.agrees(said.kind, said.run, seq) and len(self._columns) < _FAULTS_OF_FILE:
+                self._columns.append(SourceFault(seq, f"the marks of kind {said.kind[:100]!a} are not its entries"))
 
     def _meta_faults(self) -> Iterator[SourceFault]:
         # That the ledger's id is there; whether it is the right one is told by the entries.
@@ -177,35 +206,22 @@ class SqliteSource(Source):
         if length != INDEX_KEY_BYTES:
             yield SourceFault(None, f"the index key in 'meta' has {length} bytes, expected {INDEX_KEY_BYTES}")
 
-    def _column_faults(self) -> Iterator[SourceFault]:
-        try:
-            for seq, raw, prev, leaf, run, kind in self._rows():
-                if leaf != leaf_hash(raw):
-                    yield SourceFault(seq, "the leaf hash stored with the entry is not that of its bytes")
-                try:
-                    entry = decode(raw)
-                except (msgspec.DecodeError, UnicodeError, RecursionError):
-                    continue
-                if (prev, run, kind) != _told(entry):
-                    yield SourceFault(seq, "prev, run or kind stored with the entry is not what its bytes say")
-        except _OutOfOrder:
-            return
+    def _index_faults(self, query: str, expected: int) -> Iterator[SourceFault]:
+        """Compare one index, read in its order, with the sum of the rows it must lead to."""
+        found, last, ordered = 0, (b"", -1), True
+        cursor = self._connection.execute(query)
+        while page := cursor.fetchmany(PAGE_ENTRIES):
+            found += sum(map(hash, page))
+            # A row out of its place would be read here and yet not be found by its key.
+            ordered = ordered and last < page[0] and all(map(lt, page, page[1:]))
+            last = page[-1]
+        if found != expected or not ordered:
+            yield from list(self._file_faults("integrity_check")) or [
+                SourceFault(None, "an index of the file is wrong")
+            ]
 
-    def _rows(self) -> Iterator[_Row]:
-        """Yield every entry with its columns, ascending, a page at a time."""
-        last = -(2**62)
-        while True:
-            page = self._connection.execute(_ROWS, (last, _PAGE)).fetchall()
-            for seq, raw, prev, leaf, run, kind in page:
-                if seq <= last:  # a damaged page; asking on from here would never end
-                    raise _OutOfOrder(f"entries are out of order at seq {seq}")
-                last = seq
-                yield seq, raw or b"", (prev or b"").hex(), leaf, run, kind
-            if len(page) < _PAGE:
-                return
-
-    def _file_faults(self) -> Iterator[SourceFault]:
-        for (fault,) in self._connection.execute(f"PRAGMA integrity_check({_FAULTS_OF_FILE})"):
+    def _file_faults(self, pragma: str) -> Iterator[SourceFault]:
+        for (fault,) in self._connection.execute(f"PRAGMA {pragma}({_FAULTS_OF_FILE})"):
             if fault != "ok":
                 yield SourceFault(None, f"the database file: {fault}")
 
@@ -253,13 +269,15 @@ def _faulting(read: Callable[[], Iterator[T]], what: str) -> Iterator[T | Source
         yield SourceFault(None, f"{what} cannot be read further: {error}")
 
 
-def _weight(secret: bytes, key: object, commit: object) -> int:
-    """Return a number of 32 bytes for one row of the dedup index; damage may have put any type there."""
-    if not (isinstance(key, bytes) and isinstance(commit, bytes) and len(key) == _SUM_BYTES):
-        return 1
-    return int.from_bytes(sha256(secret + key + commit).digest(), "big")
+def _decoded(raw: bytes) -> Entry | None:
+    try:
+        return decode(raw)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
 
 
-def _told(entry: Entry) -> tuple[str, bytes | None, bytes]:
-    """Return what the columns prev (as hex), run and kind must hold."""
-    return entry.prev, None if entry.run is None else entry.run.encode(), entry.kind.encode()
+def _key(run: str) -> bytes | None:
+    try:
+        return rows.run_key(run)
+    except ValueError:  # a finding of the entry itself
+        return b""

@@ -292,17 +292,16 @@ class SqliteStore:
     def raw_bodies(self) -> Iterator[tuple[str, str, bytes, bytes | None]]:
         """Yield (commit hex, media type, salt, plain bytes or None) for each body, by commit."""
         with self._reading() as reader:
-            yield from BodyTable(reader, self._index_key).scan()
+            for row in BodyTable(reader, self._index_key).by_commit():
+                yield row.commit.hex(), row.type, row.salt, row.plain
 
     def index_faults(self) -> Iterator[str]:
         """Yield the commit of each body whose row of the dedup index is absent, doubled or wrong."""
         with self._reading() as reader:
             table = BodyTable(reader, self._index_key)
-            faults: list[str] = []
-            for _ in table.scan(faults):
-                yield from faults
-                faults.clear()
-            yield from table.surplus()
+            for row in table.by_id():
+                if row.plain is not None and row.key != table.key(row.type, row.plain):
+                    yield row.commit.hex()
 
     def node(self, level: int, index: int) -> bytes:
         """Return the 32-byte hash of a complete subtree.
@@ -319,7 +318,7 @@ class SqliteStore:
     def raw_nodes(self) -> Iterator[tuple[int, int, bytes]]:
         """Yield (level, index, hash) of every stored node, leaves (level 0) first."""
         with self._reading() as reader:
-            yield from tree.scan_nodes(reader)
+            yield from tree.scan_nodes(reader, self.size())
 
     def lease(self, run: RunId) -> Lease | None:
         """Return the run's lease, expired or not."""

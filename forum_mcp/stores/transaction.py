@@ -1,6 +1,6 @@
 """A transaction of the SQLite store: the write lock held, the head known, entries appended in order.
 
-Order of one append: check, link, then hand over the entry, its bodies and the tree nodes it completes. Everything
+Order of one append: check, link, then hand over the entry with the tree nodes it completes and its bodies. Everything
 that can be refused is refused before that, so a work that catches the refusal and goes on leaves no orphan behind.
 
 What is appended waits in ``Pending`` and is written in one go before the COMMIT: one statement for a table, not for a
@@ -138,8 +138,8 @@ class SqliteTransaction:
                 )
             )
             leaf = leaf_hash(raw)
-            self.edge, nodes = tree.extended(edge, leaf)
-            self._pending.add((edge.size, edge.leaf, leaf, run, draft.kind, raw), nodes, fresh)
+            self.edge, hashes = tree.extended(edge, leaf)
+            self._pending.add((edge.size, run, draft.kind, hashes, raw), fresh)
         if self._pending.full:
             self.flush()
         # Decoded from the bytes: the caller's own dicts may change later, the record may not.

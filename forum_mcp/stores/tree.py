@@ -1,38 +1,22 @@
-"""The stored Merkle tree: complete subtrees of level 1 and up; level 0 is the column ``entries.leaf``.
+"""The stored Merkle tree: each entry's row holds its leaf hash and the nodes that entry completes, level 1 first.
 
 Node (level, index) covers the leaves ``index * 2**level`` up to, not including, ``(index + 1) * 2**level``
-(RFC 6962). A node is written once, in the transaction of the entry that completes it, so an append costs one
-node on average and a proof O(log n) reads.
+(RFC 6962); the last of them completes it, so its place is known without an index. An append writes nothing but its own
+row, and a proof costs O(log n) reads.
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from forum_mcp.ledger.merkle import node_hash, root_from_nodes
+from forum_mcp.ledger.merkle import node_hash, root_from_peaks
 from forum_mcp.stores.connection import blob
 from forum_mcp.stores.rows import bounded, head
 
-__all__ = [
-    "Edge",
-    "extended",
-    "insert_nodes",
-    "newest_nodes_fault",
-    "read_edge",
-    "read_node",
-    "scan_inner",
-    "scan_nodes",
-]
+__all__ = ["Edge", "extended", "newest_nodes_fault", "read_edge", "read_node", "scan_nodes"]
 
-_PAGE: Final = 512
-# CAST keeps a row readable whose column types were changed by damage. The first two parameters: level and index of the
-# row before.
-_LEAVES: Final = "SELECT 0, seq, CAST(leaf AS BLOB) FROM entries WHERE ? < 1 AND seq > ? ORDER BY seq LIMIT ?"
-_NODES: Final = (
-    "SELECT CAST(level AS INTEGER), CAST(idx AS INTEGER), CAST(hash AS BLOB) FROM nodes "
-    "WHERE (level, idx) > (?, ?) ORDER BY level, idx LIMIT ?"
-)
+_HASH_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +35,7 @@ class Edge:
 
     def root(self) -> bytes:
         """Return the root over all leaves."""
-        peaks = iter(self.peaks)
-        return root_from_nodes(self.size, lambda level, index: next(peaks))
+        return root_from_peaks(self.peaks)
 
 
 def read_edge(connection: sqlite3.Connection, genesis: bytes) -> Edge:
@@ -69,39 +52,32 @@ def read_edge(connection: sqlite3.Connection, genesis: bytes) -> Edge:
     return Edge(size, leaf, tuple(peaks))
 
 
-def extended(edge: Edge, leaf: bytes) -> tuple[Edge, list[tuple[int, int, bytes]]]:
-    """Return the edge after one more leaf, and (level, index, hash) of each node it completes, level 1 first."""
-    peaks, index, level, current = list(edge.peaks), edge.size, 0, leaf
-    nodes: list[tuple[int, int, bytes]] = []
+def extended(edge: Edge, leaf: bytes) -> tuple[Edge, bytes]:
+    """Return the edge after one more leaf, and what its row stores: the leaf, then each node it completes."""
+    peaks, index, current, joined = list(edge.peaks), edge.size, leaf, leaf
     while index & 1:
         current = node_hash(peaks.pop(), current)
-        level, index = level + 1, index >> 1
-        nodes.append((level, index, current))
+        joined += current
+        index >>= 1
     peaks.append(current)
-    return Edge(edge.size + 1, leaf, tuple(peaks)), nodes
-
-
-def insert_nodes(connection: sqlite3.Connection, nodes: Sequence[tuple[int, int, bytes]]) -> None:
-    """Write (level, index, hash) of each complete subtree."""
-    connection.executemany("INSERT INTO nodes (level, idx, hash) VALUES (?, ?, ?)", nodes)
+    return Edge(edge.size + 1, leaf, tuple(peaks)), joined
 
 
 def read_node(connection: sqlite3.Connection, level: int, index: int) -> bytes | None:
     """Return the 32-byte hash of a stored node or leaf, or None when there is none."""
-    if level == 0:
-        row = connection.execute("SELECT leaf FROM entries WHERE seq = ?", (bounded(index),)).fetchone()
-    else:
-        row = connection.execute(
-            "SELECT hash FROM nodes WHERE level = ? AND idx = ?", (bounded(level), bounded(index))
-        ).fetchone()
-    return None if row is None else blob(row[0])
+    if not (0 <= level < 63 and index >= 0):
+        return None
+    seq = bounded(((index + 1) << level) - 1)
+    row = connection.execute("SELECT tree FROM entries WHERE seq = ?", (seq,)).fetchone()
+    found = b"" if row is None else blob(row[0])[_HASH_BYTES * level : _HASH_BYTES * (level + 1)]
+    return found if len(found) == _HASH_BYTES else None
 
 
 def newest_nodes_fault(connection: sqlite3.Connection, size: int) -> str | None:
     """Return what is wrong with the newest node of a level, or None; reads O(log size) rows.
 
-    For each level the newest complete subtree must be there, be made from its children, and have no
-    successor.
+    For each level the newest complete subtree must be there and be made from its children, and the newest entry must
+    not hold more than it completes.
     """
     level = 1
     while size >> level:
@@ -111,34 +87,22 @@ def newest_nodes_fault(connection: sqlite3.Connection, size: int) -> str | None:
         found = read_node(connection, level, index)
         if left is None or right is None or found != node_hash(left, right):
             return f"tree node {level}/{index} is missing or not made from its children"
-        if read_node(connection, level, index + 1) is not None:
-            return f"tree node {level}/{index + 1} is there although {size} entries do not complete it"
         level += 1
-    if read_node(connection, level, 0) is not None:
-        return f"tree node {level}/0 is there although {size} entries do not complete it"
+    (hashes,) = connection.execute("SELECT tree FROM entries WHERE seq = ?", (size - 1,)).fetchone()
+    if len(blob(hashes)) != _HASH_BYTES * (size & -size).bit_length():
+        return f"the hashes stored with entry {size - 1} are not as many as it completes nodes"
     return None
 
 
-def scan_nodes(connection: sqlite3.Connection) -> Iterator[tuple[int, int, bytes]]:
-    """Yield (level, index, hash) of each leaf column (level 0) and each stored node, by level then index."""
-    yield from _scan(connection, _LEAVES)
-    yield from scan_inner(connection)
+def scan_nodes(connection: sqlite3.Connection, size: int) -> Iterator[tuple[int, int, bytes]]:
+    """Yield (level, index, hash) of each leaf (level 0) and each node of the first ``size`` entries, by level.
 
-
-def scan_inner(connection: sqlite3.Connection) -> Iterator[tuple[int, int, bytes]]:
-    """Yield (level >= 1, index, hash) of each stored node, by level then index."""
-    yield from _scan(connection, _NODES)
-
-
-def _scan(connection: sqlite3.Connection, query: str) -> Iterator[tuple[int, int, bytes]]:
-    last = (-1, -1)
-    while True:
-        rows = connection.execute(query, (*last, _PAGE)).fetchall()
-        for level, index, digest in rows:
-            if level is None or index is None or (level, index) <= last:
-                # A damaged page; asking on from here would never end.
-                raise sqlite3.DatabaseError(f"tree nodes are out of order at {level}/{index}")
-            last = (level, index)
-            yield level, index, bytes(digest or b"")
-        if len(rows) < _PAGE:
-            return
+    Raises:
+        sqlite3.DatabaseError: one is missing.
+    """
+    for level in range(size.bit_length()):
+        for index in range(size >> level):
+            found = read_node(connection, level, index)
+            if found is None:
+                raise sqlite3.DatabaseError(f"tree node {level}/{index} is missing")
+            yield level, index, found

@@ -6,7 +6,8 @@ from hashlib import sha256
 from forum_mcp.ledger import checkpoint, merkle, note
 from forum_mcp.ledger.entry import BodyRef, Entry, LedgerId, RunId, commitment, decode, genesis_prev, leaf_hash
 from forum_mcp.ledger.members import seal
-from forum_mcp.ledger.verify import RawBody, RawEntry, RawNode, Source, SourceFault
+from forum_mcp.ledger.verify import RawBody, RawEntry, Source, SourceFault
+from forum_mcp.ledger.verify.source import Page
 
 LEDGER = LedgerId("0123456789abcdef0123456789abcdef")
 RUN = RunId("fedcba9876543210fedcba9876543210")
@@ -22,12 +23,13 @@ class MemorySource(Source):
         self,
         entries: Sequence[RawEntry | SourceFault],
         bodies: Sequence[RawBody | SourceFault],
-        nodes: Sequence[RawNode | SourceFault],
+        kept: Mapping[int, bytes],
     ) -> None:
         self.rows = list(entries)
         self.body_rows = list(bodies)
-        self.node_rows = list(nodes)
+        self.kept = dict(kept)
         self.index_rows: list[str] = []
+        self.other_faults: list[SourceFault] = []
         self.head_vkeys: list[str] = []
         self.id: str | None = LEDGER
         self.times_read = 0
@@ -51,10 +53,17 @@ class MemorySource(Source):
     def bodies(self) -> Iterator[RawBody | SourceFault]:
         yield from self.body_rows
 
-    def nodes(self) -> Iterator[RawNode | SourceFault]:
-        yield from self.node_rows
+    def pages(self) -> Iterator[Page | SourceFault]:
+        for item in super().pages():
+            if isinstance(item, SourceFault):
+                yield item
+            else:
+                yield item._replace(kept=[self.kept.get(item.start + n, b"") for n in range(len(item.raws))])
 
-    def index_faults(self) -> Iterator[str]:
+    def faults(self) -> Iterator[SourceFault]:
+        yield from self.other_faults
+
+    def index_faults(self) -> Iterator[str | SourceFault]:
         yield from self.index_rows
 
     def raw(self, seq: int) -> bytes:
@@ -64,8 +73,14 @@ class MemorySource(Source):
         return row[1]
 
     def put(self, seq: int, raw: bytes) -> None:
-        """Overwrite one entry's bytes, as an editor of the file would."""
+        """Overwrite one entry's bytes and the leaf hash beside them, as a careful editor of the file would."""
         self.rows[seq] = (seq, raw)
+        self.kept[seq] = leaf_hash(raw) + self.kept[seq][32:]
+
+    def keep(self, seq: int, level: int, node: bytes) -> None:
+        """Overwrite one of the hashes stored with an entry: its leaf hash on level 0, else a node it completes."""
+        hashes = self.kept[seq]
+        self.kept[seq] = hashes[: 32 * level] + node + hashes[32 * (level + 1) :]
 
 
 class SmallLedger:
@@ -130,14 +145,9 @@ class SmallLedger:
         return decode(self.raws[seq]).bodies[name].commit
 
     def source(self) -> MemorySource:
-        """Return the ledger as a source, with stored nodes and bodies sorted by commitment."""
-        nodes: dict[tuple[int, int], bytes] = {}
-        frontier = merkle.Frontier()
-        for seq, leaf in enumerate(self.leaves):
-            for level, value in enumerate(frontier.append(leaf), 1):
-                nodes[level, seq >> level] = value
-        stored = [(level, index, value) for (level, index), value in sorted(nodes.items())]
-        return MemorySource(list(enumerate(self.raws)), [self.bodies[key] for key in sorted(self.bodies)], stored)
+        """Return the ledger as a source, with stored hashes and bodies sorted by commitment."""
+        kept = dict(enumerate(merkle.Frontier().extend(self.leaves)))
+        return MemorySource(list(enumerate(self.raws)), [self.bodies[key] for key in sorted(self.bodies)], kept)
 
 
 def grown(tasks: int = 3) -> SmallLedger:

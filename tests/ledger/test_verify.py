@@ -134,20 +134,31 @@ CHAIN_DAMAGE: dict[str, tuple[Damage, list[tuple[str, int | None]]]] = {
     "dropped first entry": (lambda s: s.rows.pop(0), [("seq", 1)]),
     "entries swapped": (
         lambda s: s.rows.__setitem__(slice(3, 5), [(3, s.raw(4)), (4, s.raw(3))]),
-        [("seq", 3), ("prev", 3), ("seq", 4), ("prev", 4), ("prev", 5), *(("tree-node", seq) for seq in (3, 3, 5))],
+        [
+            ("seq", 3),
+            ("prev", 3),
+            ("seq", 4),
+            ("prev", 4),
+            ("prev", 5),
+            *(("tree-node", seq) for seq in (3, 3, 3, 4, 5)),
+        ],
     ),
-    "stored node changed": (
-        lambda s: s.node_rows.__setitem__(1, (1, 1, b"\0" * 32)),
-        [("tree-node", 3)],
+    "edited entry, its stored hash left alone": (
+        lambda s: s.rows.__setitem__(6, (6, changed(s.raw(6), {"actor": "mallory"}))),
+        [("tree-node", 6)],
     ),
-    "stored node too short": (lambda s: s.node_rows.__setitem__(1, (1, 1, b"\0")), [("tree-node", 3)]),
-    "stored node gone": (lambda s: s.node_rows.pop(3), [("tree-node", 3)]),
-    "stored nodes all gone": (lambda s: s.node_rows.clear(), [("tree-node", seq) for seq in (1, 3, 3, 5)]),
-    "stored node too many": (lambda s: s.node_rows.append((2, 1, b"\0" * 32)), [("tree-node", None)]),
-    "stored node of no level": (lambda s: s.node_rows.append((7, 0, b"\0" * 32)), [("tree-node", None)]),
-    "stored node that cannot be read": (
-        lambda s: s.node_rows.__setitem__(3, SourceFault(None, "torn page")),
-        [("tree-node", None), ("tree-node", 3)],
+    "stored leaf hash changed": (lambda s: s.keep(2, 0, bytes(32)), [("tree-node", 2)]),
+    "stored node changed": (lambda s: s.keep(3, 1, bytes(32)), [("tree-node", 3)]),
+    "stored node too short": (lambda s: s.keep(3, 2, b"\0"), [("tree-node", 3)]),
+    "stored node gone": (lambda s: s.keep(3, 2, b""), [("tree-node", 3)]),
+    "stored hashes all gone": (
+        lambda s: s.kept.clear(),
+        [("tree-node", seq) for seq in (0, 1, 1, 2, 3, 3, 3, 4, 5, 5, 6)],
+    ),
+    "stored node too many": (lambda s: s.keep(6, 1, bytes(32)), [("tree-node", 6)]),
+    "a fault of the container": (
+        lambda s: s.other_faults.append(SourceFault(None, "torn page")),
+        [("tree-node", None)],
     ),
 }
 
@@ -169,20 +180,19 @@ def test_after_a_gap_the_stored_nodes_beyond_it_are_not_blamed() -> None:
     assert codes(verify(source, level=1)) == [("seq", 4), ("prev", 4)]
 
 
-def test_bytes_moved_from_one_stored_node_into_the_next_are_found() -> None:
+def test_bytes_moved_from_one_stored_hash_into_the_next_are_found() -> None:
     source = grown().source()
-    first, second = source.node_rows[0], source.node_rows[1]
-    assert not isinstance(first, SourceFault)
-    assert not isinstance(second, SourceFault)
-    source.node_rows[:2] = [(1, 0, first[2][:16]), (1, 1, first[2][16:] + second[2])]
-    assert codes(verify(source, level=1)) == [("tree-node", 1), ("tree-node", 3)]
+    moved = source.kept[1][-16:]
+    source.kept[1], source.kept[2] = source.kept[1][:-16], moved + source.kept[2]
+    assert codes(verify(source, level=1)) == [("tree-node", 1), ("tree-node", 2), ("tree-node", 2)]
 
 
 def test_a_wrong_node_far_into_a_large_tree_is_named_alone() -> None:
     source = grown(tasks=1100).source()
-    place = next(n for n, row in enumerate(source.node_rows) if isinstance(row, tuple) and row[:2] == (1, 400))
-    source.node_rows[place] = (1, 400, bytes(32))
-    assert codes(verify(source, level=1)) == [("tree-node", 801)]
+    source.keep(801, 1, bytes(32))
+    report = verify(source, level=1)
+    assert codes(report) == [("tree-node", 801)]
+    assert report.findings[0].expected.startswith("node 400 of level 1: ")
 
 
 def body_row(source: MemorySource, text: bytes) -> int:
@@ -501,7 +511,7 @@ def test_a_source_that_breaks_off_gives_what_was_read() -> None:
             raise SourceFault(3, "the disk image is malformed")
 
     whole = grown().source()
-    report = verify(Torn(whole.rows, whole.body_rows, whole.node_rows), level=1)
+    report = verify(Torn(whole.rows, whole.body_rows, whole.kept), level=1)
     assert codes(report) == [("unreadable", 3)]
     assert report.size == 3
 

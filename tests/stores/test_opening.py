@@ -152,7 +152,7 @@ def test_a_view_where_a_table_belongs_is_refused(tmp_path: Path) -> None:
 def test_a_newer_version_is_read_and_not_written(tmp_path: Path) -> None:
     path = made(tmp_path / "ledger.db")
     connection = sqlite3.connect(path)
-    connection.execute("PRAGMA user_version = 2")
+    connection.execute("PRAGMA user_version = 3")
     connection.close()
     with Ledger.open(path) as ledger:
         assert ledger.store.read_only
@@ -251,15 +251,14 @@ def test_a_link_to_a_ledger_shares_its_wal_and_its_key(tmp_path: Path) -> None:
 def test_a_head_that_disagrees_with_its_tree_is_refused_by_name(tmp_path: Path) -> None:
     for number, (statement, word) in enumerate(
         (
-            ("DELETE FROM entries WHERE seq = 1", "1/0"),
-            ("DELETE FROM nodes", "1/0"),
-            ("UPDATE nodes SET hash = zeroblob(32)", "1/0"),
-            ("UPDATE entries SET leaf = zeroblob(32) WHERE seq = 1", "entry 1"),
+            ("UPDATE entries SET tree = substr(tree, 1, 32)", "1/0"),
+            ("UPDATE entries SET tree = CAST(substr(tree, 1, 32) || zeroblob(32) AS BLOB) WHERE seq = 1", "1/0"),
+            ("UPDATE entries SET tree = zeroblob(64) WHERE seq = 1", "entry 1"),
             ("UPDATE entries SET raw = 'x' || raw WHERE seq = 1", "entry 1"),
-            ("UPDATE entries SET leaf = zeroblob(32) WHERE seq = 0", "entry 0"),
+            ("UPDATE entries SET tree = zeroblob(32) WHERE seq = 0", "entry 0"),
             ("DELETE FROM entries", "no entry"),
             ("DELETE FROM meta WHERE name = 'ledger'", "'ledger'"),
-            ("INSERT INTO nodes VALUES (1, 1, zeroblob(32))", "1/1"),
+            ("UPDATE entries SET tree = CAST(tree || zeroblob(32) AS BLOB) WHERE seq = 1", "as many"),
         )
     ):
         path = made(tmp_path / str(number) / "ledger.db")

@@ -12,12 +12,12 @@ from forum_mcp.ledger.verify.bodies import BodyCheck, check_bodies
 from forum_mcp.ledger.verify.chain import Walked, walk
 from forum_mcp.ledger.verify.checkpoints import CheckpointCheck, check_checkpoints, sizes_of
 from forum_mcp.ledger.verify.findings import Findings
-from forum_mcp.ledger.verify.source import RawBody, RawEntry, RawNode, Source, SourceFault
+from forum_mcp.ledger.verify.meeting import Meeting
+from forum_mcp.ledger.verify.source import RawBody, RawEntry, Source, SourceFault, read
 from forum_mcp.ledger.verify.statements import state
-from forum_mcp.ledger.verify.tree import check_nodes
 from forum_mcp.ledger.verify.witnesses import Witnesses
 
-__all__ = ["Finding", "RawBody", "RawEntry", "RawNode", "Report", "Source", "SourceFault", "verify"]
+__all__ = ["Finding", "RawBody", "RawEntry", "Report", "Source", "SourceFault", "verify"]
 
 
 def verify(
@@ -31,8 +31,8 @@ def verify(
     """Verify everything ``source`` holds, up to ``level``.
 
     Args:
-        source: the container; its entries are read once, and again only to name a wrong node of the tree or to
-            reach the root of a checkpoint that no entry announced.
+        source: the container; its entries are read once, and again only to reach the root of a checkpoint that no
+            entry announced.
         level: 1 chain, 2 bodies, 3 checkpoints.
         checkpoints: signed notes the caller kept from earlier; what they cover cannot be dropped or rewritten.
         vkeys: verifier keys the caller has from elsewhere; the record's own must be among them.
@@ -47,9 +47,12 @@ def verify(
     trusted = [vkeys] if isinstance(vkeys, str) else list(vkeys)
     findings = Findings()
     third = Witnesses(witnesses if level >= 3 else (), findings)
-    walked = walk(source, findings, sizes_of(given) if level >= 3 else set())
-    nodes = check_nodes(source, walked.nodes, findings, whole=walked.whole) if source.stores_nodes else None
-    bodies = check_bodies(source, walked, findings) if level >= 2 else None
+    meeting = Meeting(source) if level >= 2 and source.finds_bodies else None
+    walked = walk(source, findings, sizes_of(given) if level >= 3 else set(), meeting)
+    nodes = walked.nodes if source.stores_nodes else None
+    for fault in read(source.faults()):
+        findings.add("tree-node", fault.seq, "a container that agrees with its entries", fault.why)
+    bodies = check_bodies(source, walked, findings, meeting) if level >= 2 else None
     heads: CheckpointCheck | None = None
     if bodies is not None and level >= 3:
         heads = check_checkpoints(source, walked, bodies.notes, given, trusted, findings, third)

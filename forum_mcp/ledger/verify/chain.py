@@ -1,26 +1,30 @@
-"""Level 1: every entry by itself, its link to the one before, and the tree over all of them."""
+"""Level 1: every entry by itself, its link to the one before, and the tree over all of them.
 
-from collections import deque
+A ledger in order goes through in pages, with as little done for an entry as its checks need. Whatever is not in order
+leaves that path for the functions that say what is wrong.
+"""
+
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Final, cast
 
 import msgspec
 
-from forum_mcp.ledger.entry import ENTRY_MAX_BYTES, Entry, LedgerId, decode, encode, genesis_prev
+from forum_mcp.ledger.entry import ENTRY_MAX_BYTES, BodyRef, Entry, LedgerId, decode, encode, genesis_prev
 from forum_mcp.ledger.members import is_hash, member_faults
-from forum_mcp.ledger.merkle import EMPTY_ROOT, Frontier, root_from_peaks
+from forum_mcp.ledger.merkle import EMPTY_ROOT, Frontier
 from forum_mcp.ledger.verify.cited import Citations
-from forum_mcp.ledger.verify.findings import Findings, read
-from forum_mcp.ledger.verify.source import Source, SourceFault
+from forum_mcp.ledger.verify.findings import Findings
+from forum_mcp.ledger.verify.meeting import Meeting
+from forum_mcp.ledger.verify.source import Page, Source, SourceFault, read
 from forum_mcp.ledger.verify.strict import faultless
-from forum_mcp.ledger.verify.tree import ComputedNodes
+from forum_mcp.ledger.verify.tree import check_kept
 
 __all__ = ["SignedNote", "Walked", "readable_entry", "walk"]
 
-
-_RECENT = 1024
-_NOTED = ("checkpoint.signed", "checkpoint.cosigned", "checkpoint.anchored")
+_HASH_BYTES: Final = 32
+_NOTED: Final = ("checkpoint.signed", "checkpoint.cosigned", "checkpoint.anchored")
+_KEPT_BY_LATER_LEVELS: Final = frozenset(("ledger.opened", "key.rotated", "body.redacted", *_NOTED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +48,9 @@ class Walked:
         keys: (seq, vkey) of ``ledger.opened`` and ``key.rotated``, oldest first.
         signed: the record's own checkpoints.
         redacted: commitment -> seq of its ``body.redacted``.
-        cited: every reference to a body.
+        cited: every reference to a body that was not met on the way.
         roots: tree size -> root, for the sizes that were asked for or are likely to be.
-        nodes: the inner nodes the entries give.
+        nodes: how many inner nodes of the tree the container stores.
     """
 
     ledger: str | None
@@ -58,58 +62,91 @@ class Walked:
     redacted: dict[str, int] = field(default_factory=dict[str, int])
     cited: Citations = field(default_factory=Citations)
     roots: dict[int, bytes] = field(default_factory=dict[int, bytes])
-    nodes: ComputedNodes = field(default_factory=ComputedNodes)
+    nodes: int = 0
 
 
-def walk(source: Source, findings: Findings, sizes: set[int]) -> Walked:
-    """Check every entry and its place; keep the roots at ``sizes`` and wherever a checkpoint was signed."""
+def walk(source: Source, findings: Findings, sizes: set[int], meeting: Meeting | None = None) -> Walked:
+    """Check every entry and its place; keep the roots at ``sizes`` and wherever a checkpoint was signed.
+
+    ``meeting`` takes the references whose bodies it has at hand; the others are kept in ``Walked.cited``.
+    """
     walked = Walked(source.ledger_id)
-    frontier = Frontier()
-    place = _Place()
-    recent: deque[list[bytes]] = deque(maxlen=_RECENT)
-    for item in read(source.read_entries()):
+    tree, place = _Tree(), _Place()
+    for item in read(source.pages()):
         if isinstance(item, SourceFault):
             findings.unreadable(item)
             walked.whole = False
             place.skip(item.seq)
             continue
-        position, raw, leaf, entry = item
-        if entry is None:
-            entry = _examined(raw, position, findings)
-        if entry is not None and walked.ledger is None:
-            walked.ledger = entry.ledger
-        place.check(position, entry, leaf, walked.ledger, findings)
-        if position != frontier.size:
-            walked.whole = False
-        if entry is not None:
-            if frontier.size in sizes:
-                walked.roots[frontier.size] = frontier.root()
+        walked.whole = walked.whole and item.start == tree.size
+        before = tree.size
+        joined = tree.extend(item.leaves)
+        entries = place.check(item, walked, findings)
+        for within in sizes.intersection(range(before, tree.size)):
+            walked.roots[within] = tree.root_at(within)
+        for position, entry in _gather(entries, item.start, walked, meeting):
+            _keep(entry, position, walked, findings)
             if entry.kind in _NOTED:
-                _keep_signed(entry.data.get("size"), frontier.size, recent, walked)
-            _gather(entry, position, walked, findings)
-        elif frontier.size in sizes:
-            walked.roots[frontier.size] = frontier.root()
-        completed = frontier.append(leaf)
-        recent.append(frontier.peaks())
-        if walked.whole and completed:
-            walked.nodes.add(completed)
-    walked.size, walked.root = frontier.size, frontier.root()
+                _keep_signed(entry.data.get("size"), before + position - item.start, tree, walked)
+        if item.kept is not None:
+            _check_hashes(item, joined, walked, findings)
+    walked.size, walked.root = tree.size, tree.root_at(tree.size)
     walked.roots[walked.size] = walked.root
     if source.claimed_size is not None and source.claimed_size != walked.size:
         findings.add("size", None, f"{source.claimed_size} entries, as the head says", f"{walked.size} entries")
     return walked
 
 
-def _keep_signed(stated: object, size: int, recent: Sequence[list[bytes]], walked: Walked) -> None:
+def _check_hashes(page: Page, joined: Sequence[bytes], walked: Walked, findings: Findings) -> None:
+    kept = page.kept or ()
+    walked.nodes += sum(map(len, kept)) // _HASH_BYTES - len(kept)
+    if not walked.whole:  # after a gap the tree is not known; the gap itself is a finding
+        kept, joined = [hashes[:_HASH_BYTES] for hashes in kept], page.leaves
+    if kept != joined:
+        check_kept(page.start, kept, joined, findings)
+
+
+def _keep_signed(stated: object, size: int, tree: "_Tree", walked: Walked) -> None:
     """Keep the root a checkpoint was signed over: of the tree before its entry, or of one not much smaller.
 
-    ``recent`` ends with the peaks at ``size``. An older tree than these is reached by a second reading.
+    A tree older than these two pages is reached by a second reading.
     """
     # After a gap the sizes are those of no tree of the ledger's: only a second reading, which ends there, may tell.
     earlier = stated if walked.whole and type(stated) is int else size
     for wanted in {size, earlier}:
-        if 0 <= size - wanted < len(recent):
-            walked.roots[wanted] = root_from_peaks(recent[wanted - size - 1])
+        if tree.reaches(wanted) and wanted <= size:
+            walked.roots[wanted] = tree.root_at(wanted)
+
+
+class _Tree:
+    """The tree so far, and what it takes to know its root anywhere in the newest two pages."""
+
+    def __init__(self) -> None:
+        self._frontier = Frontier()
+        self._pages: list[tuple[Frontier, Sequence[bytes]]] = []
+
+    @property
+    def size(self) -> int:
+        """Leaves so far."""
+        return self._frontier.size
+
+    def extend(self, leaves: Sequence[bytes]) -> list[bytes]:
+        """Append the leaves of a page; see ``Frontier.extend``."""
+        self._pages = [*self._pages[-1:], (self._frontier.copy(), leaves)]
+        return self._frontier.extend(leaves)
+
+    def reaches(self, size: int) -> bool:
+        """State whether ``root_at`` knows the tree of that size."""
+        return self._pages[0][0].size <= size <= self.size if self._pages else size == 0
+
+    def root_at(self, size: int) -> bytes:
+        """Return the root of the first ``size`` leaves, which ``reaches``."""
+        if size == self.size:
+            return self._frontier.root()
+        before, leaves = next(page for page in reversed(self._pages) if page[0].size <= size)
+        frontier = before.copy()
+        frontier.extend(leaves[: size - frontier.size])
+        return frontier.root()
 
 
 class _Place:
@@ -118,7 +155,7 @@ class _Place:
     def __init__(self) -> None:
         self._position = 0
         self._shift = 0
-        self._previous: bytes | None = None
+        self._previous: str | None = None
         self._known = True
 
     def skip(self, seq: int | None) -> None:
@@ -127,27 +164,50 @@ class _Place:
         if seq is not None:
             self._position = seq + 1
 
-    def check(self, position: int, entry: Entry | None, leaf: bytes, ledger: str | None, findings: Findings) -> None:
-        """Check position, seq, ledger id and link of the next entry, then move on."""
+    def check(self, page: Page, walked: Walked, findings: Findings) -> list[Entry | None]:
+        """Check seq, ledger id and link of each entry of a page; return the entries, those with faults decoded too."""
+        found: list[Entry | None] = []
+        links, position = [leaf.hex() for leaf in page.leaves], page.start
+        for raw, entry, link in zip(page.raws, page.entries, links, strict=True):
+            if (
+                entry is None
+                or entry.prev != self._previous
+                or entry.seq != position
+                or entry.ledger != walked.ledger
+                or position != self._position
+                or self._shift
+                or not self._known
+            ):
+                if entry is None:
+                    entry = _examined(raw, position, findings)
+                if entry is not None and walked.ledger is None:
+                    walked.ledger = entry.ledger
+                self._look(position, entry, walked.ledger, findings)
+            found.append(entry)
+            position += 1
+            self._position, self._previous, self._known = position, link, True
+        return found
+
+    def _look(self, position: int, entry: Entry | None, ledger: str | None, findings: Findings) -> None:
         if position != self._position:
             findings.add("seq", position, f"entry {self._position}", f"entry {position}")
             self._known = self._previous is not None and position > self._position
-        if entry is not None:
-            shift = position - entry.seq
-            if shift not in (0, self._shift):
-                findings.add("seq", position, f"seq {position}", f"seq {entry.seq}")
-            self._shift = shift
-            if entry.ledger != ledger:
-                findings.add("other-ledger", position, f"ledger {ledger}", f"ledger {entry.ledger}")
-            if self._known:
-                self._check_link(position, entry, ledger, findings)
-        self._position, self._previous, self._known = position + 1, leaf, True
+        if entry is None:
+            return
+        shift = position - entry.seq
+        if shift not in (0, self._shift):
+            findings.add("seq", position, f"seq {position}", f"seq {entry.seq}")
+        self._shift = shift
+        if entry.ledger != ledger:
+            findings.add("other-ledger", position, f"ledger {ledger}", f"ledger {entry.ledger}")
+        if self._known:
+            self._look_at_link(position, entry, ledger, findings)
 
-    def _check_link(self, position: int, entry: Entry, ledger: str | None, findings: Findings) -> None:
+    def _look_at_link(self, position: int, entry: Entry, ledger: str | None, findings: Findings) -> None:
         if self._previous is None:
             expected, means = genesis_prev(LedgerId(ledger or entry.ledger)), "given by the ledger id"
         else:
-            expected, means = self._previous.hex(), f"leaf hash of the entry before {position} as it stands"
+            expected, means = self._previous, f"leaf hash of the entry before {position} as it stands"
         if entry.prev != expected and is_hash(entry.prev):
             findings.add("prev", position, f"{expected} ({means})", entry.prev)
 
@@ -186,11 +246,28 @@ def _explain(raw: bytes, position: int | None, fault: Exception, findings: Findi
         findings.add("member", position, "exactly the members of an entry, each of its type", str(fault))
 
 
-def _gather(entry: Entry, position: int, walked: Walked, findings: Findings) -> None:
-    """Keep what the deeper levels need to know of this entry."""
-    for ref in entry.bodies.values():
-        if is_hash(ref.commit) and 0 <= ref.size < 2**63:
-            walked.cited.add(ref.commit, position, ref.size, ref.type)
+def _gather(
+    entries: Sequence[Entry | None], start: int, walked: Walked, meeting: Meeting | None
+) -> list[tuple[int, Entry]]:
+    """Meet or keep every reference to a body; return the entries of a page that deeper levels need to know."""
+    found: list[tuple[int, Entry]] = []
+    for position, entry in enumerate(entries, start):
+        if entry is None:
+            continue
+        for ref in entry.bodies.values():
+            if meeting is None or not meeting.meets(ref):
+                _cite(ref, position, walked)
+        if entry.kind in _KEPT_BY_LATER_LEVELS:
+            found.append((position, entry))
+    return found
+
+
+def _cite(ref: BodyRef, position: int, walked: Walked) -> None:
+    if is_hash(ref.commit) and 0 <= ref.size < 2**63:
+        walked.cited.add(ref.commit, position, ref.size, ref.type)
+
+
+def _keep(entry: Entry, position: int, walked: Walked, findings: Findings) -> None:
     if (entry.kind == "ledger.opened" and position == 0) or entry.kind == "key.rotated":
         vkey = entry.data.get("vkey")
         if isinstance(vkey, str):

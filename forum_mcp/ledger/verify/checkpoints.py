@@ -13,8 +13,8 @@ from forum_mcp.ledger.checkpoint import parse as parse_checkpoint
 from forum_mcp.ledger.note import Note, NoteError, parse, parse_vkey
 from forum_mcp.ledger.note import verify as verify_note
 from forum_mcp.ledger.verify.chain import Walked
-from forum_mcp.ledger.verify.findings import Findings, read
-from forum_mcp.ledger.verify.source import Source, SourceFault
+from forum_mcp.ledger.verify.findings import Findings
+from forum_mcp.ledger.verify.source import Source, SourceFault, read
 from forum_mcp.ledger.verify.tree import roots_at
 from forum_mcp.ledger.verify.witnesses import Witnesses
 

@@ -1,14 +1,9 @@
 """Where the checks put what they find: bounded in memory, never in number."""
 
-from collections.abc import Iterator
-from typing import TypeVar
-
 from forum_mcp.ledger.finding import FINDINGS_KEPT, Code, Finding
 from forum_mcp.ledger.verify.source import SourceFault
 
-__all__ = ["Findings", "read"]
-
-T = TypeVar("T")
+__all__ = ["Findings"]
 
 
 class Findings:
@@ -36,11 +31,3 @@ class Findings:
     def any_of(self, *codes: Code) -> bool:
         """State whether a fault of one of these codes was found."""
         return any(code in self.number_of for code in codes)
-
-
-def read(items: Iterator[T | SourceFault]) -> Iterator[T | SourceFault]:
-    """Yield a source's items; a fault it raises is yielded as its last."""
-    try:
-        yield from items
-    except SourceFault as fault:
-        yield fault
