@@ -85,7 +85,7 @@ class Ledger:
             return cls(*open_export(file), now_us)
         key_file = KeyFile(file.resolve().parent / "keys" if keys is None else keys)
         try:
-            store = SqliteStore.open(file, read_only=read_only, entropy=entropy)
+            store = SqliteStore.open(file, read_only=read_only, entropy=entropy, now_us=now_us)
         except LedgerMissing:
             if not create or read_only:
                 raise

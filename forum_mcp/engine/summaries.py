@@ -19,6 +19,7 @@ _TEMPLATES: Final[Mapping[str, str]] = {
     "checkpoint.signed": "checkpoint over the first {size} entries",
     "key.rotated": "checkpoints from here on are signed by another key",
     "ledger.imported": "taken over from a {format} ledger",
+    "ledger.migrated": "the file's tables went from version {before} to {tables}",
     "ledger.opened": "ledger opened by {software}",
     "ledger.recovered": "ledger recovered: {reason}",
     "plan.accepted": "plan by {by}: {tasks} tasks in {waves} waves",

@@ -14,9 +14,10 @@ from pathlib import Path
 
 from forum_mcp.errors import LedgerMissing, LedgerUnreadable
 from forum_mcp.ledger.entry import Draft, LedgerId, genesis_prev, leaf_hash
-from forum_mcp.stores import files, rows, tree
+from forum_mcp.stores import files, migration, rows, tree
 from forum_mcp.stores.bodies import BodyTable
 from forum_mcp.stores.connection import connect, translated
+from forum_mcp.stores.migration import OLDEST_VERSION
 from forum_mcp.stores.schema import USER_VERSION, create_tables, header_fault, read_meta, schema_fault
 from forum_mcp.stores.transaction import SqliteTransaction
 
@@ -112,8 +113,11 @@ def create_file(
             temporary.with_name(temporary.name + suffix).unlink(missing_ok=True)
 
 
-def open_file(path: Path, *, read_only: bool) -> Opened:
+def open_file(path: Path, *, read_only: bool, entropy: Callable[[int], bytes], now_us: Callable[[], int]) -> Opened:
     """Open the ledger of a file that must be there and must be one.
+
+    A file of an older version is brought to the present one, or read from a copy where it may not be written; one of a
+    newer version is read.
 
     Raises:
         LedgerMissing: no such file; nothing is created.
@@ -130,9 +134,22 @@ def open_file(path: Path, *, read_only: bool) -> Opened:
     try:
         with translated():
             (version,) = reader.execute("PRAGMA user_version").fetchone()
+            if OLDEST_VERSION <= version < USER_VERSION:
+                if writable:
+                    writer = connect(path, "rw")
+                    fault = migration.in_place(writer, entropy, now_us())
+                    found: sqlite3.Connection | str = reader if fault is None else fault
+                else:
+                    found = migration.to_temporary(reader)
+                if isinstance(found, str):
+                    raise LedgerUnreadable(f"'{path.name}' is not a ledger: {found}; name a ledger file with --ledger")
+                if found is not reader:
+                    reader.close()
+                    reader = found
+                version = USER_VERSION
             if version == USER_VERSION:
                 check_head(reader)
-                writer = connect(path, "rw") if writable else None
+                writer = (writer or connect(path, "rw")) if writable else None
             elif version < USER_VERSION:
                 raise LedgerUnreadable(
                     f"'{path.name}' has table version {version}, expected {USER_VERSION}; it was never a "

@@ -9,7 +9,7 @@ rows (``hash``, SipHash under a key of this process) with the rows it must lead 
 
 import sqlite3
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from itertools import pairwise
 from operator import lt
@@ -21,10 +21,11 @@ import msgspec
 from forum_mcp.ledger.entry import Entry, decode
 from forum_mcp.ledger.verify import Source, SourceFault
 from forum_mcp.ledger.verify.source import PAGE_ENTRIES, Page, RawBody, RawEntry
-from forum_mcp.stores import rows
+from forum_mcp.stores import migration, rows
 from forum_mcp.stores.bodies import BodyTable
 from forum_mcp.stores.connection import UNREADABLE
 from forum_mcp.stores.marks import MarkCheck
+from forum_mcp.stores.migration import OLDEST_VERSION
 from forum_mcp.stores.opening import INDEX_KEY_BYTES, read_header, reading
 from forum_mcp.stores.schema import USER_VERSION, header_fault, read_meta, schema_fault
 
@@ -241,15 +242,31 @@ def open_source(path: Path, *, vkeys: Sequence[str] = ()) -> Generator[Source]:
     except UNREADABLE as error:
         yield UnreadableSource(fault or f"the file cannot be opened as a database: {error}")
         return
+    with closing(connection), _present(connection) as present:
+        faults = () if fault is None else (fault,)
+        yield UnreadableSource(present) if isinstance(present, str) else _source(present, faults, vkeys)
+
+
+@contextmanager
+def _present(connection: sqlite3.Connection) -> Generator[sqlite3.Connection | str]:
+    """Hold the file in one read view, with the tables of the present version; a sentence says why not."""
     try:
-        yield _source(connection, () if fault is None else (fault,), vkeys)
-    finally:
-        connection.close()
+        connection.execute("BEGIN")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        old = migration.to_temporary(connection) if OLDEST_VERSION <= version < USER_VERSION else None
+    except UNREADABLE as error:
+        yield f"the tables cannot be read: {error}"
+        return
+    if old is None or isinstance(old, str):
+        yield old or connection
+        return
+    with closing(old):
+        old.execute("BEGIN")
+        yield old
 
 
 def _source(connection: sqlite3.Connection, faults: tuple[str, ...], vkeys: Sequence[str]) -> Source:
     try:
-        connection.execute("BEGIN")
         schema = schema_fault(connection)
         (version,) = connection.execute("PRAGMA user_version").fetchone()
     except UNREADABLE as error:

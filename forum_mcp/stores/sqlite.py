@@ -8,23 +8,23 @@ all of it. An I/O error ends writing for good: after a failed fsync nobody knows
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from threading import RLock
 from typing import Final, Self, TypeVar
 
-from forum_mcp.errors import LedgerError, LedgerReadOnly, NotFound
-from forum_mcp.ledger.entry import Body, Draft, LedgerId, RunId, commitment
+from forum_mcp.errors import LedgerError, LedgerReadOnly
+from forum_mcp.ledger.entry import Draft, LedgerId
 from forum_mcp.ledger.verify import Source
-from forum_mcp.stores import opening, rows, tree
+from forum_mcp.stores import opening
 from forum_mcp.stores.backup import copy_file
-from forum_mcp.stores.base import BodyState, Head, Lease, RunRow, Stored, Transaction
+from forum_mcp.stores.base import Transaction
 from forum_mcp.stores.bodies import BodyTable
 from forum_mcp.stores.connection import begin_immediate, connect, data_version, identity, is_poison, refusal, translated
 from forum_mcp.stores.opening import wall_clock_us
 from forum_mcp.stores.source import SqliteSource, open_source
 from forum_mcp.stores.transaction import SqliteTransaction
+from forum_mcp.stores.view import SqliteView
 
 __all__ = ["MEMORY", "SqliteStore", "wall_clock_us"]
 
@@ -32,24 +32,13 @@ T = TypeVar("T")
 MEMORY: Final = ":memory:"
 
 
-class SqliteStore:
+class SqliteStore(SqliteView):
     """The ``Store`` port on SQLite. Open it with ``create``, ``open`` or ``memory``; usable from several threads."""
 
     def __init__(self, opened: opening.Opened, path: Path | None, entropy: Callable[[int], bytes]) -> None:
-        self._reader = opened.reader
-        self._writer = opened.writer
-        self._ledger = opened.ledger
-        self._index_key = opened.index_key
-        self._path = path
+        super().__init__(opened, path)
         self._entropy = entropy
         self._file = identity(path)
-        self._lock = RLock()
-        self._views, self._closed = 0, False
-        self._redactions: dict[str, int] = {}
-        self._redactions_to = -1
-        # The right edge our last commit left: good while the data_version is the same, which others' commits change.
-        self._edge: tree.Edge | None = None
-        self._edge_token = -1
         self._last_work: Callable[[Transaction, int], None] | None = None
 
     @classmethod
@@ -70,18 +59,26 @@ class SqliteStore:
         """
         path = path.absolute()
         made = opening.create_file(path, ledger, genesis, now_us(), entropy, page_size=page_size)
-        return cls.open(path, entropy=entropy) if made else None
+        return cls.open(path, entropy=entropy, now_us=now_us) if made else None
 
     @classmethod
-    def open(cls, path: Path, *, read_only: bool = False, entropy: Callable[[int], bytes] = os.urandom) -> Self:
-        """Open a ledger file that is there; O(log n) reads.
+    def open(
+        cls,
+        path: Path,
+        *,
+        read_only: bool = False,
+        entropy: Callable[[int], bytes] = os.urandom,
+        now_us: Callable[[], int] = wall_clock_us,
+    ) -> Self:
+        """Open a ledger file that is there; O(log n) reads, but for a file of an older version.
 
         Raises:
             LedgerMissing: no such file; nothing is created.
             LedgerUnreadable: not a ledger, or damaged at its head.
         """
         path = path.absolute()
-        return cls(opening.open_file(path, read_only=read_only), path, entropy)
+        opened = opening.open_file(path, read_only=read_only, entropy=entropy, now_us=now_us)
+        return cls(opened, path, entropy)
 
     @classmethod
     def memory(
@@ -100,16 +97,6 @@ class SqliteStore:
     def path(self) -> Path | None:
         """The file, or None for a ledger in memory."""
         return self._path
-
-    @property
-    def ledger_id(self) -> LedgerId:
-        """The ledger's id, 32 lower-case hex."""
-        return self._ledger
-
-    @property
-    def read_only(self) -> bool:
-        """True when nothing can be appended."""
-        return self._writer is None
 
     def before_commit(self, work: Callable[[Transaction, int], None] | None) -> None:
         """Have ``work(transaction, committed)`` run at the end of each transaction that appended.
@@ -143,23 +130,6 @@ class SqliteStore:
         return results
 
     @contextmanager
-    def snapshot(self) -> Generator[None]:
-        """Hold one consistent read view; nested use shares the outermost one."""
-        with self._lock:
-            with self._reading() as reader:
-                pinned = self._views == 0 and reader is not self._writer
-                if pinned:
-                    reader.execute("BEGIN")
-                    rows.head(reader)
-            self._views += 1
-            try:
-                yield
-            finally:
-                self._views -= 1
-                if pinned and not self._closed and reader.in_transaction:
-                    reader.execute("ROLLBACK")
-
-    @contextmanager
     def source(self, *, vkeys: Sequence[str] = ()) -> Generator[Source]:
         """Hold a view of the ledger for verification or export: the file opened anew, nothing cached.
 
@@ -184,81 +154,6 @@ class SqliteStore:
             yield store
         finally:
             store.close()
-
-    def size(self) -> int:
-        """Return the number of entries."""
-        with self._reading() as reader:
-            return (rows.head(reader) or (0, b""))[0]
-
-    def head(self) -> Head:
-        """Return size, root and change token of one moment; from memory when nobody committed after us."""
-        with self._lock, self._reading() as reader:
-            token, edge = data_version(self._writer or reader), self._edge
-            if edge is None or self._views or token != self._edge_token:
-                with self.snapshot():
-                    edge = tree.read_edge(reader, b"")
-            return Head(edge.size, edge.root(), token)
-
-    def entry(self, seq: int) -> Stored:
-        """Return one entry.
-
-        Raises:
-            NotFound: seq is not in 0 .. size-1.
-        """
-        with self._reading() as reader:
-            found = rows.entry(reader, seq)
-            if found is None:
-                raise NotFound(f"no entry {seq} in this ledger, expected 0 to {self.size() - 1}")
-            return found
-
-    def raw_entries(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, bytes]]:
-        """Yield (seq, exact bytes) for start <= seq < stop, ascending, straight from disk and undecoded."""
-        with self._reading() as reader:
-            yield from rows.scan(reader, start, stop)
-
-    def run_entries(self, run: RunId, after: int = -1) -> list[Stored]:
-        """Return the run's entries with seq > after, oldest first."""
-        with self._reading() as reader:
-            return rows.run_entries(reader, run, after)
-
-    def newest(self, run: RunId) -> int | None:
-        """Return the seq of the run's newest entry, or None."""
-        with self._reading() as reader:
-            return rows.newest(reader, run)
-
-    def newest_of_kind(self, kind: str) -> Stored | None:
-        """Return the newest entry of ``checkpoint.signed`` or ``key.rotated``, or None.
-
-        Raises:
-            ValueError: another kind, which has no index.
-        """
-        with self._reading() as reader:
-            return rows.newest_of_kind(reader, kind)
-
-    def runs(self, limit: int, before: int | None = None) -> list[RunRow]:
-        """Return runs newest first, at most ``limit``, whose first seq is < before."""
-        with self._reading() as reader:
-            return rows.runs(reader, limit, before)
-
-    def body(self, commit: str) -> Body | None:
-        """Return the body of a commitment (64 hex), or None when it is not here."""
-        with self._reading() as reader:
-            return BodyTable(reader, self._index_key).get(commit)
-
-    def body_state(self, commit: str) -> BodyState:
-        """Return which of the four states a cited body (64 hex) is in."""
-        with self._reading() as reader:
-            table = BodyTable(reader, self._index_key)
-            body = table.get(commit)
-            if body is not None and commitment(body.salt, body.type, body.data) == commit:
-                return BodyState("present")
-            if table.is_row(commit):
-                return BodyState("mismatch")
-            for stored in rows.of_kind(reader, "body.redacted", self._redactions_to):
-                self._redactions_to = stored.entry.seq
-                self._redactions.setdefault(str(stored.entry.data.get("commit")), stored.entry.seq)
-        redacted_by = self._redactions.get(commit)
-        return BodyState("missing" if redacted_by is None else "redacted", redacted_by)
 
     def settle(self, patience_s: float = 2.0) -> bool:
         """Move the write-ahead log into the file and empty it, so that what was deleted stands in neither.
@@ -288,56 +183,6 @@ class SqliteStore:
         """
         with self.anew() as fresh:
             copy_file(fresh._reader, target, self._entropy)
-
-    def raw_bodies(self) -> Iterator[tuple[str, str, bytes, bytes | None]]:
-        """Yield (commit hex, media type, salt, plain bytes or None) for each body, by commit."""
-        with self._reading() as reader:
-            for row in BodyTable(reader, self._index_key).by_commit():
-                yield row.commit.hex(), row.type, row.salt, row.plain
-
-    def index_faults(self) -> Iterator[str]:
-        """Yield the commit of each body whose row of the dedup index is absent, doubled or wrong."""
-        with self._reading() as reader:
-            table = BodyTable(reader, self._index_key)
-            for row in table.by_id():
-                if row.plain is not None and row.key != table.key(row.type, row.plain):
-                    yield row.commit.hex()
-
-    def node(self, level: int, index: int) -> bytes:
-        """Return the 32-byte hash of a complete subtree.
-
-        Raises:
-            NotFound: that subtree is not complete at the present size.
-        """
-        with self._reading() as reader:
-            found = tree.read_node(reader, level, index)
-            if found is None:
-                raise NotFound(f"no complete subtree {level}/{index} in a ledger of {self.size()} entries")
-            return found
-
-    def raw_nodes(self) -> Iterator[tuple[int, int, bytes]]:
-        """Yield (level, index, hash) of every stored node, leaves (level 0) first."""
-        with self._reading() as reader:
-            yield from tree.scan_nodes(reader, self.size())
-
-    def lease(self, run: RunId) -> Lease | None:
-        """Return the run's lease, expired or not."""
-        with self._reading() as reader:
-            return rows.lease(reader, run)
-
-    def change_token(self) -> int:
-        """Return a number that changes when another process has committed; our own commits leave it alone."""
-        with self._reading() as reader:
-            # A connection's own commits do not move its data_version: the writer's is asked where there is one.
-            return data_version(self._writer or reader)
-
-    def close(self) -> None:
-        """Release the store; closing twice is harmless."""
-        with self._lock:
-            self._closed = True
-            self._reader.close()
-            if self._writer is not None:
-                self._writer.close()
 
     @contextmanager
     def _transaction(self) -> Generator[SqliteTransaction]:
@@ -390,10 +235,3 @@ class SqliteStore:
         if cause is not None and is_poison(cause) and self._path is not None:
             self._writer = None
             writer.close()
-
-    @contextmanager
-    def _reading(self) -> Generator[sqlite3.Connection]:
-        if self._closed:
-            raise LedgerError("this ledger was closed; open it again")
-        with translated():
-            yield self._reader

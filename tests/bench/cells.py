@@ -19,7 +19,7 @@ from typing import Final, TypeVar
 import anyio
 import anyio.lowlevel
 
-from forum_mcp.ledger.entry import Draft, commitment, decode
+from forum_mcp.ledger.entry import Draft, commitment, decode, leaf_hash
 from forum_mcp.stores.base import Transaction
 from tests.bench.peer import open_peer
 from tests.bench.workload import draft, fill_ours, fill_peer, payload
@@ -109,6 +109,7 @@ def _new(size: int, count: int, series: int = 1) -> range:
 
 def parts_ours(place: Path, size: int) -> Figures:
     """What the stages of a full verification cost each on its own, microseconds of CPU for an entry."""
+    from forum_mcp.ledger.merkle import Frontier
     from forum_mcp.ledger.verify import verify
     from forum_mcp.ledger.verify.chain import readable_entry
     from forum_mcp.ledger.verify.findings import Findings
@@ -117,16 +118,19 @@ def parts_ours(place: Path, size: int) -> Figures:
     with open_source(_ledger(place)) as source:
         raws = [item[1] for item in source.entries() if isinstance(item, tuple)]
         plain = [item for item in source.bodies() if isinstance(item, tuple)]
-        findings = Findings()
+        findings, leaves = Findings(), list(map(leaf_hash, raws))
         stages: dict[str, Callable[[], object]] = {
             "reading entries": lambda: deque(source.entries(), maxlen=0),
             "decoding an entry": lambda: deque(map(decode, raws), maxlen=0),
             "decoding, re-encoding and checking its members": lambda: [
                 readable_entry(raw, place, findings) for place, raw in enumerate(raws)
             ],
-            "reading and unpacking bodies, their index included": lambda: deque(source.bodies(), maxlen=0),
+            "the same, with leaf hash, columns and marks": lambda: deque(source.pages(), maxlen=0),
+            "tree": lambda: Frontier().extend(leaves),
+            "index of runs and the file's own check": lambda: deque(source.faults(), maxlen=0),
+            "reading and unpacking bodies, with their index keys": lambda: deque(source.bodies(), maxlen=0),
             "commitments": lambda: [commitment(salt, kind, data or b"") for _, kind, salt, data in plain],
-            "tree nodes, columns and the file's own check": lambda: deque(source.nodes(), maxlen=0),
+            "indexes of bodies": lambda: deque(source.index_faults(), maxlen=0),
             "level 1": lambda: verify(source, level=1),
             "level 2": lambda: verify(source, level=2),
             "level 3": lambda: verify(source, level=3),

@@ -10,6 +10,7 @@ __all__ = [
     "CheckpointSigned",
     "KeyRotated",
     "LedgerImported",
+    "LedgerMigrated",
     "LedgerOpened",
     "LedgerRecovered",
 ]
@@ -49,6 +50,13 @@ class LedgerImported(Payload, frozen=True, kw_only=True):
     place: int | None = None
     entry_hash: str | None = None
     payload_hash: str | None = None
+
+
+class LedgerMigrated(Payload, frozen=True, kw_only=True):
+    """The file's tables were brought from version ``before`` to ``tables``; no entry and no body was changed."""
+
+    before: int
+    tables: int
 
 
 class CheckpointSigned(Payload, frozen=True, kw_only=True):
@@ -94,6 +102,7 @@ KINDS = (
         ("entry", "payload", "faults"),
         "the entry for the whole; that of the original's causal parent",
     ),
+    Kind("ledger.migrated", "custody", LedgerMigrated, (), "none"),
     Kind("checkpoint.signed", "custody", CheckpointSigned, ("note",), "the entry that asked for it"),
     Kind("checkpoint.cosigned", "custody", CheckpointCosigned, ("note",), "none"),
     Kind("checkpoint.anchored", "custody", CheckpointAnchored, ("note",), "none"),

@@ -153,10 +153,10 @@ class _Place:
     """Where the next entry belongs. After a fault it follows what is there: one fault is one finding."""
 
     def __init__(self) -> None:
-        self._position = 0
-        self._shift = 0
+        self._position: int = 0
+        self._shift: int = 0
         self._previous: str | None = None
-        self._known = True
+        self._known: bool = True
 
     def skip(self, seq: int | None) -> None:
         """An entry could not be read: what the next one links to is not known."""
