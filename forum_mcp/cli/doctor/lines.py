@@ -12,15 +12,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Check", "Line", "Patient", "fail", "fine", "gui_path", "warn"]
 
-Status = Literal["ok", "warn", "fail"]
-
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """What is so. ``fix`` is empty when nothing needs mending; ``fail`` is what keeps something from working."""
 
     area: str
-    status: Status
+    status: Literal["ok", "warn", "fail"]
     what: str
     fix: str = ""
 

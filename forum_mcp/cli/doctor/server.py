@@ -53,13 +53,8 @@ async def _spoken(patient: Patient, era: str, questions: bytes) -> list[Line]:
         with anyio.fail_after(patient.seconds - 0.5):
             done = await anyio.run_process(words, input=questions, env=env, check=False, cwd=patient.cwd)
     except TimeoutError:
-        return [
-            fail(
-                area,
-                f"no answer within {patient.seconds:.0f} s",
-                "give it longer: --seconds 60; or see what it says: forum-mcp mcp",
-            )
-        ]
+        what = f"no answer within {patient.seconds:.0f} s"
+        return [fail(area, what, "give it longer with --seconds 60, or see what it says by hand: forum-mcp mcp")]
     except OSError as error:
         return [fail(area, f"{words[0]} cannot be started: {error.strerror}", "install forum-mcp again")]
     took = time.monotonic() - began
