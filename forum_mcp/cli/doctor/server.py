@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import time
 from typing import Any, Final, cast
 
@@ -49,10 +50,16 @@ async def _spoken(patient: Patient, era: str, questions: bytes) -> list[Line]:
     kept = {name: value for name, value in os.environ.items() if name in _KEPT or name.startswith(("XDG_", "FORUM_"))}
     env = {**kept, "PATH": gui_path()}
     began = time.monotonic()
+
+    def ask() -> "subprocess.CompletedProcess[bytes]":
+        # Unlike a stream, communicate() takes it calmly when the process is gone before it was asked.
+        return subprocess.run(
+            words, input=questions, capture_output=True, env=env, cwd=patient.cwd, timeout=patient.seconds, check=False
+        )
+
     try:
-        with anyio.fail_after(patient.seconds - 0.5):
-            done = await anyio.run_process(words, input=questions, env=env, check=False, cwd=patient.cwd)
-    except TimeoutError:
+        done = await anyio.to_thread.run_sync(ask, abandon_on_cancel=True)
+    except subprocess.TimeoutExpired:
         what = f"no answer within {patient.seconds:.0f} s"
         return [fail(area, what, "give it longer with --seconds 60, or see what it says by hand: forum-mcp mcp")]
     except OSError as error:
