@@ -144,7 +144,7 @@ def kept_checkpoint(since: str) -> str:
 
 
 def _verdict(view: VerifyView, subject: str) -> Iterator[str]:
-    word = "clean" if view.clean else f"{view.findings_total} findings"
+    word = "clean" if view.clean else f"{view.findings_total} finding{'s' if view.findings_total > 1 else ''}"
     yield f"{word}: {subject}"
     yield f"root {view.root}"
     yield from findings(view.findings)

@@ -51,10 +51,11 @@ def make_filter(
     """Return a filter; times are ISO 8601, UTC unless they say otherwise, and a date means all of its day.
 
     Raises:
-        RequestRefused: a time that is none, or an empty text.
+        RequestRefused: a time that is none, or an empty text, kind or actor.
     """
-    if text is not None and not text:
-        raise RequestRefused("an empty text is refused: every entry has it; leave it out")
+    for name, given in (("text", text), ("kind", kind), ("actor", actor)):
+        if given is not None and not given.rstrip("*"):
+            raise RequestRefused(f"{name} {given[:80]!a} is refused: every entry has it; leave it out")
     return Filter(
         None if run_id is None else RunId(run_id),
         None if kind is None else kind.removesuffix("*").removesuffix("."),

@@ -125,7 +125,8 @@ def anchor_file(ledger: Ledger, path: str | Path) -> EntryView:
         text = ledger.checkpoint()
         replace_file(file.absolute(), text.encode())
     except (OSError, UnicodeDecodeError) as error:
-        raise RequestRefused(f"'{file.name}' cannot be written; {error}; name another file") from error
+        why = error.strerror if isinstance(error, OSError) else "it holds something else than a checkpoint"
+        raise RequestRefused(f"'{file.name}' cannot be written; {why}; name another file") from error
     return _anchored(ledger, text, "file", str(path))
 
 

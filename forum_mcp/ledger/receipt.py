@@ -15,7 +15,7 @@ from forum_mcp.errors import LedgerUnreadable, NoteError
 from forum_mcp.ledger import note
 from forum_mcp.ledger.checkpoint import Checkpoint, origin_of
 from forum_mcp.ledger.checkpoint import parse as parse_checkpoint
-from forum_mcp.ledger.entry import Body, BodyRef, Entry, LedgerId, commitment, decode, genesis_prev, leaf_hash
+from forum_mcp.ledger.entry import Body, BodyRef, Entry, LedgerId, commitment, genesis_prev, leaf_hash
 from forum_mcp.ledger.finding import Code, Report
 from forum_mcp.ledger.lines import (
     BodyLine,
@@ -31,9 +31,10 @@ from forum_mcp.ledger.lines import (
 from forum_mcp.ledger.members import is_hash
 from forum_mcp.ledger.merkle import EMPTY_ROOT, verify_inclusion
 from forum_mcp.ledger.proof import parse_inclusion
-from forum_mcp.ledger.verify.chain import readable_entry
+from forum_mcp.ledger.verify.chain import lenient, readable_entry
 from forum_mcp.ledger.verify.findings import Findings
 from forum_mcp.ledger.verify.source import SourceFault
+from forum_mcp.ledger.verify.strict import too_deep
 from forum_mcp.ledger.verify.witnesses import Witnesses
 
 __all__ = ["FORMAT", "Proven", "verify", "write"]
@@ -234,7 +235,7 @@ class _Check:
     def _enter(self, raw: bytes) -> None:
         self._leave()
         try:
-            place = decode(raw).seq
+            place = None if too_deep(raw) else lenient(raw).seq
         except (msgspec.MsgspecError, ValueError, RecursionError):
             place = None
         entry = readable_entry(raw, place, self._findings)

@@ -16,7 +16,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from hashlib import sha256, sha512
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any, TypeVar
 
 __all__ = ["Finding", "main", "verify", "verify_ed25519"]
@@ -36,7 +36,9 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "data": (dict,), "parents": (list,), "without_bodies": (bool,), "vkey": (str, list, type(None))}
 
 def _json(raw: bytes) -> Any:
-    """Return a JSON value. Refused: no UTF-8, NaN, numbers out of range, lone surrogates, nested too deep."""
+    """Return a JSON value. Refused: no UTF-8, NaN, numbers out of range, lone surrogates, more than 128 levels."""
+    depths = accumulate(1 if sign in b"[{" else -1 for sign in re.sub(rb'"(?:[^"\\]|\\.)*+"|[^][{}"]+', b"", raw))
+    _demand(max(depths, default=0) <= 128, "unreadable", "nested deeper than 128 levels")
     try:
         # Read so that members which stand twice are kept; writing that finds lone surrogates and infinite numbers.
         json.dumps(json.loads(raw.decode(), object_pairs_hook=list), ensure_ascii=False, allow_nan=False).encode()
@@ -150,11 +152,9 @@ def _led_to(index: int, size: int, leaf: bytes, hashes: Sequence[bytes]) -> byte
     if size < 2 or not hashes or index >= size:
         return leaf if size == 1 and index == 0 and not hashes else None
     left = 1 << (size - 1).bit_length() - 1
-    if index < left:
-        below = _led_to(index, left, leaf, hashes[:-1])
-        return below and sha256(b"\1" + below + hashes[-1]).digest()
-    below = _led_to(index - left, size - left, leaf, hashes[:-1])
-    return below and sha256(b"\1" + hashes[-1] + below).digest()
+    at, of = (index, left) if index < left else (index - left, size - left)
+    below = _led_to(at, of, leaf, hashes[:-1])
+    return below and sha256(b"\1" + (below + hashes[-1] if index < left else hashes[-1] + below)).digest()
 
 _LINES = {"entry": "t bytes", "body": "t commit type salt bytes"}  # the members of each kind of line
 _EXPORT = _LINES | {"head": "t format ledger size vkey without_bodies", "checkpoint": "t note"}
@@ -309,7 +309,7 @@ class _Verification:  # findings of a depth beyond the level asked for are not k
             elif not self.is_receipt:
                 records.append(record)
             last = kind if fits or not self.is_receipt else last
-        self.expect(leaf or not self.is_receipt, "unreadable", None, "no entry")
+        self.expect(leaf or self.findings, "unreadable", None, "no entry")
         self.settle(head, records)
         return self.findings
 

@@ -47,10 +47,10 @@ def test_an_untouched_ledger_is_clean_at_every_level() -> None:
     assert checkpoint.parse(note.verify(report.newest_checkpoint, SIGNER.vkey).text).size == 6
 
 
-def test_an_empty_ledger_is_clean_and_has_the_empty_root() -> None:
+def test_a_ledger_without_an_entry_is_no_ledger_and_has_the_empty_root() -> None:
     report = verify(SmallLedger(opened=False).source())
-    assert report.clean
-    assert (report.size, report.root) == (0, merkle.EMPTY_ROOT)
+    assert [(finding.code, finding.found) for finding in report.findings] == [("unreadable", "none")]
+    assert report.root == merkle.EMPTY_ROOT
 
 
 def test_a_clean_ledger_is_read_once() -> None:

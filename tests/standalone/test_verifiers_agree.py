@@ -308,3 +308,47 @@ def test_the_standalone_file_is_short_and_imports_the_standard_library_alone() -
         elif isinstance(item, ast.ImportFrom):
             named.add(str(item.module))
     assert {name.partition(".")[0] for name in named} <= sys.stdlib_module_names
+
+
+@pytest.mark.parametrize("vkey", [None, SIGNER.vkey])
+def test_an_export_of_no_entry_is_clean_for_neither(vkey: str | None) -> None:
+    head = {"t": "head", "format": "forum-export/v1", "ledger": LEDGER, "size": 0, "vkey": vkey}
+    for level in (1, 2, 3):
+        assert agreed([json.dumps(head).encode()], level=level) == {("unreadable", None, None)}
+    signed = json.dumps({"t": "checkpoint", "note": SmallLedger(opened=False).signed()}).encode()
+    assert ("unreadable", None, None) in agreed([json.dumps(head).encode(), signed])
+
+
+@pytest.mark.parametrize("depth", [1, 63, 64, 65, 126, 127, 128, 129, 300, 500, 900, 990, 1_000, 3_000, 30_000])
+@pytest.mark.parametrize("member", ["data", "parents", "bodies", "v"])
+def test_deep_nesting_is_the_same_fault_for_both_whatever_the_interpreter_bears(depth: int, member: str) -> None:
+    # Brackets inside of strings are none; an unclosed string, or closing brackets alone, must not mislead the count.
+    for deep in ("[" * depth + "]" * depth, '{"a":' * depth + "1" + "}" * depth, "[" * depth, '["]",' * depth + "[]"):
+        for lines, find in ((list(EXPORT), of_export), (list(RECEIPT), of_receipt)):
+            place = [number for number, raw in enumerate(lines) if b'"t":"entry"' in raw][2]
+            line = json.loads(lines[place])
+            at = line["bytes"].index(f'"{member}":')
+            if member == "data":
+                line["bytes"] = line["bytes"].replace('"data":{', '"data":{"a":' + deep + ",", 1)
+            else:
+                line["bytes"] = line["bytes"][:at] + f'"{member}":{deep},' + line["bytes"][at:]
+            lines[place] = json.dumps(line).encode()
+            assert find(lines), (depth, deep[:10])
+
+
+@pytest.mark.parametrize("depth", [10, 200, 2_000])
+def test_deep_nesting_of_a_line_itself_is_the_same_fault_for_both(depth: int) -> None:
+    for member in ("t", "bytes", "vkey", "size", "x"):
+        for place in (0, 1, len(EXPORT) - 1):
+            lines = list(EXPORT)
+            lines[place] = lines[place].rstrip(b"}\n") + f',"{member}":'.encode() + b"[" * depth + b"]" * depth + b"}\n"
+            assert of_export(lines)
+
+
+@pytest.mark.parametrize(
+    "text", ["]" * 200, '"' + "[" * 200, "\\" * 300 + '"[[', '"\\', "[" * 129 + '"', "[" * 128 + "\\"]
+)
+def test_odd_texts_in_place_of_an_entry_are_the_same_fault_for_both(text: str) -> None:
+    for lines, find in ((list(EXPORT), of_export), (list(RECEIPT), of_receipt)):
+        edited(1, bytes=text)(lines)
+        assert find(lines)

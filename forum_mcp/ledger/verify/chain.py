@@ -17,10 +17,10 @@ from forum_mcp.ledger.verify.cited import Citations
 from forum_mcp.ledger.verify.findings import Findings
 from forum_mcp.ledger.verify.meeting import Meeting
 from forum_mcp.ledger.verify.source import Page, Source, SourceFault, read
-from forum_mcp.ledger.verify.strict import faultless
+from forum_mcp.ledger.verify.strict import READ_DEPTH_MAX, faultless, too_deep
 from forum_mcp.ledger.verify.tree import check_kept
 
-__all__ = ["SignedNote", "Walked", "readable_entry", "walk"]
+__all__ = ["SignedNote", "Walked", "lenient", "readable_entry", "walk"]
 
 _HASH_BYTES: Final = 32
 _NOTED: Final = ("checkpoint.signed", "checkpoint.cosigned", "checkpoint.anchored")
@@ -92,6 +92,8 @@ def walk(source: Source, findings: Findings, sizes: set[int], meeting: Meeting |
             _check_hashes(item, joined, walked, findings)
     walked.size, walked.root = tree.size, tree.root_at(tree.size)
     walked.roots[walked.size] = walked.root
+    if walked.size == 0 and not findings.any_of("unreadable"):
+        findings.add("unreadable", None, "a ledger of at least one entry", "none")
     if source.claimed_size is not None and source.claimed_size != walked.size:
         findings.add("size", None, f"{source.claimed_size} entries, as the head says", f"{walked.size} entries")
     return walked
@@ -212,6 +214,21 @@ class _Place:
             findings.add("prev", position, f"{expected} ({means})", entry.prev)
 
 
+def lenient(raw: bytes) -> Entry:
+    """Decode an entry as far as its types go; of a member that stands twice, the last one counts.
+
+    Raises:
+        msgspec.MsgspecError: not JSON, or not an entry by its members and types.
+        ValueError: a text that is no UTF-8.
+        RecursionError: nested too deep.
+    """
+    try:
+        return decode(raw)
+    except msgspec.ValidationError:
+        # The typed decoder stumbles over the first of two; whoever reads JSON by the book sees the last alone.
+        return msgspec.convert(msgspec.json.decode(raw), Entry)
+
+
 def readable_entry(raw: bytes, position: int | None, findings: Findings) -> Entry | None:
     """Decode one entry and check all that can be told from it alone; None when it is none."""
     return faultless(raw) or _examined(raw, position, findings)
@@ -220,8 +237,12 @@ def readable_entry(raw: bytes, position: int | None, findings: Findings) -> Entr
 def _examined(raw: bytes, position: int | None, findings: Findings) -> Entry | None:
     if len(raw) > ENTRY_MAX_BYTES:
         findings.add("too-large", position, f"at most {ENTRY_MAX_BYTES} bytes", f"{len(raw)} bytes")
+    if too_deep(raw):
+        deepest = f"JSON of at most {READ_DEPTH_MAX} levels"
+        findings.add("unreadable", position, deepest, f"{_shown(raw)}, nested deeper")
+        return None
     try:
-        entry = decode(raw)
+        entry = lenient(raw)
     except (msgspec.MsgspecError, ValueError, RecursionError) as fault:
         _explain(raw, position, fault, findings)
         return None

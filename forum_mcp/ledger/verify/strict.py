@@ -3,7 +3,8 @@
 This only ever says "nothing to find": whatever it does not know goes to the walk over the members, which decides.
 """
 
-from itertools import pairwise
+import re
+from itertools import accumulate, pairwise
 from typing import Annotated, cast
 
 import msgspec
@@ -12,7 +13,12 @@ from forum_mcp.ledger.canonical import INTEGER_MAX
 from forum_mcp.ledger.entry import ENTRY_MAX_BYTES, PARENTS_MAX, BodyRef, Entry, LedgerId, RunId
 from forum_mcp.ledger.members import VERSION, is_hash, is_kind, is_ledger_id, is_media_type
 
-__all__ = ["faultless"]
+__all__ = ["READ_DEPTH_MAX", "faultless", "too_deep"]
+
+READ_DEPTH_MAX = 128
+"""Levels of objects and arrays that are read at all; what is deeper is unreadable, whatever an interpreter bears."""
+
+_NO_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+"|[^][{}"]+')
 
 _Integer = Annotated[int, msgspec.Meta(ge=-INTEGER_MAX, le=INTEGER_MAX)]
 _Natural = Annotated[int, msgspec.Meta(ge=0, le=INTEGER_MAX)]
@@ -49,6 +55,12 @@ _Strict = msgspec.defstruct(
 _DECODER = msgspec.json.Decoder(cast("type[Entry]", _Strict))
 # Members are declared in the order of their names, so that only dicts are left to sort.
 _ENCODER = msgspec.json.Encoder(order="deterministic")
+
+
+def too_deep(raw: bytes) -> bool:
+    """State whether the brackets of a JSON text, those in its strings aside, lie deeper than is read."""
+    depths = accumulate(1 if sign in b"[{" else -1 for sign in _NO_BRACKET.sub(b"", raw))
+    return max(depths, default=0) > READ_DEPTH_MAX
 
 
 def faultless(raw: bytes) -> Entry | None:
