@@ -261,6 +261,14 @@ class Orchestrator:
         concerned = list(dict.fromkeys([RunId(item.run_id) for item in items] or ([run] if run is not None else [])))
         return self._work_view(items, concerned)
 
+    def work_open(self, run_id: str) -> list[WorkItem]:
+        """Return the items of a run that nobody has taken; they stay on offer.
+
+        Raises:
+            NotFound: the ledger has no such run.
+        """
+        return self._desk.on_offer(self._run_id(run_id))
+
     async def work_complete(self, item: int, result: str, *, client: str = "host", wait_s: float = 5.0) -> WorkView:
         """Take a result back; the view says what to do next.
 

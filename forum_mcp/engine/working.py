@@ -43,6 +43,10 @@ class WorkDesk:
                     items.append(self._item(seq))
         return items
 
+    def on_offer(self, run: RunId) -> list[WorkItem]:
+        """Return the run's items that nobody has taken, and take none."""
+        return [self._item(seq) for seq in self._on_offer(self._keeper.state(run))]
+
     async def take_back(self, item: int, client: str, *, result: str | None, reason: str | None) -> RunId:
         """Record what came of an item and return its run.
 

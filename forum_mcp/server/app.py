@@ -30,14 +30,17 @@ from forum_mcp.server.changes import Bus, Mailbox, watch
 from forum_mcp.server.errors import not_found, protocol_error, tool_error
 from forum_mcp.server.instructions import INSTRUCTIONS, NAME, TITLE
 from forum_mcp.server.lifespan import LazyForum, OpenForum, lazily
-from forum_mcp.server.sdk import AnyContext, OpenServer, client_name
-from forum_mcp.tools import select
+from forum_mcp.server.listening import Listening
+from forum_mcp.server.run_tasks import RunDesk
+from forum_mcp.server.sdk import AnyContext, OpenServer, client_of
+from forum_mcp.server.tasks import Desk, Tasks
+from forum_mcp.tools import select, submit
 from forum_mcp.tools.arguments import check, preview
 from forum_mcp.tools.base import Tool
 from forum_mcp.tools.caller import Caller
 
 if TYPE_CHECKING:
-    from mcp.server import MCPServer
+    from mcp.server import MCPServer, ServerRequestContext
     from mcp.server.connection import Connection
 
     from forum_mcp.engine.orchestrator import Orchestrator
@@ -59,6 +62,7 @@ class ForumServer(OpenServer):
         self._open_forum = open_forum
         self._forum_tools = {tool.name: tool for tool in tools}
         self.bus = Bus()
+        desk = self.task_desk() if submit.TOOL.name in self._forum_tools else None
         super().__init__(
             NAME,
             title=TITLE,
@@ -69,15 +73,26 @@ class ForumServer(OpenServer):
             lifespan=self._lifespan,
             subscriptions=self.bus,
             cache_hints=_CACHE_HINTS,
+            extensions=() if desk is None else (Tasks(desk),),
             **settings,
+        )
+        self.serve_method(
+            "subscriptions/listen", types.SubscriptionsListenRequestParams, Listening(self.bus, desk).__call__
         )
 
     def _lifespan(self, _: MCPServer[Any]) -> AbstractAsyncContextManager[LazyForum]:
         return lazily(self._open_forum, lambda forum, seen: watch(forum, self.bus, seen))
 
+    def task_desk(self) -> Desk:
+        """Return where the tasks of this server are."""
+        return RunDesk(self._forum_of)
+
     async def forum_for(self, context: AnyContext | None) -> Orchestrator:
         """Return the open forum, as whoever made the request may use it."""
         return await _lazy(context).forum()
+
+    async def _forum_of(self, ctx: ServerRequestContext[Any, Any]) -> Orchestrator:
+        return await self.forum_for(self.context_of(ctx))
 
     async def list_tools(self) -> list[types.Tool]:
         """Return the definitions as written, always in the same order."""
@@ -228,7 +243,7 @@ def _lazy(context: AnyContext | None) -> LazyForum:
 def _caller(context: AnyContext | None) -> Caller:
     if context is None:
         raise ForumError("a tool was called outside a connection")
-    return Caller(client_name(context), partial(_tell, context))
+    return Caller(client_of(context.session), partial(_tell, context))
 
 
 async def _tell(context: AnyContext, waited_s: float, line: str) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mcp.server.session import ServerSession
     from mcp.shared.message import SessionMessage
 
-__all__ = ["AnyContext", "OpenServer", "client_name", "connection_of", "declares", "notify", "serve_streams"]
+__all__ = ["AnyContext", "OpenServer", "client_of", "connection_of", "declares", "notify", "serve_streams"]
 
 _CLIENT_NAME_MAX = 60
 
@@ -72,28 +72,29 @@ class OpenServer(MCPServer[Any]):
         """Serve a request method with a handler of ours, in place of the SDK's where it has one."""
         self._lowlevel_server.add_request_handler(method, params, handler)
 
-    def _context(self, ctx: ServerRequestContext[Any, Any]) -> AnyContext:
+    def context_of(self, ctx: ServerRequestContext[Any, Any]) -> AnyContext:
+        """Return the context that methods take, of a request's own."""
         return Context[Any, Any](request_context=ctx, mcp_server=self)
 
     async def _handle_list_resources(
         self, ctx: ServerRequestContext[Any, Any], params: types.PaginatedRequestParams | None
     ) -> types.ListResourcesResult:
-        return await self.list_resources_page(params.cursor if params else None, self._context(ctx))
+        return await self.list_resources_page(params.cursor if params else None, self.context_of(ctx))
 
     async def _handle_read_resource(
         self, ctx: ServerRequestContext[Any, Any], params: types.ReadResourceRequestParams
     ) -> types.ReadResourceResult:
-        return await self.read_contents(str(params.uri), self._context(ctx))
+        return await self.read_contents(str(params.uri), self.context_of(ctx))
 
     async def _handle_complete(
         self, ctx: ServerRequestContext[Any, Any], params: types.CompleteRequestParams
     ) -> types.CompleteResult:
-        return types.CompleteResult(completion=await self.complete(params, self._context(ctx)))
+        return types.CompleteResult(completion=await self.complete(params, self.context_of(ctx)))
 
     async def _handle_subscribe(
         self, ctx: ServerRequestContext[Any, Any], params: types.SubscribeRequestParams
     ) -> types.EmptyResult:
-        await self.subscribe(str(params.uri), connection_of(ctx.session), self._context(ctx))
+        await self.subscribe(str(params.uri), connection_of(ctx.session), self.context_of(ctx))
         return types.EmptyResult()
 
     async def _handle_unsubscribe(
@@ -103,7 +104,7 @@ class OpenServer(MCPServer[Any]):
         return types.EmptyResult()
 
     async def _handle_initialized(self, ctx: ServerRequestContext[Any, Any], params: types.NotificationParams) -> None:
-        await self.connected(connection_of(ctx.session), self._context(ctx))
+        await self.connected(connection_of(ctx.session), self.context_of(ctx))
 
 
 async def serve_streams(
@@ -126,9 +127,9 @@ async def notify(session: ServerSession, method: str, params: dict[str, Any]) ->
     await session._request_outbound.notify(method, params)  # pyright: ignore[reportPrivateUsage]
 
 
-def client_name(context: AnyContext) -> str:
+def client_of(session: ServerSession) -> str:
     """Return the name the client gives itself, fit for an entry's actor; ``client`` when it gives none."""
-    params = context.request_context.session.client_params
+    params = session.client_params
     name = params.client_info.name if params is not None else ""
     return "".join(c for c in name if c.isprintable()).strip()[:_CLIENT_NAME_MAX] or "client"
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from forum_mcp.engine.orchestrator import Orchestrator
     from forum_mcp.engine.views import RunView
 
-__all__ = ["TICK_S", "Caller", "Tell", "line_of"]
+__all__ = ["TICK_S", "Caller", "Tell", "doing", "line_of"]
 
 T = TypeVar("T")
 
@@ -76,11 +76,15 @@ class Caller:
 
 def line_of(view: RunView) -> str:
     """Return how a run goes in one line."""
-    calls = f"{view.spent.calls} calls, {view.spent.seconds:.0f} s"
+    return f"{doing(view)}: {view.spent.calls} calls, {view.spent.seconds:.0f} s"
+
+
+def doing(view: RunView) -> str:
+    """Return what a run is at, in words that change only when it gets on."""
     if not view.tasks:
-        return f"planning: {calls}"
+        return "planning"
     ended = sum(task.state in ("succeeded", "failed", "skipped") for task in view.tasks)
     running = [task.id for task in view.tasks if task.state == "running"]
     named = ", ".join(running[:_NAMED]) + (f" and {len(running) - _NAMED} more" if len(running) > _NAMED else "")
-    doing = f"running {named}" if running else "writing the answer" if ended == len(view.tasks) else "between tasks"
-    return f"{ended} of {len(view.tasks)} tasks done, {doing}: {calls}"
+    now = f"running {named}" if running else "writing the answer" if ended == len(view.tasks) else "between tasks"
+    return f"{ended} of {len(view.tasks)} tasks done, {now}"

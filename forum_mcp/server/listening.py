@@ -1,0 +1,143 @@
+"""``subscriptions/listen`` of 2026-07-28: the changes the SDK knows, and those of tasks, on one stream.
+
+The acknowledgement is the first frame; every frame carries the subscription's id; nothing is sent that was not asked
+for. A client that stops reading ends its own stream: it listens again and reads anew.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import anyio
+import mcp_types as types
+from mcp.server.mcpserver import require_client_extension
+from mcp.shared.exceptions import MCPError
+from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY, ServerEvent, event_matches, event_to_notification
+
+from forum_mcp.server.sdk import notify
+from forum_mcp.server.tasks import EXTENSION
+
+if TYPE_CHECKING:
+    from anyio.streams.memory import MemoryObjectSendStream
+    from mcp.server.context import ServerRequestContext
+
+    from forum_mcp.server.changes import Bus
+    from forum_mcp.server.tasks import Desk, TaskState
+
+__all__ = ["STREAMS_MAX", "Listening"]
+
+STREAMS_MAX: Final = 256
+"""Most streams of one process."""
+
+_KEPT: Final = 1_024
+_TASKS_MAX: Final = 1_000
+
+
+class Listening:
+    """Serves ``subscriptions/listen``; ``desk`` is None where no tasks are served."""
+
+    def __init__(self, bus: Bus, desk: Desk | None) -> None:
+        self._bus = bus
+        self._desk = desk
+        self._open = 0
+
+    async def __call__(
+        self, ctx: ServerRequestContext[Any, Any], params: types.SubscriptionsListenRequestParams
+    ) -> types.SubscriptionsListenResult:
+        """Serve one stream until its client goes away.
+
+        Raises:
+            MCPError: the client wants tasks and did not declare them, or there are too many streams.
+        """
+        if ctx.request_id is None:
+            raise MCPError(types.INVALID_REQUEST, "subscriptions/listen needs a request id")
+        if self._open >= STREAMS_MAX:
+            raise MCPError(types.INTERNAL_ERROR, f"{STREAMS_MAX} streams are open; end one before you open another")
+        tasks = await self._tasks(ctx, params.notifications)
+        meta: dict[str, Any] = {SUBSCRIPTION_ID_META_KEY: ctx.request_id}
+        honored = _honored(params.notifications, list(tasks))
+        uris = frozenset(honored.resource_subscriptions or ())
+        send, received = anyio.create_memory_object_stream[ServerEvent | str](_KEPT)
+
+        def deliver(event: ServerEvent) -> None:
+            if event_matches(honored, uris, event):
+                _put(send, event)
+
+        def moved(runs: tuple[str, ...]) -> None:
+            for task_id in tasks.keys() & set(runs):
+                _put(send, task_id)
+
+        # Before the acknowledgement: what happens while it is being written must not be lost.
+        ends = [self._bus.subscribe(deliver), self._bus.follow_runs(moved)]
+        self._open += 1
+        try:
+            await ctx.session.send_notification(
+                types.SubscriptionsAcknowledgedNotification(
+                    params=types.SubscriptionsAcknowledgedNotificationParams(notifications=honored, _meta=meta)
+                ),
+                related_request_id=ctx.request_id,
+            )
+            with received:
+                async for event in received:
+                    if isinstance(event, str):
+                        await self._tell(ctx, event, tasks, meta)
+                    else:
+                        notification = event_to_notification(event, meta)
+                        await ctx.session.send_notification(notification, related_request_id=ctx.request_id)
+        finally:
+            for end in ends:
+                end()
+            send.close()
+            self._open -= 1
+        return types.SubscriptionsListenResult(_meta=meta)
+
+    async def _tasks(
+        self, ctx: ServerRequestContext[Any, Any], wanted: types.SubscriptionFilter
+    ) -> dict[str, TaskState]:
+        """Return the tasks that are asked about and exist, as they are now."""
+        given: object = (wanted.model_extra or {}).get("taskIds")
+        if self._desk is None or not given:
+            return {}
+        require_client_extension(ctx, EXTENSION)
+        ids = cast("list[object]", given) if isinstance(given, list) else []
+        if len(ids) > _TASKS_MAX or not ids or not all(isinstance(task_id, str) for task_id in ids):
+            raise MCPError(types.INVALID_PARAMS, f"taskIds must be a list of at most {_TASKS_MAX} strings")
+        found: dict[str, TaskState] = {}
+        for task_id in dict.fromkeys(map(str, ids)):
+            try:
+                found[task_id] = await self._desk.state(task_id, ctx)
+            except MCPError:
+                continue  # one that does not exist is not acknowledged, and that is all that is said of it
+        return found
+
+    async def _tell(
+        self, ctx: ServerRequestContext[Any, Any], task_id: str, known: dict[str, TaskState], meta: dict[str, Any]
+    ) -> None:
+        """Send a task that is another than the client knows."""
+        assert self._desk is not None
+        state = await self._desk.state(task_id, ctx)
+        before, known[task_id] = known[task_id], state
+        if (state.status, state.message, state.detail.keys()) != (before.status, before.message, before.detail.keys()):
+            await notify(ctx.session, "notifications/tasks", {**state.detailed(), "_meta": meta})
+
+
+def _put(send: MemoryObjectSendStream[ServerEvent | str], event: ServerEvent | str) -> None:
+    try:
+        send.send_nowait(event)
+    except anyio.WouldBlock:
+        send.close()
+    except anyio.ClosedResourceError:
+        return
+
+
+def _honored(wanted: types.SubscriptionFilter, task_ids: list[str]) -> types.SubscriptionFilter:
+    """Return what will be delivered of what was asked for; what was not is left out."""
+    honored = types.SubscriptionFilter(
+        tools_list_changed=True if wanted.tools_list_changed else None,
+        prompts_list_changed=True if wanted.prompts_list_changed else None,
+        resources_list_changed=True if wanted.resources_list_changed else None,
+        resource_subscriptions=list(wanted.resource_subscriptions) if wanted.resource_subscriptions else None,
+    )
+    if task_ids and honored.model_extra is not None:
+        honored.model_extra["taskIds"] = task_ids
+    return honored

@@ -1,0 +1,124 @@
+"""The official conformance suite, both protocol revisions, without an expected-failures file.
+
+It needs Node 22.19 or newer and npm's ``@modelcontextprotocol/conformance`` in the directory that
+``FORUM_TEST_CONFORMANCE`` names; ``.ci/run`` puts both there.
+"""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+VERSION: Final = "0.2.0-alpha.12"
+INSTALLED: Final = os.environ.get("FORUM_TEST_CONFORMANCE")
+
+pytestmark = pytest.mark.skipif(
+    INSTALLED is None,
+    reason=f"FORUM_TEST_CONFORMANCE names no directory with @modelcontextprotocol/conformance@{VERSION}",
+)
+
+ANY_SERVER: Final = {
+    "2025-11-25": (
+        "server-initialize", "ping", "tools-list", "resources-list", "prompts-list", "dns-rebinding-protection",
+        "server-session-lifecycle", "server-sse-multiple-streams",
+    ),
+    "2026-07-28": (
+        "tools-list", "resources-list", "prompts-list", "dns-rebinding-protection", "caching",
+        "sep-2164-resource-not-found", "http-header-validation", "server-sse-multiple-streams",
+        "input-required-result-unsupported-methods",
+    ),
+}  # fmt: skip
+SCENARIOS: Final = {"2025-11-25": 30, "2026-07-28": 37}
+UNSCORED: Final = {
+    "2025-11-25": {"server-session-lifecycle", "json-schema-2020-12", "server-sse-polling"},
+    "2026-07-28": {
+        "tasks-lifecycle", "tasks-capability-negotiation", "tasks-wire-fields", "tasks-request-state-removal",
+        "tasks-mrtr-input", "tasks-request-headers", "tasks-dispatch-and-envelope", "tasks-required-task-error",
+        "tasks-mrtr-composition", "json-schema-2020-12", "http-header-validation",
+        "http-custom-header-server-validation",
+        "tasks-status-notifications",  # the suite skips it itself; test_tasks.py listens for them
+    },
+}  # fmt: skip
+
+
+@contextmanager
+def serving(which: str, where: Path) -> Generator[str]:
+    """Serve the fixtures or the product for the length of the block; give the URL."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with (where / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.conformance", which, str(port), str(where / "ledger.db")],
+            stdout=log,
+            stderr=log,
+            cwd=Path(__file__).parents[2],
+        )
+        try:
+            deadline = time.monotonic() + 60
+            while not listens(port):
+                assert process.poll() is None, (where / "log").read_text()
+                assert time.monotonic() < deadline, "the server never listened"
+                time.sleep(0.05)
+            yield f"http://127.0.0.1:{port}/mcp"
+        finally:
+            process.kill()
+            process.wait()
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture(scope="module")
+def fixtures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of the product's own server with the suite's fixtures added."""
+    with serving("fixtures", tmp_path_factory.mktemp("fixtures")) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of the product's server as it is."""
+    with serving("product", tmp_path_factory.mktemp("product")) as url:
+        yield url
+
+
+def conformance(url: str, *arguments: str) -> tuple[int, str]:
+    """Run the suite; return its exit code and what it said."""
+    assert INSTALLED is not None
+    binaries = Path(INSTALLED) / "node_modules" / ".bin"
+    environment = {**os.environ, "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}"}
+    ended = subprocess.run(
+        [str(binaries / "conformance"), "server", "--url", url, *arguments],
+        capture_output=True, text=True, env=environment, timeout=300, check=False,
+    )  # fmt: skip
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("revision", SCENARIOS)
+def test_every_required_scenario_passes_and_so_does_every_other(fixtures: str, revision: str) -> None:
+    code, said = conformance(fixtures, "--requirements", revision)
+    results = dict(re.findall(r"^✓ (\S+): (\d+ passed, 0 failed)", said, re.MULTILINE))
+    assert code == 0, said[-3_000:]
+    assert "✗" not in said, said[-3_000:]
+    assert not re.search(r"[1-9]\d* warning", said), said[-3_000:]
+    assert set(results) >= UNSCORED[revision]
+    assert len(set(results) - UNSCORED[revision]) == SCENARIOS[revision], sorted(results)
+
+
+@pytest.mark.parametrize(
+    ("revision", "scenario"), [(revision, name) for revision, names in ANY_SERVER.items() for name in names]
+)
+def test_what_needs_no_fixture_passes_on_the_product_as_it_is(product: str, revision: str, scenario: str) -> None:
+    code, said = conformance(product, "--scenario", scenario, "--spec-version", revision)
+    assert code == 0, said[-3_000:]
