@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from forum_mcp.cli.terminal import note, one_line
 from forum_mcp.engine.summaries import summary
-from forum_mcp.engine.views import EntryView, RunView
+from forum_mcp.engine.views import EntryView, Review, RunView
 
 if TYPE_CHECKING:
     from forum_mcp.engine.orchestrator import Orchestrator
@@ -79,7 +79,24 @@ def print_run(view: RunView) -> Iterator[str]:
     for word, names in (("failed", view.failed), ("skipped", view.skipped), ("not validated", view.unvalidated)):
         if names:
             yield f"{word}: {', '.join(names)}"
+    if view.review is not None:
+        yield from _review(view.review)
     yield f"entries {' to '.join(str(seq) for seq in view.entries)} of the ledger"
     if view.next is not None:
         arguments = " ".join(f"{key}={value}" for key, value in view.next.arguments.items())
         yield f"next: {view.next.tool} {arguments}"
+
+
+def _review(found: Review) -> Iterator[str]:
+    """Yield what the steps after the answer found."""
+    if found.intent is not None:
+        lacks = f"; not in it: {', '.join(found.missing)}" if found.missing else ""
+        yield f"intent: {found.intent}{lacks}"
+    if found.delivery is not None:
+        shorter = "; a shorter answer stands in its place" if found.revised else ""
+        yield f"delivery: {', '.join(found.delivery) or 'nothing found'}{shorter}"
+    if found.verified is not None:
+        yield f"verification: {found.verified}"
+    for words in (found.intent_reason, found.verified_reason):
+        if words:
+            yield f"  {one_line(words, 300)}"

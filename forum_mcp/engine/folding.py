@@ -60,6 +60,8 @@ class Folded:
         self.state = fold_run(store, run) if state is None else state
         self._scrubber = scrubber
         self._spoiled = False
+        self._unwritten: dict[str, bytes] = {}
+        """Bodies of the transaction under way by commitment: a later entry of it may cite what no reader sees yet."""
 
     def refold(self) -> None:
         """Build the state anew: a transaction that moved it was undone."""
@@ -78,6 +80,7 @@ class Folded:
         """
         if self._spoiled:
             raise StaleAppend(f"the state of run {self.run} was moved by an append that was undone; fold it again")
+        self._unwritten.clear()
         newest = tx.newest(self.run)
         if newest is None or newest < self.state.last_seq:
             raise StaleAppend(f"the state of run {self.run} is ahead of its record: a commit failed; fold it again")
@@ -102,12 +105,14 @@ class Folded:
             data["seen"] = msgspec.to_builtins(self.state.seen)
         placed = Draft(draft.kind, draft.actor, data, draft.bodies, draft.parents)
         stored = tx.append(placed, run=self.run, at_us=at_us)
+        for name, body in draft.bodies.items():
+            if isinstance(body, NewBody):
+                self._unwritten[stored.entry.bodies[name].commit] = body.data
 
         def read(name: str) -> bytes | None:
-            body = draft.bodies.get(name)
-            if isinstance(body, NewBody):
-                return body.data
-            return entry_bodies(self.store, stored.entry)(name)
+            ref = stored.entry.bodies.get(name)
+            unwritten = self._unwritten.get(ref.commit) if ref is not None else None
+            return entry_bodies(self.store, stored.entry)(name) if unwritten is None else unwritten
 
         before = standing(self.state) if bound else None
         self.state = evolve(self.state, stored.entry, read)

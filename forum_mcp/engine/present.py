@@ -3,7 +3,7 @@
 from typing import Final
 
 from forum_mcp.engine.leases import alive
-from forum_mcp.engine.views import Candidate, Next, RouteView, RunLine, RunView, Spent, TaskView
+from forum_mcp.engine.views import Candidate, Next, Review, RouteView, RunLine, RunView, Spent, TaskView
 from forum_mcp.ledger.entry import BodyRef, RunId
 from forum_mcp.rules.roster import Roster
 from forum_mcp.rules.routing import Route
@@ -86,6 +86,7 @@ def run_view(store: Store, state: RunState, *, live: bool, checkpoint: str | Non
         state=word,
         mode=state.mode,
         lane=state.lane or None,
+        route_by=state.route_by,
         plan_by=state.plan_by,
         tasks=[_task_view(state, held, word) for held in state.tasks.values()],
         waves=[list(wave) for wave in state.plan.waves] if state.plan is not None else [],
@@ -104,6 +105,23 @@ def run_view(store: Store, state: RunState, *, live: bool, checkpoint: str | Non
         next=_next(state.run, word, state.phase),
         checkpoint=checkpoint,
         request=state.request[:_REQUEST_CHARS],
+        review=_review(state),
+    )
+
+
+def _review(state: RunState) -> Review | None:
+    steps = state.contract.steps if state.contract is not None else None
+    if steps is None or not (steps.intent or steps.delivery or steps.verification):
+        return None
+    found = state.review
+    return Review(
+        intent=found.intent,
+        intent_reason=found.intent_reason,
+        missing=found.missing,
+        delivery=found.faults,
+        revised=found.revised,
+        verified=found.verified,
+        verified_reason=found.verified_reason,
     )
 
 

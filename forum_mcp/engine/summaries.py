@@ -8,7 +8,12 @@ __all__ = ["SUMMARY_MAX_CHARS", "summary"]
 SUMMARY_MAX_CHARS: Final = 160
 
 _TEMPLATES: Final[Mapping[str, str]] = {
+    "answer.delivery": "answer of {chars} characters, found in it: {faults:nothing}",
+    "answer.intent": "answer covers {covered} of {terms} terms of the request",
+    "answer.judged": "answer judged {verdict} by {by}",
+    "answer.revised": "answer revised by {by}: {because:shorter, accepted}",
     "answer.synthesized": "answer by {by} from {tasks_ok} tasks",
+    "answer.verified": "answer verified by {by}: {verdict}",
     "body.redacted": "body {commit:.16} redacted",
     "budget.stopped": "budget of {currency} stopped a call: limit {limit}",
     "call.deferred": "attempt after call {call} waits: {reason}",

@@ -13,6 +13,7 @@ __all__ = [
     "FindingView",
     "Next",
     "ReplayView",
+    "Review",
     "RouteView",
     "RunLine",
     "RunView",
@@ -94,12 +95,31 @@ class TaskView(View, frozen=True, kw_only=True):
     reason: str | None = None
 
 
+class Review(View, frozen=True, kw_only=True):
+    """What the steps after the answer found; a step that was not taken, or not yet, is None.
+
+    ``intent``: covered (by its words), unclear (its words do not tell, and nobody was asked), met, unmet, undecided.
+    ``missing``: what of the request the answer does not hold. ``delivery``: what makes the answer longer than it need
+    be, empty when nothing does; ``revised``: whether a shorter one stands in its place. ``verified``: passed, failed,
+    undecided.
+    """
+
+    intent: str | None = None
+    intent_reason: str | None = None
+    missing: list[str] = []
+    delivery: list[str] | None = None
+    revised: bool | None = None
+    verified: str | None = None
+    verified_reason: str | None = None
+
+
 class RunView(View, frozen=True, kw_only=True):
     """One run, as its record tells it.
 
     ``state``: pending, running, waiting, succeeded, failed, cancelled, interrupted. ``answer`` is None until there is
     one. ``unvalidated`` names tasks whose verdict is undecided. ``entries``: seqs [first, newest]. ``checkpoint`` is
-    the newest signed note (text): keep it and hand it to ``ledger_verify`` later.
+    the newest signed note (text): keep it and hand it to ``ledger_verify`` later. ``route_by``: caller, rules or
+    classifier. ``review`` is None for a run that takes none of the steps after the answer.
     """
 
     run_id: str
@@ -119,6 +139,8 @@ class RunView(View, frozen=True, kw_only=True):
     next: Next | None
     checkpoint: str | None
     request: str | None = None
+    route_by: str | None = None
+    review: Review | None = None
 
 
 class RunLine(View, frozen=True, kw_only=True):

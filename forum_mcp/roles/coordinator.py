@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from forum_mcp.roles.fence import cap, fence
-from forum_mcp.roles.prompt import Prompt
+from forum_mcp.roles.prompt import Prompt, lane_lines, repair_parts
 from forum_mcp.roles.prompts import prompt_text
 from forum_mcp.roles.reply import Unusable, read
 
@@ -85,25 +85,12 @@ def ask(
     After an unusable reply, ``problem`` and ``last_reply`` show the model what was wrong.
     """
     parts = [
-        f"Lanes:\n{_listed(lanes, limit // 4)}",
+        f"Lanes:\n{lane_lines(lanes, limit // 4)}",
         f"Suggested lane: {suggested}",
         fence("REQUEST", cap(request, limit), mark),
     ]
-    if problem is not None:
-        parts.append(fence("YOUR-LAST-REPLY", cap(last_reply or "", limit // 4), mark))
-        parts.append(f"That reply cannot be used: {cap(problem, 1000)}\nWrite the whole plan again.")
+    parts += repair_parts(problem, last_reply or "", "Write the whole plan again.", mark=mark, limit=limit // 2)
     return Prompt(prompt_text("coordinator"), "\n\n".join(parts), _SCHEMA)
-
-
-def _listed(lanes: Sequence[tuple[str, str]], limit: int) -> str:
-    """Return the lanes, one a line; past ``limit`` characters only their names, so that a small context holds them."""
-    lines: list[str] = []
-    used = 0
-    for name, description in lanes:
-        line = f"- {name}: {description}"
-        used += len(line)
-        lines.append(line if used <= limit else f"- {name}")
-    return "\n".join(lines)
 
 
 def parse(reply: str) -> PlanReply | Unusable:

@@ -1,8 +1,15 @@
-"""What a role hands to an executor."""
+"""What a role hands to an executor, and the pieces that several prompts share."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
-__all__ = ["Prompt"]
+from forum_mcp.roles.fence import cap, fence
+
+__all__ = ["Prompt", "lane_lines", "repair_parts", "repair_room"]
+
+_PROBLEM_CHARS: Final = 1_000
+_REPAIR_SHARE: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,3 +19,32 @@ class Prompt:
     system: str
     user: str
     schema: bytes | None = None
+
+
+def lane_lines(lanes: Sequence[tuple[str, str]], limit: int) -> str:
+    """Return lanes (name, description), one a line; past ``limit`` characters only names, for a small context."""
+    lines: list[str] = []
+    used = 0
+    for name, description in lanes:
+        line = f"- {name}: {description}"
+        used += len(line)
+        lines.append(line if used <= limit else f"- {name}")
+    return "\n".join(lines)
+
+
+def repair_room(problem: str | None, limit: int) -> int:
+    """Return how much of ``limit`` characters a repair takes; the rest is for what every call of the role shows."""
+    return limit // _REPAIR_SHARE if problem is not None else 0
+
+
+def repair_parts(problem: str | None, last_reply: str | None, again: str, *, mark: str, limit: int) -> list[str]:
+    """Return what shows a model why its last reply cannot be used; nothing when there is no ``problem``.
+
+    The problem is fenced too: it may quote the reply. ``again`` says what to write now; ``limit``: most characters of
+    both, half of it each.
+    """
+    if problem is None:
+        return []
+    told = fence("PROBLEM", cap(problem, min(limit // 2, _PROBLEM_CHARS)), mark)
+    shown = [] if last_reply is None else [fence("YOUR-LAST-REPLY", cap(last_reply, limit // 2), mark)]
+    return [*shown, f"Your last reply cannot be used:\n{told}\n{again}"]

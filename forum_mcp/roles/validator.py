@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from forum_mcp.roles.fence import cap, fence
-from forum_mcp.roles.prompt import Prompt
+from forum_mcp.roles.prompt import Prompt, repair_parts, repair_room
 from forum_mcp.roles.prompts import prompt_text
 from forum_mcp.roles.reply import Unusable, read
 
@@ -43,15 +43,17 @@ def ask(
     mark: str,
     limit: int,
     problem: str | None,
+    last_reply: str | None = None,
 ) -> Prompt:
-    """Return the prompt; ``limit``: most characters of untrusted text; ``problem``: of the last reply, if any."""
+    """Return the prompt; ``limit``: most characters of untrusted text; ``problem``: of ``last_reply``, if any."""
+    room = repair_room(problem, limit)
+    limit -= room
     parts = ["The task was:\n" + fence("TASK", cap(instruction, limit // 3), mark)]
     if done_when:
         lines = "\n".join(f"- {line}" for line in done_when)
         parts.append("It is done when:\n" + fence("CRITERIA", cap(lines, limit // 6), mark))
     parts.append("The result to judge:\n" + fence("RESULT", cap(output, limit // 2), mark))
-    if problem is not None:
-        parts.append(f"Your last reply cannot be used: {cap(problem, 1000)}\nGive the verdict again.")
+    parts += repair_parts(problem, last_reply, "Give the verdict again.", mark=mark, limit=room)
     return Prompt(prompt_text("validator"), "\n\n".join(parts), _SCHEMA)
 
 

@@ -14,7 +14,7 @@ from forum_mcp.rules.calls import TEXT, draft, fence_token, follow, terms_of
 from forum_mcp.rules.contract import RULES
 from forum_mcp.rules.run import RunState, TaskState
 
-__all__ = ["VERSION", "decide_answer", "seal"]
+__all__ = ["VERSION", "decide_answer", "remark_of", "results_of", "seal"]
 
 VERSION: Final = 1
 _PARENTS: Final = 250
@@ -24,7 +24,7 @@ _ANSWER_CHARS: Final = 4_000_000
 
 def decide_answer(state: RunState) -> Draft | None:
     """Return the answer from results that count as ok, the Synthesizer's call, or the end of a run without results."""
-    done = [held for held in state.tasks.values() if held.status == "ok"]
+    done = results_of(state)
     if not done:
         return seal(state)
     if len(state.tasks) == 1 or state.answering.ladder[0] == RULES or _refused(state):
@@ -68,8 +68,7 @@ def _by_rules(state: RunState, done: list[TaskState]) -> Draft:
 
 
 def _answer(state: RunState, done: list[TaskState], text: str, ref: BodyRef | None, by: str) -> Draft:
-    failed, skipped, unvalidated = (_named(state, "failed"), _named(state, "skipped"), _unvalidated(state))
-    remark = synthesizer.remark(failed=failed, skipped=skipped, unvalidated=unvalidated)
+    remark = remark_of(state)
     text = cap(text, 2 * _ANSWER_CHARS)
     body: NewBody | BodyRef = NewBody(TEXT, (f"{text}\n\n{remark}" if remark else text).encode("utf-8", "replace"))
     if ref is not None and not remark:
@@ -80,14 +79,26 @@ def _answer(state: RunState, done: list[TaskState], text: str, ref: BodyRef | No
         AnswerSynthesized(
             by=by,
             tasks_ok=len(done),
-            tasks_failed=len(failed),
-            tasks_skipped=len(skipped),
-            unvalidated=len(unvalidated),
+            tasks_failed=len(_named(state, "failed")),
+            tasks_skipped=len(_named(state, "skipped")),
+            unvalidated=len(_unvalidated(state)),
         ),
         *_verdicts(done),
         state.answering.seq,
         bodies={"answer": body},
     )
+
+
+def remark_of(state: RunState) -> str:
+    """Return the lines at the end of an answer that name what it does not rest on; empty if there is nothing."""
+    return synthesizer.remark(
+        failed=_named(state, "failed"), skipped=_named(state, "skipped"), unvalidated=_unvalidated(state)
+    )
+
+
+def results_of(state: RunState) -> list[TaskState]:
+    """Return the tasks that count as ok, in plan order: what an answer is made from."""
+    return [held for held in state.tasks.values() if held.status == "ok"]
 
 
 def _named(state: RunState, status: str) -> list[str]:

@@ -182,7 +182,8 @@ def _kept_back(state: RunState, purpose: str) -> Amounts:
     """
     begun = state.slots > 0 or state.unsettled < len(state.tasks)
     executor = state.answering.ladder[0]
-    if not begun or executor == RULES or len(state.tasks) < 2 or purpose == "synthesize":
+    done = state.answer_seq >= 0 or purpose == "synthesize"
+    if done or not begun or executor == RULES or len(state.tasks) < 2:
         return Amounts()
     assert state.contract is not None
     terms = state.contract.executors[executor]

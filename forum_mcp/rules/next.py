@@ -21,12 +21,18 @@ from forum_mcp.rules import (
     answering,
     budget,
     calls,
+    classifying,
+    concision,
     contract,
+    coverage,
+    delivery,
     failures,
+    intent,
     plan,
     planning,
     policy,
     prices,
+    reviewing,
     roster,
     routing,
     schema,
@@ -34,6 +40,7 @@ from forum_mcp.rules import (
     state,
     tasking,
     verdicts,
+    verification,
     words,
 )
 from forum_mcp.rules.calls import draft
@@ -47,13 +54,19 @@ VERSIONS: Final[dict[str, int]] = {
     "answering": answering.VERSION,
     "budget": budget.VERSION,
     "calls": calls.VERSION,
+    "classifying": classifying.VERSION,
+    "concision": concision.VERSION,
     "contract": contract.VERSION,
+    "coverage": coverage.VERSION,
+    "delivery": delivery.VERSION,
     "failures": failures.VERSION,
+    "intent": intent.VERSION,
     "next": VERSION,
     "plan": plan.VERSION,
     "planning": planning.VERSION,
     "policy": policy.VERSION,
     "prices": prices.VERSION,
+    "reviewing": reviewing.VERSION,
     "roles": roles.VERSION,
     "roster": roster.VERSION,
     "routing": routing.VERSION,
@@ -62,6 +75,7 @@ VERSIONS: Final[dict[str, int]] = {
     "state": state.VERSION,
     "tasking": tasking.VERSION,
     "verdicts": verdicts.VERSION,
+    "verification": verification.VERSION,
     "words": words.VERSION,
 }
 """What ``run.started`` records: the version of every module a decision depends on."""
@@ -100,6 +114,8 @@ def decide(state: RunState) -> Draft | None:
             return tasking.decide_task(state)
         case "answer":
             return answering.decide_answer(state)
+        case "review":
+            return reviewing.decide_review(state)
         case "seal":
             return answering.seal(state)
 

@@ -6,13 +6,14 @@ from forum_mcp.errors import PlanRefused
 from forum_mcp.ledger.entry import Draft, NewBody
 from forum_mcp.ledger.kinds.plan import PlanAccepted, PlanRejected, RouteDecided
 from forum_mcp.roles import coordinator
+from forum_mcp.roles.classifier import LaneReply
 from forum_mcp.roles.coordinator import PlanReply
 from forum_mcp.roles.prompt import Prompt
 from forum_mcp.roles.reply import Unusable
 from forum_mcp.rules import plan as plans
 from forum_mcp.rules.calls import JSON, TEXT, draft, follow, terms_of
-from forum_mcp.rules.policy import refusal
-from forum_mcp.rules.routing import route
+from forum_mcp.rules.classifying import classifies, decide_lane, permits
+from forum_mcp.rules.routing import Route, route
 from forum_mcp.rules.run import RunState
 from forum_mcp.rules.split import split
 
@@ -21,8 +22,11 @@ __all__ = ["VERSION", "decide_plan", "decide_route"]
 VERSION: Final = 1
 
 
-def decide_route(state: RunState) -> Draft:
-    """Return the route: the caller's lane, else the best permitted one, else the fallback."""
+def decide_route(state: RunState) -> Draft | None:
+    """Return the route: the caller's lane, the router's, the Classifier's where the router abstains, or the fallback.
+
+    None while the Classifier is asked.
+    """
     assert state.roster is not None
     if state.given_lane is not None:
         return draft(
@@ -32,30 +36,43 @@ def decide_route(state: RunState) -> Draft:
             state.started_seq,
         )
     found = route(state.request, state.roster)
+    if found.lane is None and classifies(state):
+        choice = decide_lane(state, found)
+        if choice != "exhausted":
+            return choice if choice is None or isinstance(choice, Draft) else _classified(state, found, choice)
     chosen = state.roster.fallback
     if found.lane is not None:
         ranked = (found.lane, *(candidate.lane for candidate in found.candidates))
-        chosen = next((lane for lane in ranked if _permits(state, lane)), chosen)
-    return draft(
-        "route.decided",
-        "router",
-        RouteDecided(
-            chosen=chosen,
-            by="rules",
-            lane=found.lane,
-            score_ppm=found.score_ppm,
-            margin_ppm=found.margin_ppm,
-            confidence_ppm=found.confidence_ppm,
-        ),
-        state.started_seq,
-        bodies={"explanation": NewBody(JSON, found.explanation())},
+        chosen = next((lane for lane in ranked if permits(state, lane)), chosen)
+    decided = RouteDecided(
+        chosen=chosen,
+        by="rules",
+        lane=found.lane,
+        score_ppm=found.score_ppm,
+        margin_ppm=found.margin_ppm,
+        confidence_ppm=found.confidence_ppm,
     )
+    return _routed(state, found, decided)
 
 
-def _permits(state: RunState, lane: str) -> bool:
+def _classified(state: RunState, found: Route, choice: LaneReply) -> Draft:
     assert state.roster is not None
-    assert state.contract is not None
-    return refusal(state.contract.policy, state.roster.lanes[lane]) is None
+    decided = RouteDecided(
+        chosen=choice.lane or state.roster.fallback,
+        by="classifier",
+        lane=choice.lane,
+        score_ppm=found.score_ppm,
+        margin_ppm=found.margin_ppm,
+        confidence_ppm=round(choice.confidence * 1_000_000),
+    )
+    return _routed(state, found, decided)
+
+
+def _routed(state: RunState, found: Route, decided: RouteDecided) -> Draft:
+    actor = "classifier" if decided.by == "classifier" else "router"
+    explanation = NewBody(JSON, found.explanation())
+    parents = (state.started_seq, state.classifying.seq)
+    return draft("route.decided", actor, decided, *parents, bodies={"explanation": explanation})
 
 
 def decide_plan(state: RunState) -> Draft | None:
@@ -76,7 +93,7 @@ def decide_plan(state: RunState) -> Draft | None:
         except PlanRefused as error:
             return _reject(state, "coordinator", "bad-plan", str(error))
     if found == "exhausted":
-        raw = split(state.request, state.roster, state.lane, lambda lane: _permits(state, lane))
+        raw = split(state.request, state.roster, state.lane, lambda lane: permits(state, lane))
         try:
             return _accept(state, plans.read(raw), "rules", "engine")
         except PlanRefused as error:
@@ -97,7 +114,7 @@ def _ask(state: RunState, mark: str) -> Prompt:
     attempts = state.planning
     likely = [candidate.lane for candidate in route(state.request, state.roster).candidates]
     names = dict.fromkeys([state.lane, *likely, *state.roster.lanes])
-    lanes = [(name, state.roster.lanes[name].description) for name in names if _permits(state, name)]
+    lanes = [(name, state.roster.lanes[name].description) for name in names if permits(state, name)]
     return coordinator.ask(
         state.request,
         suggested=state.lane,

@@ -21,6 +21,7 @@ __all__ = [
     "OpenCall",
     "Phase",
     "Progress",
+    "Review",
     "RunState",
     "Spend",
     "TaskState",
@@ -34,7 +35,7 @@ Progress = Literal["idle", "open", "replied", "refused", "deferred", "due", "red
 """Where the attempts of one purpose stand: nothing asked yet; an attempt open; its outcome waiting for a decision; a
 wait decided; the wait over; the attempt lost without an outcome. ``refused``: the reply was recorded as unusable."""
 
-Phase = Literal["route", "plan", "rest", "tasks", "answer", "seal", "finished"]
+Phase = Literal["route", "plan", "rest", "tasks", "answer", "review", "seal", "finished"]
 
 TaskStatus = Literal["pending", "ready", "working", "judging", "retiring", "doomed", "ok", "failed", "skipped"]
 """pending: dependencies not settled; ready: may start; working: attempts under way; judging: an output to judge;
@@ -141,6 +142,32 @@ class Spend:
 
 
 @dataclass(slots=True)
+class Review:
+    """What was found out about the answer; seqs are -1 and findings None while a step has not come to them."""
+
+    answer: str = ""
+    """The answer as it stands, revised or not; empty while no step looks at it."""
+    by: str = ""
+    """Who made the answer: ``rules`` or ``synthesizer``."""
+    judging: Attempts = field(default_factory=lambda: Attempts("judge", []))
+    revising: Attempts = field(default_factory=lambda: Attempts("revise", []))
+    verifying: Attempts = field(default_factory=lambda: Attempts("verify", []))
+    intent_seq: int = -1
+    covered: bool | None = None
+    missing: list[str] = field(default_factory=list[str])
+    judged_seq: int = -1
+    intent: str | None = None
+    intent_reason: str | None = None
+    delivery_seq: int = -1
+    faults: list[str] | None = None
+    revised_seq: int = -1
+    revised: bool | None = None
+    verified_seq: int = -1
+    verified: str | None = None
+    verified_reason: str | None = None
+
+
+@dataclass(slots=True)
 class RunState:
     """Everything ``decide`` may look at."""
 
@@ -166,7 +193,9 @@ class RunState:
     given_lane: str | None = None
     lane: str = ""
     route_lane: str | None = None
+    route_by: str | None = None
     route_seq: int = -1
+    classifying: Attempts = field(default_factory=lambda: Attempts("classify", []))
     planning: Attempts = field(default_factory=lambda: Attempts("plan", []))
     plan: Plan | None = None
     plan_by: str | None = None
@@ -204,6 +233,8 @@ class RunState:
     answering: Attempts = field(default_factory=lambda: Attempts("synthesize", []))
     answer_seq: int = -1
     answer_ref: BodyRef | None = None
+    """The answer as it stands, revised or not."""
+    review: Review = field(default_factory=Review)
     cancelled_seq: int = -1
     resumed_seq: int = -1
     end: str | None = None

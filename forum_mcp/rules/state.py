@@ -13,11 +13,13 @@ import msgspec
 
 from forum_mcp.errors import PlanRefused
 from forum_mcp.ledger.entry import Entry, RunId
-from forum_mcp.ledger.kinds import answer, run
 from forum_mcp.ledger.kinds import plan as planning
-from forum_mcp.rules.contract import Contract
+from forum_mcp.ledger.kinds import run
+from forum_mcp.rules.contract import RULES, Contract
 from forum_mcp.rules.lanes import Roster
 from forum_mcp.rules.plan import from_json
+from forum_mcp.rules.reviewing import HANDLERS as REVIEW_HANDLERS
+from forum_mcp.rules.reviewing import bind
 from forum_mcp.rules.run import Attempts, RunState, TaskState
 from forum_mcp.rules.transitions import HANDLERS, Bodies, Handler, attempts_of, settle_spend, text_of, touch
 
@@ -86,6 +88,8 @@ def _run_started(state: RunState, entry: Entry, data: run.RunStarted, bodies: Bo
         return
     state.contract, state.roster = terms, lanes
     state.planning.ladder, state.answering.ladder = terms.roles["coordinator"], terms.roles["synthesizer"]
+    state.classifying.ladder = terms.roles.get("classifier") or [RULES]
+    bind(state.review, terms.roles)
 
 
 def _run_resumed(state: RunState, entry: Entry, data: run.RunResumed, _: Bodies) -> None:
@@ -139,7 +143,8 @@ def _run_finished(state: RunState, entry: Entry, data: run.RunFinished, _: Bodie
 def _route_decided(state: RunState, entry: Entry, data: planning.RouteDecided, _: Bodies) -> None:
     if state.phase != "route" or state.roster is None or data.chosen not in state.roster.lanes:
         return
-    state.lane, state.route_lane, state.route_seq, state.phase = data.chosen, data.lane, entry.seq, "plan"
+    state.lane, state.route_lane, state.route_by = data.chosen, data.lane, data.by
+    state.route_seq, state.phase = entry.seq, "plan"
 
 
 def _plan_rejected(state: RunState, entry: Entry, data: planning.PlanRejected, bodies: Bodies) -> None:
@@ -197,14 +202,9 @@ def _plan_accepted(state: RunState, entry: Entry, data: planning.PlanAccepted, b
         state.ready.clear()
 
 
-def _answer_synthesized(state: RunState, entry: Entry, _data: answer.AnswerSynthesized, _: Bodies) -> None:
-    if state.phase != "answer":
-        return
-    state.answer_seq, state.answer_ref, state.phase = entry.seq, entry.bodies.get("answer"), "seal"
-
-
 _HANDLERS: Final[dict[str, Handler]] = {
     **HANDLERS,
+    **REVIEW_HANDLERS,
     "run.started": (run.RunStarted, _run_started),
     "run.resumed": (run.RunResumed, _run_resumed),
     "run.cancelled": (run.RunCancelled, _run_cancelled),
@@ -214,5 +214,4 @@ _HANDLERS: Final[dict[str, Handler]] = {
     "route.decided": (planning.RouteDecided, _route_decided),
     "plan.accepted": (planning.PlanAccepted, _plan_accepted),
     "plan.rejected": (planning.PlanRejected, _plan_rejected),
-    "answer.synthesized": (answer.AnswerSynthesized, _answer_synthesized),
 }

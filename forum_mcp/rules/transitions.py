@@ -43,6 +43,14 @@ def attempts_of(state: RunState, purpose: str, name: str | None) -> Attempts | N
             return state.planning
         case "synthesize":
             return state.answering
+        case "classify":
+            return state.classifying
+        case "judge":
+            return state.review.judging
+        case "revise":
+            return state.review.revising
+        case "verify":
+            return state.review.verifying
         case _:
             held = state.tasks.get(name or "")
             if held is None:

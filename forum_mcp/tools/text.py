@@ -57,7 +57,7 @@ def _(view: RunView) -> Iterator[str]:
     ended = sum(task.state == "succeeded" for task in view.tasks)
     yield f"run {view.state}: {ended} of {len(view.tasks)} tasks succeeded, {view.spent.calls} calls"
     yield f"run_id: {view.run_id}"
-    yield _facts(state=view.state, mode=view.mode, lane=view.lane, plan_by=view.plan_by, entries=view.entries)
+    yield _facts(state=view.state, mode=view.mode, lane=view.lane, route_by=view.route_by, plan_by=view.plan_by, entries=view.entries)
     yield "spent: " + _facts(**view.spent.to_dict())
     if view.error is not None:
         yield f"error: {_json(view.error)}"
@@ -70,6 +70,8 @@ def _(view: RunView) -> Iterator[str]:
     for name, ids in (("unvalidated", view.unvalidated), ("failed", view.failed), ("skipped", view.skipped)):
         if ids:
             yield f"{name}: {_json(ids)}"
+    if view.review is not None:
+        yield "review: " + _facts(**view.review.to_dict())
     if view.answer is not None:
         yield from _fenced("answer", view.answer)
     yield from _tail(view.next, view.checkpoint)

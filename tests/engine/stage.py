@@ -31,6 +31,10 @@ class Cast:
     task: Reply = lambda call: f"result of {call.task}"
     validate: Reply = lambda _: '{"passed": true, "reason": "fine", "evidence": "all of it"}'
     synthesize: Reply = lambda _: "the answer"
+    classify: Reply = lambda _: '{"lane": "backend", "confidence": 0.75}'
+    judge: Reply = lambda _: '{"met": true, "reason": "fine", "missing": [], "cites": []}'
+    revise: Reply = lambda _: "shorter"
+    verify: Reply = lambda _: '{"passed": true, "reason": "checked"}'
     received: list[Call] = field(default_factory=list[Call])
 
     def __call__(self, call: Call) -> "Outcome | str | Awaitable[Outcome | str]":

@@ -19,6 +19,7 @@ from forum_mcp.engine.orchestrator import Orchestrator
 from forum_mcp.executors.base import Call, Outcome
 from forum_mcp.executors.scripted import ScriptedExecutor
 from forum_mcp.rules.next import VERSIONS
+from tests.golden.steps import take_steps
 
 HERE = Path(__file__).parent
 PLAN = """{"tasks": [
@@ -105,6 +106,7 @@ async def make(ledger: Path) -> None:
         run = (await forum.submit("write the readme docs and the guide", lane="technical-writing", single=True)).run_id
         for item in (await forum.work_next(run, client="golden")).items:
             await forum.work_complete(item.item, "the guide", client="golden")
+    await take_steps(ledger, clock)
 
 
 def main() -> None:
