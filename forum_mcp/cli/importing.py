@@ -1,16 +1,18 @@
 """``forum-mcp ledger import``: take over a ledger of ``forum-engine``, as it was written."""
 
+import os
 from typing import Annotated, Final
 
 import typer
 
 from forum_mcp.cli.options import AsJson, LedgerPath, root_flags
-from forum_mcp.cli.terminal import emit, emit_json, one_line
+from forum_mcp.cli.terminal import emit, emit_json, note, one_line
 from forum_mcp.configs.files import find_ledger
 
 __all__ = ["register"]
 
 _SHOWN: Final = 50
+_PLACES: Final = 10
 
 
 def register(app: typer.Typer) -> None:
@@ -34,11 +36,13 @@ def import_(
     """Keep a forum-engine ledger, checked by its own rules first. Exit 1 when they find faults."""
     from forum_mcp.engine.importing import import_ledger
     from forum_mcp.engine.ledger import Ledger
+    from forum_mcp.engine.scrubbing import Scrubber, environment_secrets
 
     before = root_flags(ctx)
     place = find_ledger(before.ledger if ledger is None else ledger, config=before.config)
     with Ledger.open(place, create=not dry_run) as record:
-        view = import_ledger(record, path, by=by, damaged=damaged, dry_run=dry_run)
+        scrubber = Scrubber(environment_secrets(os.environ))
+        view = import_ledger(record, path, by=by, damaged=damaged, dry_run=dry_run, scrubber=scrubber)
     if as_json:
         emit_json(view.to_dict())
     else:
@@ -47,6 +51,11 @@ def import_(
         for fault in view.faults[:_SHOWN]:
             where = "the ledger" if fault.place is None else f"entry {fault.place}"
             emit(f"  {where}: {one_line(fault.what, 160)}")
+        if view.secrets:
+            found = ", ".join(f"{count} {rule}" for rule, count in view.secrets.items())
+            places = ", ".join(map(str, view.secrets_at[:_PLACES])) + (" ..." if len(view.secrets_at) > _PLACES else "")
+            note(f"it holds known secrets as they were written: {found}; in its entries {places}")
+            note("scrubbed they would not have the hashes it states; to delete one: forum-mcp ledger redact COMMIT")
         if view.imported:
             emit(f"kept as entries {view.first} to {view.last}")
         elif not dry_run:

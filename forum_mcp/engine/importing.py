@@ -3,6 +3,9 @@
 Nothing is translated: each original entry becomes a body, its payload another, under a ``ledger.imported`` that states
 the hashes the original gives itself. The time of our entry is that of the import; the original's own stays in its body.
 All of it is one transaction: an import that fails leaves nothing behind.
+
+Nothing is scrubbed: a text without its secret would no longer have the hash that the original states. What a scrubber
+knows is counted instead, so that its owner can redact it, on record.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,9 +15,10 @@ from typing import Final
 import msgspec
 
 from forum_mcp.engine.ledger import Ledger
+from forum_mcp.engine.scrubbing import Scrubber
 from forum_mcp.engine.views import View
-from forum_mcp.errors import LedgerUnreadable
-from forum_mcp.ledger.entry import PARENTS_MAX, BodyRef, Draft, NewBody
+from forum_mcp.errors import LedgerUnreadable, RequestRefused
+from forum_mcp.ledger.entry import PARENTS_MAX, BodyRef, Draft, NewBody, decode
 from forum_mcp.ledger.forum_engine import Fault, Original, check
 from forum_mcp.ledger.kinds.custody import LedgerImported
 from forum_mcp.ledger.members import is_hash
@@ -26,6 +30,7 @@ __all__ = ["ImportFault", "ImportView", "import_ledger"]
 _JSON: Final = "application/json"
 _TEXT: Final = "text/plain; charset=utf-8"
 _SHOWN: Final = 200
+_KIND: Final = b'"kind":"ledger.imported"'
 
 
 class ImportFault(View, frozen=True, kw_only=True):
@@ -39,7 +44,8 @@ class ImportView(View, frozen=True, kw_only=True):
     """What an import did, or would do. ``imported``: whether anything was recorded.
 
     ``entries`` are those of the original; ``absent`` counts payloads it names and does not hold, which its rules
-    permit. ``head`` is the hash of its last entry. ``first`` and ``last`` are our seqs.
+    permit. ``head`` is the hash of its last entry. ``first`` and ``last`` are our seqs. ``secrets`` counts by rule what
+    would have been scrubbed from a new text, and ``secrets_at`` names the first places that hold some.
     """
 
     imported: bool
@@ -52,10 +58,18 @@ class ImportView(View, frozen=True, kw_only=True):
     faults_total: int
     first: int | None
     last: int | None
+    secrets: dict[str, int]
+    secrets_at: list[int]
 
 
 def import_ledger(
-    ledger: Ledger, path: str | Path, *, by: str, damaged: bool = False, dry_run: bool = False
+    ledger: Ledger,
+    path: str | Path,
+    *,
+    by: str,
+    damaged: bool = False,
+    dry_run: bool = False,
+    scrubber: Scrubber | None = None,
 ) -> ImportView:
     """Check a ``forum-engine`` ledger and record all of it.
 
@@ -65,9 +79,11 @@ def import_ledger(
         by: the actor that is recorded.
         damaged: record it although its own rules find faults; they are recorded with it.
         dry_run: check and count only.
+        scrubber: knows secrets; those of well-known shape unless given.
 
     Raises:
         LedgerMissing, LedgerUnreadable: nothing there, or no such ledger.
+        RequestRefused: all of it was imported before.
         LedgerReadOnly: the ledger cannot be written.
     """
     with open_foreign(Path(path).expanduser()) as original:
@@ -76,6 +92,8 @@ def import_ledger(
         entries, absent, head = _count(original)
         if entries == 0:
             raise LedgerUnreadable("there is nothing to import: it has no entry")
+        _refuse_twice(ledger, LedgerImported(format=original.format, entries=entries, entry_hash=head))
+        secrets, places = _secrets(original, Scrubber() if scrubber is None else scrubber)
         placed: tuple[int, int] | None = None
         if not dry_run and (damaged or not faults):
             whole = LedgerImported(format=original.format, entries=entries, faults=len(faults), entry_hash=head)
@@ -91,7 +109,38 @@ def import_ledger(
             faults_total=len(faults),
             first=None if placed is None else placed[0],
             last=None if placed is None else placed[1],
+            secrets=secrets,
+            secrets_at=places,
         )
+
+
+def _refuse_twice(ledger: Ledger, whole: LedgerImported) -> None:
+    """Refuse what was imported before: as many entries of the same format, the last one of the same hash."""
+    if whole.entry_hash is None:
+        return
+    for seq, raw in ledger.store.raw_entries():
+        if _KIND not in raw:
+            continue
+        data = decode(raw).data
+        if all(data.get(name) == getattr(whole, name) for name in ("format", "entries", "entry_hash")):
+            raise RequestRefused(
+                f"nothing is imported; entry {seq} says that this ledger was: its {whole.entries} entries follow it; "
+                "read them with: forum-mcp ledger show --kind ledger.imported"
+            )
+
+
+def _secrets(original: ForeignLedger, scrubber: Scrubber) -> tuple[dict[str, int], list[int]]:
+    """Return what a scrubber finds, by rule, and the first places where."""
+    total: dict[str, int] = {}
+    places: list[int] = []
+    for one in original.entries():
+        payload = None if one.row is None else original.payload_as_kept(one.row.payload_hash)
+        found = [scrubber.scrub_bytes(text)[1] for text in (one.text, payload) if text is not None]
+        for counts in found:
+            total = {rule: total.get(rule, 0) + counts.get(rule, 0) for rule in {*total, *counts}}
+        if any(found) and len(places) < _SHOWN:
+            places.append(one.place)
+    return dict(sorted(total.items())), places
 
 
 def _count(original: ForeignLedger) -> tuple[int, int, str | None]:

@@ -9,7 +9,9 @@ import pytest
 
 from forum_mcp.engine.importing import import_ledger
 from forum_mcp.engine.ledger import Ledger
-from forum_mcp.errors import LedgerMissing, LedgerUnreadable
+from forum_mcp.engine.redaction import redact_commit
+from forum_mcp.engine.scrubbing import Scrubber
+from forum_mcp.errors import LedgerMissing, LedgerUnreadable, RequestRefused
 from forum_mcp.ledger.forum_engine import check
 from forum_mcp.stores.forum_engine import open_foreign
 from tests.bench.peer import missing, open_peer
@@ -176,11 +178,14 @@ def test_payloads_and_entries_made_to_do_harm_are_faults_and_raise_nothing(tmp_p
 def test_the_command_imports_and_says_what_it_found(original: Path, tmp_path: Path) -> None:
     ours = str(tmp_path / "ours.db")
     assert forum("ledger", "import", str(original), "--dry-run", "--ledger", ours).code == 3
+    Ledger.open(ours).close()
+    view = forum("ledger", "import", str(original), "--dry-run", "--json", "--ledger", ours).json()
+    assert (view["imported"], view["entries"]) == (False, len(PAYLOADS))
     done = forum("ledger", "import", str(original), "--ledger", ours)
     assert (done.code, "clean by its own rules" in done.out) == (0, True)
     assert forum("ledger", "verify", "--ledger", ours).code == 0
-    view = forum("ledger", "import", str(original), "--dry-run", "--json", "--ledger", ours).json()
-    assert (view["imported"], view["entries"]) == (False, len(PAYLOADS))
+    again = forum("ledger", "import", str(original), "--ledger", ours)
+    assert (again.code, "nothing is imported" in again.err) == (2, True)
 
 
 def test_what_is_no_such_ledger_is_refused(tmp_path: Path) -> None:
@@ -193,3 +198,41 @@ def test_what_is_no_such_ledger_is_refused(tmp_path: Path) -> None:
                 import_ledger(ledger, tmp_path / name, by="me")
         with pytest.raises(LedgerMissing):
             import_ledger(ledger, tmp_path / "none", by="me")
+
+
+def test_the_same_ledger_is_imported_once_and_a_longer_one_again(original: Path, tmp_path: Path) -> None:
+    with Ledger.open(tmp_path / "ours.db") as ledger:
+        first = import_ledger(ledger, original, by="me")
+        size = ledger.size
+        for dry_run in (True, False):
+            with pytest.raises(RequestRefused, match=f"entry {first.first} says that this ledger was"):
+                import_ledger(ledger, original, by="me", dry_run=dry_run)
+        assert ledger.size == size
+        longer, storage = open_peer("sqlite" if original.is_file() else "file", original)
+        longer.append(actor="w", kind="task", payload={"one": "more"}, causal_parent=None)
+        storage.sync()
+        getattr(storage, "close", lambda: None)()
+        again = import_ledger(ledger, original, by="me")
+        assert (again.imported, again.entries) == (True, first.entries + 1)
+        assert ledger.verify().clean
+
+
+def test_secrets_are_kept_as_they_were_written_and_told(original: Path, tmp_path: Path) -> None:
+    token = "ghp_" + "a1B2" * 9
+    peer, storage = open_peer("sqlite" if original.is_file() else "file", original)
+    peer.append(actor="w", kind="task", payload={"text": f"use {token} and hunter2hunter2"}, causal_parent=None)
+    storage.sync()
+    getattr(storage, "close", lambda: None)()
+    assert faults(original) == []
+    with Ledger.open(tmp_path / "ours.db") as ledger:
+        view = import_ledger(ledger, original, by="me", scrubber=Scrubber({"env:X_TOKEN": "hunter2hunter2"}))
+        assert view.secrets == {"env:X_TOKEN": 1, "github-token": 1}
+        assert view.secrets_at == [len(PAYLOADS)]
+        assert view.last is not None
+        commit = str(ledger.entry(view.last).bodies["payload"]["commit"])
+        assert token.encode() in ledger.body(commit).data, "its hash is over these bytes"
+        redact_commit(ledger, commit, "a token", yes=True)
+        assert ledger.verify().clean
+    done = forum("ledger", "import", str(original), "--ledger", str(tmp_path / "other.db"))
+    assert done.code == 0
+    assert "1 github-token; in its entries 6" in done.err
