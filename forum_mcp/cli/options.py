@@ -35,9 +35,16 @@ _FLAGS: Final[dict[str, object]] = {
     "config": _text("--config", "FILE", "Configuration file, in place of .forum/config.toml."),
     "roster": _text("--roster", "FILE", "Lanes that add to, change or remove shipped ones."),
     "cmd": _text("--cmd", "COMMAND", "Model: a program; the task on stdin, or in the argument {prompt}."),
+    "agent": _text("--agent", "NAME", "Model: an agent program: claude, codex, gemini, opencode, llm or ollama."),
+    "sandbox": _text("--sandbox", "LEVEL", "What keeps --cmd or --agent in: none, rlimits, landlock or bwrap."),
+    "worktree": _text("--worktree", "REPO", "Give each call of --cmd or --agent a git worktree of this repository."),
     "chat_url": _text("--chat-url", "URL", "Model: an OpenAI-compatible server, with --model."),
-    "model": _text("--model", "NAME", "Model name for --chat-url."),
-    "api_key": _text("--api-key", "REF", "Key for --chat-url: env:NAME or file:PATH."),
+    "api": Annotated[
+        bool | None, typer.Option("--api", help="Model: Anthropic's API, with --model.", show_default=False)
+    ],
+    "api_url": _text("--api-url", "URL", "Model: another server that speaks Anthropic's API, with --model."),
+    "model": _text("--model", "NAME", "Model name for a server or --agent."),
+    "api_key": _text("--api-key", "REF", "Key of the server: env:NAME or file:PATH; of --api env:ANTHROPIC_API_KEY."),
     "local": _text("--local", "FILE", "Model: a GGUF file, or package:NAME of a package that carries one."),
     "scripted": _text("--scripted", "FILE", "Fixed replies from a file, for tests and examples."),
     "max_tokens": Annotated[
@@ -46,7 +53,7 @@ _FLAGS: Final[dict[str, object]] = {
             "--max-tokens",
             metavar="N",
             min=1,
-            help="Most tokens of one reply of --chat-url or --local.",
+            help="Most tokens of one reply of a server or --local.",
             show_default=False,
         ),
     ],

@@ -172,8 +172,8 @@ def in_forum(
     if needs_worker and set(settings.roles.worker) == {"host"}:
         raise NoModel(
             "no model is configured; from the command line there is no assistant to do the work; give one of "
-            "--cmd 'PROGRAM {prompt}', --chat-url URL --model NAME, --local FILE.gguf, or executors in a "
-            "configuration file, which forum-mcp init writes"
+            "--agent claude, --cmd 'PROGRAM {prompt}', --chat-url URL --model NAME, --local FILE.gguf, or executors "
+            "in a configuration file, which forum-mcp init writes"
         )
     return anyio.run(_open_and_work, settings, work)
 

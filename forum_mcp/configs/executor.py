@@ -61,7 +61,7 @@ class ResourceSettings(Section):
 class ExecutorSettings(Section):
     """One way to run calls; which members apply depends on ``type`` (see configs/forum.toml)."""
 
-    type: Literal["command", "chat", "local", "scripted", "host"]
+    type: Literal["command", "chat", "anthropic", "local", "scripted", "host"]
     argv: list[str] = []
     profile: Literal["claude", "codex", "gemini", "opencode", "llm", "ollama"] | None = None
     env: dict[str, str] = {}

@@ -8,14 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from forum_mcp.configs.models import executor_of
 from forum_mcp.configs.names import ALL_ROLES, ROLES, STEPS
 from forum_mcp.configs.paths import placed
 from forum_mcp.errors import ConfigRefused
 
-__all__ = ["LOCAL_MAX_TOKENS", "Flags"]
-
-LOCAL_MAX_TOKENS: Final = 1024
-"""Most tokens of a reply under ``--local``: a small model that does not find its end would fill its whole window."""
+__all__ = ["Flags"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +25,17 @@ class Flags:
         roster: path of a roster that adds to the shipped one.
         config: path of a configuration file, in place of .forum/config.toml.
         cmd: a command line, split like a POSIX shell would and run without one.
+        agent: an agent program by its profile: claude, codex, gemini, opencode, llm, ollama.
+        sandbox: what keeps ``cmd`` or ``agent`` in: none, rlimits, landlock or bwrap.
+        worktree: a git repository; each call of ``cmd`` or ``agent`` gets a worktree of it.
         chat_url: base URL of an OpenAI-compatible server; ``model`` goes with it.
-        api_key: ``env:NAME`` or ``file:PATH``; goes with ``chat_url``.
+        api: Anthropic's Messages API; ``model`` goes with it.
+        api_url: base URL of another server that speaks it.
+        model: of ``chat_url``, ``api``, ``api_url`` or ``agent``.
+        api_key: ``env:NAME`` or ``file:PATH``; of a server.
         local: path of a GGUF file, or ``package:NAME`` of an installed package that carries one.
         scripted: path of a script of replies.
-        max_tokens: most tokens of one reply, of ``chat_url`` or ``local``.
+        max_tokens: most tokens of one reply, of a server or ``local``.
         roles: executors of every role but the worker, comma-separated, first rung first.
         coordinator: executors of this role alone; so for every other role.
         classify: whether this step is taken; so for every other step.
@@ -43,7 +47,12 @@ class Flags:
     roster: str | None = None
     config: str | None = None
     cmd: str | None = None
+    agent: str | None = None
+    sandbox: str | None = None
+    worktree: str | None = None
     chat_url: str | None = None
+    api: bool | None = None
+    api_url: str | None = None
     model: str | None = None
     api_key: str | None = None
     local: str | None = None
@@ -89,7 +98,7 @@ class Flags:
             found["max_parallel"] = self.max_parallel
         if self.local_only is not None:
             found["local_only"] = self.local_only
-        executors = self._executors(cwd)
+        executors = executor_of(self, cwd)
         if executors:
             found["executors"] = executors
         roles = self._roles(next(iter(executors), None))
@@ -99,43 +108,6 @@ class Flags:
         if steps:
             found["steps"] = steps
         return found
-
-    def _executors(self, cwd: Path) -> dict[str, object]:
-        given = {
-            "--cmd": self.cmd,
-            "--chat-url": self.chat_url,
-            "--local": self.local,
-            "--scripted": self.scripted,
-        }
-        named = [flag for flag, value in given.items() if value is not None]
-        if len(named) > 1:
-            raise ConfigRefused(
-                f"{' and '.join(named)} are given together; one model flag at a time; "
-                "describe several executors in a file and name it with --config"
-            )
-        if self.chat_url is None and (self.model is not None or self.api_key is not None):
-            raise ConfigRefused("--model and --api-key belong to --chat-url; give --chat-url URL too")
-        if self.max_tokens is not None and self.chat_url is None and self.local is None:
-            raise ConfigRefused("--max-tokens belongs to --chat-url or --local; give one of them too")
-        if self.cmd is not None:
-            return {"command": {"type": "command", "argv": _split(self.cmd, cwd)}}
-        if self.chat_url is not None:
-            if self.model is None:
-                raise ConfigRefused(
-                    "--chat-url is given without --model; the server must be told what to run; add --model"
-                )
-            chat: dict[str, object] = {"type": "chat", "url": self.chat_url, "model": self.model}
-            if self.api_key is not None:
-                chat["api_key"] = self.api_key
-            if self.max_tokens is not None:
-                chat["max_tokens"] = self.max_tokens
-            return {"chat": chat}
-        if self.local is not None:
-            file = self.local if self.local.startswith("package:") else placed(self.local, cwd)
-            return {"local": {"type": "local", "file": file, "max_tokens": self.max_tokens or LOCAL_MAX_TOKENS}}
-        if self.scripted is not None:
-            return {"scripted": {"type": "scripted", "script": placed(self.scripted, cwd)}}
-        return {}
 
     def _roles(self, executor: str | None) -> dict[str, object]:
         found: dict[str, object] = {} if executor is None else {role: [executor] for role in ROLES}
@@ -156,17 +128,3 @@ def _ladder(value: str, flag: str) -> list[str]:
             f"{flag} is {value!r}; expected executor names separated by commas, such as rules or local,chat"
         )
     return names
-
-
-def _split(command: str, cwd: Path) -> list[str]:
-    try:
-        argv = shlex.split(command)
-    except ValueError as error:
-        raise ConfigRefused(
-            f"--cmd cannot be split into arguments; {str(error).lower()}; quote it as for a shell"
-        ) from error
-    if not argv:
-        raise ConfigRefused("--cmd is empty; give the program and its arguments, such as --cmd 'llm -m small {prompt}'")
-    if "/" in argv[0]:
-        argv[0] = placed(argv[0], cwd)
-    return argv

@@ -10,6 +10,7 @@ from typing import Final, cast
 
 import msgspec
 
+from forum_mcp.configs.secrets import resolve_secret
 from forum_mcp.configs.settings import Settings
 from forum_mcp.engine.scrubbing import Scrubber, environment_secrets
 from forum_mcp.errors import ConfigRefused
@@ -29,8 +30,6 @@ def scrubber_of(settings: Settings, environ: Mapping[str, str]) -> Scrubber:
     for name, each in settings.executors.items():
         secrets |= {f"{name}:{key}": value for key, value in environment_secrets(each.env).items()}
         if each.api_key is not None:
-            from forum_mcp.executors.chat import resolve_secret  # brings the HTTP client, which few processes need
-
             try:
                 secrets[f"{name}:api-key"] = resolve_secret(each.api_key, environ=environ, what="api_key")
             except ConfigRefused:

@@ -20,6 +20,7 @@ BUILDERS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "command": "forum_mcp.executors.command",
         "chat": "forum_mcp.executors.chat",
+        "anthropic": "forum_mcp.executors.anthropic",
         "local": "forum_mcp.executors.local",
         "scripted": "forum_mcp.executors.scripted",
         "host": "forum_mcp.executors.host",

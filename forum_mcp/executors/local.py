@@ -26,6 +26,7 @@ from forum_mcp.executors.chat import ChatExecutor
 from forum_mcp.executors.child import GRACE_S, Child, LaunchFailed
 from forum_mcp.executors.llama_server import Order
 from forum_mcp.executors.process import Launcher
+from forum_mcp.executors.server import CutReplies
 
 __all__ = ["CONTEXT_DEFAULT_TOKENS", "CONTEXT_MIN_TOKENS", "RESTARTS_MAX", "LocalExecutor", "build", "locate"]
 
@@ -63,6 +64,7 @@ class LocalExecutor:
         max_tokens: int | None = None,
         temperature: float | None = None,
         seed: int | None = None,
+        cut_replies: CutReplies = "keep",
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self.model = model or file.stem
@@ -73,6 +75,7 @@ class LocalExecutor:
         self._max_tokens = max_tokens
         self._temperature = temperature
         self._seed = seed
+        self._cut_replies: CutReplies = cut_replies
         self._env = dict(environ or {})
         self._launcher = Launcher()
         self._lock = anyio.Lock()
@@ -99,6 +102,7 @@ class LocalExecutor:
             "max_tokens": self._max_tokens,
             "temperature": None if self._temperature is None else repr(self._temperature),
             "seed": self._seed,
+            "cut_replies": self._cut_replies,
         }
 
     async def perform(self, call: Call) -> Outcome:
@@ -155,6 +159,7 @@ class LocalExecutor:
                 max_tokens=self._max_tokens,
                 temperature=self._temperature,
                 seed=self._seed,
+                cut_replies=self._cut_replies,
             )
             self._served = _Served(child, chat)
         return self._served
@@ -307,5 +312,6 @@ def build(name: str, settings: ExecutorSettings) -> LocalExecutor:
         max_tokens=settings.max_tokens,
         temperature=settings.temperature,
         seed=settings.seed,
+        cut_replies=settings.cut_replies or "keep",
         environ={variable: os.environ[variable] for variable in _ENVIRONMENT if variable in os.environ},
     )

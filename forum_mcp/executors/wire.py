@@ -1,16 +1,17 @@
 """The chat-completions wire format, without a connection: request bytes out, reply bytes judged.
 
-Follows the OpenAI ``POST /chat/completions`` contract as its compatible servers speak it. Only what an
-outcome needs is read; members that are absent or of another type are ignored when the reply can do without
+Follows the OpenAI ``POST /chat/completions`` contract as its compatible servers speak it, in one piece or as events.
+Only what an outcome needs is read; members that are absent or of another type are ignored when the reply can do without
 them (``usage``, ``model``, ``finish_reason``) and are a ``bad-response`` when it cannot.
 """
 
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Final, cast
+from typing import ClassVar, Final, cast
 
 import msgspec
 
@@ -18,61 +19,145 @@ from forum_mcp.executors.base import Call, Outcome
 from forum_mcp.executors.reading import DETAIL_MAX, as_count, as_name, as_object, error_text
 from forum_mcp.rules.failures import ErrorClass
 
-__all__ = ["RETRY_AFTER_MAX_MS", "read_error", "read_reply", "request_body", "retry_after_ms"]
+__all__ = ["RETRY_AFTER_MAX_MS", "ChatReading", "ChatWire", "decoded_object", "read_error", "retry_after_ms"]
 
 RETRY_AFTER_MAX_MS: Final = 86_400_000
 
 
-def request_body(
-    call: Call, *, model: str, max_tokens: int | None, temperature: float | None, seed: int | None
-) -> bytes:
-    """Return the JSON bytes of the request.
+@dataclass(frozen=True, slots=True)
+class ChatWire:
+    """The dialect of one model: its parameters, and whether the reply is asked for as events."""
 
-    Raises:
-        ValueError: a text of the call is not UTF-8, or its schema is not JSON.
-    """
-    messages = [{"role": "user", "content": call.prompt.decode()}]
-    if call.system:
-        messages.insert(0, {"role": "system", "content": call.system.decode()})
-    body: dict[str, object] = {"model": model, "messages": messages, "stream": False}
-    optional = {"max_tokens": call.max_tokens or max_tokens, "temperature": temperature, "seed": seed}
-    body |= {member: value for member, value in optional.items() if value is not None}
-    if call.schema is not None:
-        # No "strict": servers that know it then refuse schemas with optional members; those that do not, constrain.
-        schema: object = json.loads(call.schema)
-        body["response_format"] = {"type": "json_schema", "json_schema": {"name": "reply", "schema": schema}}
-    return json.dumps(body, ensure_ascii=False).encode()
+    model: str
+    max_tokens: int | None = None
+    temperature: float | None = None
+    seed: int | None = None
+    stream: bool = True
+
+    endpoint: ClassVar[str] = "/chat/completions"
+
+    def headers(self, api_key: str | None) -> Mapping[str, str]:
+        """Return the header that holds the key, if there is one."""
+        return {"Authorization": f"Bearer {api_key}"} if api_key else {}
+
+    def body(self, call: Call) -> bytes:
+        """Return the JSON bytes of the request.
+
+        Raises:
+            ValueError: a text of the call is not UTF-8, or its schema is not JSON.
+        """
+        messages = [{"role": "user", "content": call.prompt.decode()}]
+        if call.system:
+            messages.insert(0, {"role": "system", "content": call.system.decode()})
+        body: dict[str, object] = {"model": self.model, "messages": messages, "stream": self.stream}
+        if self.stream:
+            # Without it most servers leave the usage out of a stream.
+            body["stream_options"] = {"include_usage": True}
+        max_tokens = call.max_tokens or self.max_tokens
+        optional = {"max_tokens": max_tokens, "temperature": self.temperature, "seed": self.seed}
+        body |= {member: value for member, value in optional.items() if value is not None}
+        if call.schema is not None:
+            # No "strict": servers that know it then refuse schemas with optional members; others constrain anyway.
+            schema: object = json.loads(call.schema)
+            body["response_format"] = {"type": "json_schema", "json_schema": {"name": "reply", "schema": schema}}
+        return json.dumps(body, ensure_ascii=False).encode()
+
+    def read(self, data: bytes) -> Outcome:
+        """Return the outcome of the body of a successful response."""
+        body = decoded_object(data)
+        if isinstance(body, str):
+            return Outcome(error="bad-response", sent_model=self.model, detail=f"the response body is {body}")
+        choices = body.get("choices")
+        choice = as_object(cast("list[object]", choices)[0]) if isinstance(choices, list) and choices else None
+        message = None if choice is None else choice.get("message")
+        if choice is None or not isinstance(message, dict):
+            reason = error_text(body) or "the response has no choices with a message"
+            return Outcome(error="bad-response", sent_model=self.model, detail=reason)
+        error, detail, reply = _content(as_object(cast("object", message)))
+        said = Outcome(error=error, reply=reply, detail=detail, sent_model=self.model)
+        return _finished(_with_usage(said, body), as_name(choice.get("finish_reason")))
+
+    def reading(self) -> "ChatReading":
+        """Return what reads an answer in events."""
+        return ChatReading(self.model)
 
 
-def read_reply(data: bytes, *, sent_model: str) -> Outcome:
-    """Return the outcome of the body of a successful response."""
+class ChatReading:
+    """A reply as ``chat.completion.chunk`` events, up to ``[DONE]``."""
+
+    def __init__(self, model: str) -> None:
+        self._said = Outcome(sent_model=model)
+        self._texts: list[str] = []
+        self._refusals: list[str] = []
+        self._finish_reason: str | None = None
+        self._error: str | None = None
+        self._unread = False
+        self.ended = False
+
+    def take(self, event: str, data: str) -> None:
+        """Take in one event."""
+        del event
+        if data.strip() == "[DONE]":
+            self.ended = True
+            return
+        chunk = decoded_object(data.encode())
+        if isinstance(chunk, str):
+            self._unread = True
+            return
+        if (error := error_text({"error": chunk.get("error")})) is not None:
+            self._error, self.ended = error, True
+        self._said = _with_usage(self._said, chunk)
+        choices = chunk.get("choices")
+        if isinstance(choices, list) and choices:
+            choice = as_object(cast("list[object]", choices)[0])
+            delta = as_object(choice.get("delta"))
+            for name, into in (("content", self._texts), ("refusal", self._refusals)):
+                if isinstance(text := delta.get(name), str):
+                    into.append(text)
+            self._finish_reason = as_name(choice.get("finish_reason")) or self._finish_reason
+
+    def outcome(self) -> Outcome:
+        """Return what the events so far make."""
+        error, detail, reply = _content({"content": "".join(self._texts), "refusal": "".join(self._refusals)})
+        said = replace(self._said, error=error, detail=detail, reply=reply)
+        if self._error is not None:
+            return replace(said, error="server-error", detail=self._error)
+        if self._finish_reason is None and not self.ended:
+            what = "which were not all JSON" if self._unread else "the reply has no end"
+            lost: ErrorClass = "bad-response" if self._unread else "connection-lost"
+            return replace(said, error=lost, detail=f"the stream ended among its events; {what}")
+        if self._unread and reply is None:
+            return replace(said, error="bad-response", detail="the events of the stream are not JSON")
+        return _finished(said, self._finish_reason)
+
+
+def decoded_object(data: bytes) -> Mapping[str, object] | str:
+    """Return a JSON object (an empty one for any other value), or a word for what the bytes are instead."""
     try:
         decoded: object = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        what = "HTML" if data[:512].lstrip()[:1] == b"<" else "not JSON" if data.strip() else "empty"
-        return Outcome(error="bad-response", sent_model=sent_model, detail=f"the response body is {what}")
-    body = as_object(decoded)
-    choices = body.get("choices")
-    choice = as_object(cast("list[object]", choices)[0]) if isinstance(choices, list) and choices else None
-    message = None if choice is None else choice.get("message")
-    if choice is None or not isinstance(message, dict):
-        reason = error_text(body) or "the response has no choices with a message"
-        return Outcome(error="bad-response", sent_model=sent_model, detail=reason)
+        return "HTML" if data[:512].lstrip()[:1] == b"<" else "not JSON" if data.strip() else "empty"
+    return as_object(decoded)
+
+
+def _with_usage(said: Outcome, body: Mapping[str, object]) -> Outcome:
+    """Return the outcome with the model and the usage this body tells; what it does not tell stays."""
     usage = as_object(body.get("usage"))
-    error, detail, reply = _content(as_object(cast("object", message)))
-    finish_reason = as_name(choice.get("finish_reason"))
-    if error == "empty-reply" and finish_reason == "content_filter":
-        error, detail = "refused", "the provider's content filter withheld the reply"
-    return Outcome(
-        error=error,
-        reply=reply,
-        detail=detail,
-        finish_reason=finish_reason,
-        sent_model=sent_model,
-        served_model=as_name(body.get("model")),
-        tokens_in=as_count(usage.get("prompt_tokens")),
-        tokens_out=as_count(usage.get("completion_tokens")),
+    counts = as_count(usage.get("prompt_tokens")), as_count(usage.get("completion_tokens"))
+    return replace(
+        said,
+        served_model=as_name(body.get("model")) or said.served_model,
+        tokens_in=said.tokens_in if counts[0] is None else counts[0],
+        tokens_out=said.tokens_out if counts[1] is None else counts[1],
     )
+
+
+def _finished(said: Outcome, finish_reason: str | None) -> Outcome:
+    """Return the outcome of a reply that came to its end, for the reason the server names."""
+    said = replace(said, finish_reason=finish_reason, truncated=finish_reason == "length")
+    if finish_reason == "content_filter" and said.error in (None, "empty-reply"):
+        return replace(said, error="refused", detail="the provider's content filter withheld the reply or cut it")
+    return said
 
 
 def _content(message: Mapping[str, object]) -> tuple[ErrorClass | None, str | None, bytes | None]:

@@ -1,6 +1,7 @@
 """Calls and executors for the tests of this folder."""
 
-from collections.abc import AsyncIterator, Callable
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
@@ -8,6 +9,7 @@ import pytest
 
 from forum_mcp.executors.base import Call, Executor
 from forum_mcp.ledger.entry import RunId
+from tests.executors.fault_server import FaultServer
 
 E = TypeVar("E", bound=Executor)
 
@@ -52,3 +54,11 @@ async def opened() -> AsyncIterator[Opened]:
     yield keep
     for executor in executors:
         await executor.aclose()
+
+
+@pytest.fixture
+def server() -> Iterator[FaultServer]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        faults = FaultServer(listener)
+        yield faults
+        faults.close()

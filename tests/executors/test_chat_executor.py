@@ -4,98 +4,23 @@ import contextlib
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
 import pytest
 
+from forum_mcp.configs.secrets import resolve_secret
 from forum_mcp.configs.settings import ExecutorSettings
 from forum_mcp.errors import ConfigRefused
+from forum_mcp.executors.addresses import egress_of
 from forum_mcp.executors.base import Call, Executor
-from forum_mcp.executors.chat import RESPONSE_MAX_BYTES, ChatExecutor, build, egress_of, resolve_secret
+from forum_mcp.executors.chat import ChatExecutor, build
+from forum_mcp.executors.server import RESPONSE_MAX_BYTES
+from tests.executors.fault_server import Answer, FaultServer, completion, respond, send, wait_for_the_end
 
 MakeCall = Callable[..., Call]
 Opened = Callable[[ChatExecutor], ChatExecutor]
-Answer = Callable[[socket.socket], None]
-
-
-class FaultServer:
-    """Answers every request on one address with ``answer``; keeps what it received."""
-
-    def __init__(self, listener: socket.socket) -> None:
-        self.answer: Answer = respond(200, completion("hi"))
-        self.requests: list[tuple[str, dict[str, str], bytes]] = []
-        self.greeting = b""
-        self.left = threading.Event()
-        self._listener = listener
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-
-    def close(self) -> None:
-        # Wakes the accept that waits; closing alone does not.
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
-        self._listener.close()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._handle, args=(connection,), daemon=True).start()
-
-    def _handle(self, connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError):
-            if self.greeting:
-                connection.sendall(self.greeting)
-                return
-            reader = connection.makefile("rb")
-            with reader:
-                first = reader.readline().decode("latin-1").strip()
-                headers: dict[str, str] = {}
-                while line := reader.readline().decode("latin-1").strip():
-                    name, _, value = line.partition(":")
-                    headers[name.lower()] = value.strip()
-                body = reader.read(int(headers.get("content-length", "0")))
-                self.requests.append((first, headers, body))
-                self.answer(connection)
-        self.left.set()
-
-
-def completion(content: object, **members: object) -> bytes:
-    message = {"role": "assistant", "content": content}
-    choice = {"index": 0, "message": message, "finish_reason": "stop"}
-    usage = {"prompt_tokens": 7, "completion_tokens": 3}
-    return json.dumps({"model": "served-1", "choices": [choice], "usage": usage, **members}).encode()
-
-
-def respond(status: int, body: bytes = b"", **headers: str) -> Answer:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}", "Connection: close"]
-    head = "\r\n".join([*lines, *(f"{name}: {value}" for name, value in named.items()), "", ""])
-    return send(head.encode() + body)
-
-
-def send(data: bytes) -> Answer:
-    return lambda connection: connection.sendall(data)
-
-
-def wait_for_the_end(connection: socket.socket) -> None:
-    connection.recv(1)
-
-
-@pytest.fixture
-def server() -> Iterator[FaultServer]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        faults = FaultServer(listener)
-        yield faults
-        faults.close()
 
 
 async def test_one_request_carries_the_call_and_the_outcome_what_was_served(
@@ -116,7 +41,8 @@ async def test_one_request_carries_the_call_and_the_outcome_what_was_served(
     assert json.loads(body) == {
         "model": "asked-1",
         "messages": [{"role": "system", "content": "s\u00fd"}, {"role": "user", "content": "p"}],
-        "stream": False,
+        "stream": True,
+        "stream_options": {"include_usage": True},
         "max_tokens": 5,
         "temperature": 0.5,
         "seed": 4,
@@ -365,6 +291,8 @@ def test_identity_is_free_of_floats() -> None:
         "max_tokens": 4,
         "temperature": "0.2",
         "seed": None,
+        "stream": True,
+        "cut_replies": "fail",
     }
 
 

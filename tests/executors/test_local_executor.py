@@ -204,4 +204,5 @@ def test_identity_holds_no_path_and_no_float(tmp_path: Path) -> None:
         "max_tokens": None,
         "temperature": "0.7",
         "seed": 3,
+        "cut_replies": "keep",
     }

@@ -101,7 +101,7 @@ async def _server(area: str, settings: "ExecutorSettings") -> Line:
     """Ask a model server for its list of models: nothing of the user's leaves with that."""
     import httpx2
 
-    from forum_mcp.executors.chat import resolve_secret
+    from forum_mcp.configs.secrets import resolve_secret
 
     url = (settings.url or "").rstrip("/") + "/models"
     headers: dict[str, str] = {}
