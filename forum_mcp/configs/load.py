@@ -109,9 +109,13 @@ def _check_roles(settings: Settings) -> None:
         raise ConfigRefused(
             "'executors.rules' is refused; 'rules' is the deterministic code of a role; name it otherwise"
         )
+    if joined := next((name for name in settings.executors if "+" in name), None):
+        raise ConfigRefused(
+            f"'executors.{joined}' is refused; '+' joins the executors of one rung of a ladder; name it otherwise"
+        )
     known = (*BUILT_IN, *settings.executors)
     for role in ALL_ROLES:
-        for name in getattr(settings.roles, role):
+        for name in (name for rung in getattr(settings.roles, role) for name in rung.split("+")):
             if name not in known:
                 raise ConfigRefused(f"role {role} is bound to {name!r}, which is no executor; {nearest(name, known)}")
 

@@ -15,6 +15,7 @@ from forum_mcp.configs.section import Section
 __all__ = [
     "AmountSettings",
     "ExecutorSettings",
+    "LaneSettings",
     "LimitSettings",
     "PolicySettings",
     "PriceSettings",
@@ -65,6 +66,14 @@ class AmountSettings(Section):
     usd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
 
+class LaneSettings(Section):
+    """What is special about the tasks of a lane, a category or a tier: ladders in place of the roles', criteria."""
+
+    worker: list[str] = []
+    validator: list[str] = []
+    done_when: list[str] = []
+
+
 class LimitSettings(Section):
     """Ceilings of one run, which a request may only lower; of each of its tasks; of the project's day, in UTC."""
 
@@ -85,6 +94,11 @@ class PolicySettings(Section):
     deny_categories: list[str] = []
     max_tasks: int = Field(default=2000, gt=0, le=2000)
     undecided: Literal["pass", "escalate", "fail"] = "pass"
+    done_when: list[str] = []
+    escalate_on: list[str] = []
+    validator_differs: bool = False
+    cut_prompt: Literal["flag", "fail"] = "flag"
+    loop_after: int = Field(default=3, ge=0, le=1000)
 
 
 class Settings(Section):
@@ -97,6 +111,10 @@ class Settings(Section):
     steps: StepSettings = StepSettings()
     limits: LimitSettings = LimitSettings()
     policy: PolicySettings = PolicySettings()
+    checks: dict[str, str] = {}
+    lanes: dict[str, LaneSettings] = {}
+    categories: dict[str, LaneSettings] = {}
+    tiers: dict[str, LaneSettings] = {}
     max_parallel: int = Field(default=4, gt=0, le=64)
     local_only: bool = False
     project: str = Field(default="default", min_length=1, max_length=100)

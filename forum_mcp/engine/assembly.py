@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from forum_mcp.configs.names import ALL_ROLES
 from forum_mcp.configs.paths import shown
 from forum_mcp.configs.roster import shipped_roster_text
 from forum_mcp.configs.settings import ExecutorSettings, Settings
+from forum_mcp.engine.ladders import check_policy, lanes_of, roles_of, used_by
 from forum_mcp.engine.options import amounts_of, check_steps
 from forum_mcp.engine.pricing import price_of
 from forum_mcp.engine.scrubbed import recorded_identity
@@ -15,7 +15,7 @@ from forum_mcp.engine.scrubbing import Scrubber
 from forum_mcp.errors import ConfigRefused, RequestRefused, RosterRefused
 from forum_mcp.executors import build
 from forum_mcp.executors.base import Executor
-from forum_mcp.rules.contract import RULES, Contract, ExecutorTerms, Steps
+from forum_mcp.rules.contract import Contract, ExecutorTerms, Steps
 from forum_mcp.rules.policy import Policy, check
 from forum_mcp.rules.roster import Roster, parse
 
@@ -23,7 +23,6 @@ __all__ = ["contract_of", "executors_of", "roster_of"]
 
 _INPUT_CHARS: Final = 24_000
 _LOCAL_INPUT_CHARS: Final = 8_000
-_MAY_BE_NOBODY: Final = ("panelists", "verifier")
 
 
 def roster_of(settings: Settings) -> Roster:
@@ -59,28 +58,22 @@ def contract_of(settings: Settings, executors: Mapping[str, Executor], roster: R
     """Return the contract of a run under these settings; only executors that a role names are part of it.
 
     Raises:
-        ConfigRefused: a role names an executor that does not exist, the worker is bound to rules, or the policy names
-            a lane or category that the roster does not have.
+        ConfigRefused: a ladder or a check names an executor that does not exist or cannot do it, the policy or a table
+            of lanes names what the roster does not have, or a criterion makes no sense.
     """
-    ladders = {role: list(getattr(settings.roles, role)) for role in ALL_ROLES}
-    used = {name for ladder in ladders.values() for name in ladder if name != RULES}
-    for role, ladder in ladders.items():
-        unknown = [name for name in ladder if name != RULES and name not in executors]
-        if unknown or (not ladder and role not in _MAY_BE_NOBODY):
-            known = ", ".join(sorted({RULES, *executors}))
-            raise ConfigRefused(
-                f"role {role} is bound to {unknown[0] if unknown else 'nothing'!r}; executors are: {known}"
-            )
-    if RULES in ladders["worker"]:
-        raise ConfigRefused("role worker is bound to 'rules', which do no work; bind it to an executor or to 'host'")
+    ladders = roles_of(settings, executors)
+    lanes = lanes_of(settings, executors, roster)
+    check_policy(settings, executors)
+    used = used_by(ladders, lanes, settings.checks)
     steps = Steps(**settings.steps.model_dump())
     try:
         check_steps(steps, ladders)
     except RequestRefused as error:
         raise ConfigRefused(str(error)) from None
     return Contract(
-        executors={name: _terms(name, settings, executors[name], scrubber) for name in sorted(used)},
+        executors={name: _terms(name, settings, executors[name], scrubber) for name in used},
         roles=ladders,
+        lanes=lanes,
         policy=_policy_of(settings, roster),
         max_parallel=settings.max_parallel,
         local_only=settings.local_only,
@@ -92,7 +85,7 @@ def contract_of(settings: Settings, executors: Mapping[str, Executor], roster: R
 
 
 def _policy_of(settings: Settings, roster: Roster) -> Policy:
-    policy = Policy(**settings.policy.model_dump())
+    policy = Policy(**settings.policy.model_dump(), checks=settings.checks)
     check(policy, roster)
     return policy
 

@@ -9,7 +9,8 @@ from forum_mcp.configs.names import STEP_ROLES, STEPS
 from forum_mcp.configs.settings import AmountSettings, LimitSettings
 from forum_mcp.errors import RequestRefused
 from forum_mcp.ledger.kinds.base import Amounts
-from forum_mcp.rules.contract import RULES, Contract, Steps
+from forum_mcp.rules.contract import RULES, Contract, LaneTerms, Steps
+from forum_mcp.rules.policy import Policy
 
 __all__ = ["RunOptions", "amounts_of", "check_prices", "check_steps", "contract_for", "limits_for"]
 
@@ -59,7 +60,8 @@ def contract_for(terms: Contract, options: RunOptions) -> Contract:
     return msgspec.structs.replace(
         terms,
         steps=steps,
-        roles=terms.roles if steps.escalate else _first_rungs(terms.roles),
+        roles=terms.roles if steps.escalate else _first_rungs(terms.roles, terms.policy),
+        lanes=terms.lanes if steps.escalate else _first_rungs_of_lanes(terms),
         single=options.get("single", False),
         max_parallel=min(terms.max_parallel, parallel or terms.max_parallel),
     )
@@ -139,9 +141,22 @@ def _micro(usd: float | None) -> int | None:
     return None if usd is None else max(1, round(usd * 1_000_000))
 
 
-def _first_rungs(roles: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    """Return the ladders cut to one rung; the panel's members are no rungs."""
-    return {role: ladder if role == "panelists" else ladder[:1] for role, ladder in roles.items()}
+def _first_rungs(roles: Mapping[str, list[str]], policy: Policy) -> dict[str, list[str]]:
+    """Return the ladders cut to one rung.
+
+    The panel's members are no rungs, and of Validators that must differ from the worker each may be the first that
+    does: the rules take that one only.
+    """
+    whole = {"panelists", *(["validator"] if policy.validator_differs else [])}
+    return {role: ladder if role in whole else ladder[:1] for role, ladder in roles.items()}
+
+
+def _first_rungs_of_lanes(terms: Contract) -> dict[str, LaneTerms]:
+    cut: dict[str, LaneTerms] = {}
+    for name, lane in terms.lanes.items():
+        ladders = _first_rungs({"worker": lane.worker, "validator": lane.validator}, terms.policy)
+        cut[name] = msgspec.structs.replace(lane, worker=ladders["worker"], validator=ladders["validator"])
+    return cut
 
 
 def _names() -> list[str]:

@@ -1,6 +1,7 @@
 """The worker: one task's instruction and the results it depends on in, its result out."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -9,6 +10,8 @@ from forum_mcp.roles.prompt import Prompt
 from forum_mcp.roles.prompts import prompt_text
 
 __all__ = ["ask"]
+
+_OBJECTION_CHARS: Final = 2_000
 
 
 def ask(
@@ -20,19 +23,24 @@ def ask(
     done_when: Sequence[str],
     inputs: Sequence[tuple[str, str]],
     schema: dict[str, object] | None,
+    objection: str | None = None,
     mark: str,
     limit: int,
 ) -> Prompt:
     """Return the prompt of a task: what it may look at is fenced, what it is told to do comes last and is not.
 
     ``request``: the whole request, when the task is only a part of it; ``inputs``: (task id, output) of the tasks it
-    depends on for data; ``limit``: most characters of all fenced text together.
+    depends on for data; ``objection``: why an earlier result was not taken; ``limit``: most characters of the request
+    and the inputs together.
     """
     share = limit // (len(inputs) + 1)
     parts: list[str] = []
     if request is not None:
         parts.append("The task is one part of this request:\n" + fence("REQUEST", cap(request, share), mark))
     parts.extend(f"Result of task {task}:\n" + fence("RESULT", cap(output, share), mark) for task, output in inputs)
+    if objection is not None:
+        words = fence("OBJECTION", cap(objection, _OBJECTION_CHARS), mark)
+        parts.append("An earlier result of the task was not taken, because of this:\n" + words)
     task = instruction
     if done_when:
         task += "\n\nIt is done when:\n" + "\n".join(f"- {line}" for line in done_when)

@@ -186,7 +186,7 @@ def _kept_back(state: RunState, purpose: str) -> Amounts:
     if done or not begun or executor == RULES or len(state.tasks) < 2:
         return Amounts()
     assert state.contract is not None
-    terms = state.contract.executors[executor]
+    terms = state.contract.terms(executor)
     tokens_in = _TEMPLATE_TOKENS + min(4 * terms.input_chars, len(state.request) + state.result_chars)
     tokens_out = terms.max_tokens or _SYNTHESIS_TOKENS
     price, limits = terms.price, state.limits

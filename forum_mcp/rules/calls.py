@@ -18,6 +18,7 @@ from forum_mcp.roles.prompt import Prompt
 from forum_mcp.rules.budget import asks, room, spent_up, timeout_ms
 from forum_mcp.rules.contract import RULES, ExecutorTerms
 from forum_mcp.rules.failures import TRANSIENT
+from forum_mcp.rules.ladder import executor_for, turns_left
 from forum_mcp.rules.run import Attempts, RunState, TaskState, done_once
 
 __all__ = [
@@ -63,7 +64,7 @@ def draft(
 def terms_of(state: RunState, attempts: Attempts, rung: int | None = None) -> ExecutorTerms:
     """Return the terms of the executor at a rung (default: the present one)."""
     assert state.contract is not None
-    return state.contract.executors[attempts.ladder[attempts.rung if rung is None else rung]]
+    return state.contract.terms(attempts.ladder[attempts.rung if rung is None else rung])
 
 
 def fence_token(state: RunState, attempts: Attempts) -> str:
@@ -96,15 +97,17 @@ def next_call(
     ``again`` marks a repair.
     """
     assert state.contract is not None
-    name = attempts.ladder[rung]
-    terms = state.contract.executors[name]
-    if sum(item.executor == name for item in state.open.values()) >= terms.max_parallel:
+    name = executor_for(state, attempts, rung, attempt, held)
+    if name is None:
         return None
+    terms = state.contract.executors[name]
     if rung == attempts.rung and (wait := _rate_wait(state, attempts, name, terms, held)) is not None:
         return wait
     task = held.plan.id if held is not None else None
     n = held.n if held is not None else None
-    prompt = ask(token(state.seed, attempts.purpose, task, n, rung, attempt))
+    # A judge may repeat its fence's token in its reasons, which the next rung's worker reads: none is used twice.
+    about = () if held is None or attempts is held.work else (held.work.rung, attempts.seat)
+    prompt = ask(token(state.seed, attempts.purpose, task, n, rung, attempt, *about))
     reserve = room(state, attempts.purpose, asks(prompt, terms), terms, held)
     if reserve == "wait":
         return None
@@ -132,6 +135,8 @@ def next_call(
         model=terms.model,
         max_tokens=terms.max_tokens,
         repair=again,
+        seat=attempts.seat,
+        words=len(prompt.system.split()) + len(prompt.user.split()),
     )
     return draft("call.started", "engine", payload, *parents, bodies=bodies)
 
@@ -168,6 +173,8 @@ def follow(
             if attempts.outcome is None or attempts.outcome.error is None:
                 return "reply"
             spent = attempts.purpose == "task" and held is not None and done_once(state, held, attempts.outcome.error)
+            if not spent and turns_left(state, attempts) and may_call(state, attempts.purpose, held):
+                return next_call(state, attempts, ask, attempts.seq, rung=rung, attempt=attempt + 1, held=held)
             wait = None if spent else _retry_wait_ms(state, attempts)
             if wait is not None:
                 return draft(
@@ -179,6 +186,7 @@ def follow(
                         not_before_ms=state.t_ms + wait,
                         reason=attempts.outcome.error,
                         task=held.plan.id if held is not None else None,
+                        seat=attempts.seat,
                     ),
                     attempts.seq,
                 )
@@ -230,7 +238,9 @@ def _rate_wait(
     if state.limits.ms is not None and due_ms >= state.limits.ms:
         return None
     task = held.plan.id if held is not None else None
-    deferred = CallDeferred(call=cause, purpose=attempts.purpose, not_before_ms=due_ms, reason="rate", task=task)
+    deferred = CallDeferred(
+        call=cause, purpose=attempts.purpose, not_before_ms=due_ms, reason="rate", task=task, seat=attempts.seat
+    )
     return draft("call.deferred", "engine", deferred, cause, attempts.cause)
 
 

@@ -12,10 +12,15 @@ from forum_mcp.ledger.kinds.base import Amounts
 from forum_mcp.rules.policy import Policy
 from forum_mcp.rules.prices import Price
 
-__all__ = ["RULES", "VERSION", "Contract", "ExecutorTerms", "Steps"]
+__all__ = ["RULES", "VERSION", "Contract", "ExecutorTerms", "LaneTerms", "Steps", "members"]
 
 VERSION: Final = 1
 RULES: Final = "rules"  # the name of the deterministic implementation in a role's ladder
+
+
+def members(rung: str) -> list[str]:
+    """Return the executors of a rung, in the order they take turns."""
+    return rung.split("+")
 
 
 class ExecutorTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,13 +67,23 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
     reuse: bool = False
 
 
+class LaneTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """What is special about one lane: ladders that stand for the roles', and criteria that each of its tasks has."""
+
+    worker: list[str] = []
+    validator: list[str] = []
+    done_when: list[str] = []
+
+
 class Contract(msgspec.Struct, frozen=True, kw_only=True):
     """The terms of a run.
 
-    ``roles`` maps each role to its ladder of executor names, first rung first; without the step ``escalate`` a ladder
-    has one rung, the others were cut when the contract was made. ``local_only`` bars every executor whose egress is
-    not ``none``: its calls are recorded and end with ``egress-refused``. ``task_limits`` bind each task, ``day_limits``
-    what all runs of ``project`` take on one day (UTC); the run's own limits stand in ``run.started``.
+    ``roles`` maps each role to its ladder, first rung first; a rung is an executor's name, or several joined by ``+``
+    that take turns. Without the step ``escalate`` a ladder has one rung, the others were cut when the contract was
+    made. ``lanes`` holds the lanes that differ, whatever setting made them: a lane, a category, a tier. ``local_only``
+    bars every executor whose egress is not ``none``: its calls are recorded and end with ``egress-refused``.
+    ``task_limits`` bind each task, ``day_limits`` what all runs of ``project`` take on one day (UTC); the run's own
+    limits stand in ``run.started``.
     """
 
     version: int = VERSION
@@ -77,6 +92,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy
     max_parallel: int
     steps: Steps = Steps()
+    lanes: dict[str, LaneTerms] = {}
     single: bool = False
     local_only: bool = False
     task_limits: Amounts = Amounts()
@@ -86,6 +102,32 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     def bars(self, egress: str) -> bool:
         """Tell whether a call that travels so far is refused."""
         return self.local_only and egress != "none"
+
+    def terms(self, rung: str) -> ExecutorTerms:
+        """Return the terms of a rung; where several executors share it, what holds for whichever is asked."""
+        first, *others = [self.executors[name] for name in members(rung)]
+        if not others:
+            return first
+        every = [first, *others]
+        return msgspec.structs.replace(
+            first,
+            attempts=max(len(every), *(each.attempts for each in every)),
+            input_chars=min(each.input_chars for each in every),
+        )
+
+    def named(self) -> set[str]:
+        """Return every executor that a ladder or a check names, and ``rules`` where a ladder does."""
+        ladders = [*self.roles.values()]
+        for lane in self.lanes.values():
+            ladders += (lane.worker, lane.validator)
+        return {name for ladder in ladders for rung in ladder for name in members(rung)} | set(
+            self.policy.checks.values()
+        )
+
+    def ladder(self, role: str, lane: str) -> list[str]:
+        """Return the ladder of a role for the tasks of a lane."""
+        own: list[str] = getattr(self.lanes.get(lane), role, [])
+        return own or self.roles[role]
 
     def to_json(self) -> bytes:
         """Return the canonical bytes that are recorded."""

@@ -14,6 +14,7 @@ import msgspec
 from forum_mcp.errors import PlanRefused
 from forum_mcp.roles.coordinator import DependencyReply, PlanReply
 from forum_mcp.roles.reply import DEPTH_MAX, nesting
+from forum_mcp.rules.criteria import CRITERIA_MAX, fault
 from forum_mcp.rules.policy import Policy, refusal
 from forum_mcp.rules.roster import Roster
 from forum_mcp.rules.schema import refused
@@ -133,7 +134,7 @@ def accept(reply: PlanReply, roster: Roster, policy: Policy) -> Plan:
 
     Raises:
         PlanRefused: empty or too large, a bad or doubled id, an unknown or forbidden lane, an empty or overlong
-            instruction, a schema that is not taken, a dependency that is not in the plan, or a cycle.
+            instruction, a schema or a criterion that is not taken, a dependency that is not in the plan, or a cycle.
     """
     limit = min(TASKS_MAX, policy.max_tasks)
     if not reply.tasks:
@@ -162,6 +163,11 @@ def accept(reply: PlanReply, roster: Roster, policy: Policy) -> Plan:
             )
         if task.schema is not None and (why := refused(task.schema)) is not None:
             raise PlanRefused(f"task {task.id!r} has a schema that {why}")
+        if len(task.done_when) > CRITERIA_MAX:
+            raise PlanRefused(f"task {task.id!r} has {len(task.done_when)} criteria; at most {CRITERIA_MAX} are taken")
+        for line in task.done_when:
+            if (why := fault(line, policy.checks)) is not None:
+                raise PlanRefused(f"task {task.id!r}: {why}")
         tasks.append(
             PlannedTask(
                 id=task.id,

@@ -18,7 +18,18 @@ VERSION: Final = 1
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is permitted; ``undecided`` (pass, escalate, fail) is how a verdict that nobody could give counts."""
+    """What is permitted, and what counts.
+
+    Attributes:
+        allow_lanes, deny_lanes, allow_categories, deny_categories, max_tasks: what a plan may use.
+        undecided: how a verdict that nobody could give counts: ``pass``, ``escalate`` or ``fail``.
+        done_when: criteria of every task beside its own.
+        checks: the outside checks a criterion may name, each with the executor that runs it.
+        escalate_on: ``verdict`` and error classes that lead up the ladder; empty is all of them.
+        validator_differs: who did a task does not judge it, and neither does the same model under another name.
+        cut_prompt: ``flag`` records the suspicion that a prompt was not read whole, ``fail`` counts it.
+        loop_after: results without news, one after the other, that end a branch; 0 is never.
+    """
 
     allow_lanes: list[str] = []
     deny_lanes: list[str] = []
@@ -26,6 +37,12 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     deny_categories: list[str] = []
     max_tasks: int = 2_000
     undecided: str = "pass"
+    done_when: list[str] = []
+    checks: dict[str, str] = {}
+    escalate_on: list[str] = []
+    validator_differs: bool = False
+    cut_prompt: str = "flag"
+    loop_after: int = 3
 
 
 def refusal(policy: Policy, lane: Lane) -> str | None:

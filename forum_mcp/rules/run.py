@@ -11,8 +11,9 @@ from typing import Literal
 from forum_mcp.ledger.entry import BodyRef, RunId
 from forum_mcp.ledger.kinds.base import Amounts, Seen
 from forum_mcp.ledger.kinds.call import CallFinished
-from forum_mcp.rules.contract import Contract
+from forum_mcp.rules.contract import Contract, members
 from forum_mcp.rules.failures import NOT_BEGUN
+from forum_mcp.rules.finding import Finding
 from forum_mcp.rules.plan import Plan, PlannedTask
 from forum_mcp.rules.roster import Roster
 
@@ -63,6 +64,12 @@ class Attempts:
     reply_ref: BodyRef | None = None
     problem: str | None = None
     """Why the last reply could not be used."""
+    barred: frozenset[str] = frozenset()
+    """Executors that may not be asked."""
+    seat: int = 0
+    """Which of several that are asked the same: a check, a panelist."""
+    words: int = 0
+    """Words of the newest prompt."""
 
 
 @dataclass(slots=True)
@@ -77,6 +84,16 @@ class TaskState:
     waits_for: int
     dependants: list[str] = field(default_factory=list[str])
     status: TaskStatus = "pending"
+    checking: list[Attempts] = field(default_factory=list[Attempts])
+    """The outside checks of the result, one after the other."""
+    panel: list[Attempts] = field(default_factory=list[Attempts])
+    """The panelists, each with attempts of its own."""
+    found: list[Finding] | None = field(default=None, compare=False)
+    """What the checks say of the result, once they were made: kept so that they are made once."""
+    refused: list[tuple[int, frozenset[int]]] = field(default_factory=list[tuple[int, frozenset[int]]])
+    """Results that were not taken: (seq of the verdict, sketch), oldest first."""
+    objection: str | None = None
+    """Why the result of the rung below was not taken."""
     n: int = 0
     calls: int = 0
     """Attempts made for the task's own work."""
@@ -110,6 +127,7 @@ class OpenCall:
     executor: str
     type: str
     reserve: Amounts
+    seat: int = 0
     offered_seq: int = -1
     taken_seq: int = -1
     taken_by: str = ""
@@ -125,6 +143,7 @@ class Timer:
     due_ms: int
     purpose: str
     task: str | None
+    seat: int = 0
 
 
 @dataclass(slots=True)
@@ -246,7 +265,11 @@ class RunState:
 def effects_of(state: RunState, held: TaskState) -> str:
     """Return what running the task twice does: the plan's word, else the default of the executor at its rung."""
     assert state.contract is not None
-    return held.plan.effects or state.contract.executors[held.work.ladder[held.work.rung]].effects
+    if held.plan.effects is not None:
+        return held.plan.effects
+    rung = held.work.ladder[held.work.rung]
+    name = held.executor if held.executor in members(rung) else None
+    return (state.contract.executors[name] if name is not None else state.contract.terms(rung)).effects
 
 
 def done_once(state: RunState, held: TaskState, error: str | None) -> bool:

@@ -83,7 +83,9 @@ def _run_started(state: RunState, entry: Entry, data: run.RunStarted, bodies: Bo
     except (msgspec.MsgspecError, ValueError):
         state.incomplete = True
         return
-    if not all(terms.roles.get(role) for role in ("coordinator", "worker", "validator", "synthesizer")):
+    if not all(terms.roles.get(role) for role in ("coordinator", "worker", "validator", "synthesizer")) or not (
+        terms.named() <= {RULES, *terms.executors}
+    ):
         state.incomplete = True
         return
     state.contract, state.roster = terms, lanes
@@ -103,7 +105,7 @@ def _run_resumed(state: RunState, entry: Entry, data: run.RunResumed, _: Bodies)
         if lost is None:
             continue
         settle_spend(state, lost, None)
-        attempts = attempts_of(state, lost.purpose, lost.task)
+        attempts = attempts_of(state, lost.purpose, lost.task, lost.seat)
         if attempts is not None and attempts.call_seq == seq:
             attempts.progress, attempts.cause, attempts.outcome = "redo", entry.seq, None
         touch(state, state.tasks.get(lost.task or ""))
@@ -121,7 +123,7 @@ def _timer_fired(state: RunState, entry: Entry, _data: run.TimerFired, _: Bodies
         timer = state.timers.pop(parent, None)
         if timer is None:
             continue
-        attempts = attempts_of(state, timer.purpose, timer.task)
+        attempts = attempts_of(state, timer.purpose, timer.task, timer.seat)
         if attempts is not None and attempts.progress == "deferred":
             attempts.progress, attempts.cause = "due", entry.seq
         touch(state, state.tasks.get(timer.task or ""))
@@ -177,14 +179,13 @@ def _plan_accepted(state: RunState, entry: Entry, data: planning.PlanAccepted, b
         return
     state.plan = plan
     wave_of = {name: index for index, wave in enumerate(plan.waves) for name in wave}
-    workers, validators = state.contract.roles["worker"], state.contract.roles["validator"]
     for index, planned in enumerate(plan.tasks):
         state.tasks[planned.id] = TaskState(
             plan=planned,
             index=index,
             wave=wave_of[planned.id],
-            work=Attempts("task", workers),
-            verdict_calls=Attempts("validate", validators),
+            work=Attempts("task", state.contract.ladder("worker", planned.lane)),
+            verdict_calls=Attempts("validate", state.contract.ladder("validator", planned.lane)),
             waits_for=len(planned.depends_on),
         )
     for held in state.tasks.values():

@@ -13,6 +13,8 @@ from forum_mcp.roles import worker
 from forum_mcp.roles.prompt import Prompt
 from forum_mcp.rules.budget import spent_up
 from forum_mcp.rules.calls import TEXT, draft, follow, may_call, terms_of
+from forum_mcp.rules.checks import criteria_of
+from forum_mcp.rules.ladder import executor_for
 from forum_mcp.rules.run import RunState, TaskState, effects_of
 from forum_mcp.rules.verdicts import decide_verdict
 
@@ -84,16 +86,15 @@ def _start(state: RunState) -> Draft | None:
     if not state.ready or state.slots >= state.contract.max_parallel:
         return None
     held = state.tasks[state.ready[0][1]]
-    first = terms_of(state, held.work, rung=0)
-    if sum(item.executor == held.work.ladder[0] for item in state.open.values()) >= first.max_parallel:
+    if executor_for(state, held.work, 0, 1, held) is None:
         return None
     upstream = tuple(state.tasks[edge.id].settled_seq for edge in held.plan.depends_on)[:255]
     refused = spent_up(state, "task")
     if refused is not None:
         return draft("budget.stopped", "engine", refused, state.plan_seq, *upstream)
     bodies: dict[str, NewBody | BodyRef] = {"instruction": NewBody(TEXT, held.plan.instruction.encode())}
-    if held.plan.done_when:
-        bodies["done_when"] = NewBody(TEXT, "\n".join(held.plan.done_when).encode())
+    if criteria := criteria_of(state.contract, held.plan):
+        bodies["done_when"] = NewBody(TEXT, "\n".join(criteria).encode())
     started = TaskStarted(task=held.plan.id, n=held.n + 1, lane=held.plan.lane)
     return draft("task.started", "engine", started, state.plan_seq, *upstream, bodies=bodies)
 
@@ -101,6 +102,7 @@ def _start(state: RunState) -> Draft | None:
 def _ask(state: RunState, held: TaskState, mark: str) -> Prompt:
     assert state.roster is not None
     assert state.plan is not None
+    assert state.contract is not None
     planned = held.plan
     lane = state.roster.lanes[planned.lane]
     return worker.ask(
@@ -108,9 +110,10 @@ def _ask(state: RunState, held: TaskState, mark: str) -> Prompt:
         lane=lane.name,
         lane_description=lane.description,
         request=state.request if len(state.plan.tasks) > 1 else None,
-        done_when=planned.done_when,
+        done_when=criteria_of(state.contract, planned),
         inputs=[(edge.id, state.tasks[edge.id].output) for edge in planned.depends_on if edge.type == "data"],
         schema=planned.schema,
+        objection=held.objection,
         mark=mark,
         limit=terms_of(state, held.work).input_chars,
     )

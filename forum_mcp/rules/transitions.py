@@ -13,7 +13,11 @@ from forum_mcp.ledger.kinds import call, task
 from forum_mcp.ledger.kinds.base import Payload
 from forum_mcp.roles.fence import cap
 from forum_mcp.rules.budget import day_of
+from forum_mcp.rules.checks import outside_checks
+from forum_mcp.rules.ladder import judges
+from forum_mcp.rules.policy import Policy
 from forum_mcp.rules.run import Attempts, OpenCall, RunState, TaskState, TaskStatus, Timer, done_once
+from forum_mcp.rules.sketch import sketch
 
 __all__ = ["FLOW_CHARS", "HANDLERS", "Bodies", "Handler", "attempts_of", "settle_spend", "text_of", "touch"]
 
@@ -36,8 +40,8 @@ def text_of(state: RunState, bodies: Bodies, name: str) -> str:
     return data.decode("utf-8", "replace")
 
 
-def attempts_of(state: RunState, purpose: str, name: str | None) -> Attempts | None:
-    """Return the attempts of a purpose (and task), or None for one the plan does not hold."""
+def attempts_of(state: RunState, purpose: str, name: str | None, seat: int = 0) -> Attempts | None:
+    """Return the attempts of a purpose (and task, and seat), or None for one the run does not have."""
     match purpose:
         case "plan":
             return state.planning
@@ -55,7 +59,18 @@ def attempts_of(state: RunState, purpose: str, name: str | None) -> Attempts | N
             held = state.tasks.get(name or "")
             if held is None:
                 return None
-            return held.verdict_calls if purpose == "validate" else held.work
+            return _attempts_of_task(held, purpose, seat)
+
+
+def _attempts_of_task(held: TaskState, purpose: str, seat: int) -> Attempts | None:
+    match purpose:
+        case "validate":
+            return held.verdict_calls
+        case "check" | "panel":
+            seats = held.checking if purpose == "check" else held.panel
+            return seats[seat] if 0 <= seat < len(seats) else None
+        case _:
+            return held.work
 
 
 def _needs_decision(held: TaskState) -> bool:
@@ -63,7 +78,8 @@ def _needs_decision(held: TaskState) -> bool:
         case "working":
             return held.work.progress not in ("open", "deferred")
         case "judging":
-            return held.verdict_calls.progress not in ("open", "deferred")
+            under_way = [*held.checking, held.verdict_calls]
+            return all(each.progress not in ("open", "deferred") for each in under_way)
         case "retiring" | "doomed":
             return True
         case _:
@@ -107,11 +123,27 @@ def _task_finished(state: RunState, entry: Entry, data: task.TaskFinished, _: Bo
         _settle(state, held, "failed", entry.seq)
     elif data.error is None:
         held.output, held.output_ref = held.work.reply, entry.bodies.get("output")
-        held.status = "judging"
-        held.verdict_calls = Attempts("validate", held.verdict_calls.ladder, cause=entry.seq)
+        held.status, held.found = "judging", None
+        _seat_judges(state, held, entry.seq)
         touch(state, held)
     else:
         _retire(state, held, entry.seq)
+
+
+def _seat_judges(state: RunState, held: TaskState, seq: int) -> None:
+    """Give everybody who may be asked about the result attempts of their own."""
+    contract, lane = state.contract, held.plan.lane
+    assert contract is not None
+    ladder, barred = judges(contract, contract.ladder("validator", lane), held)
+    held.verdict_calls = Attempts("validate", ladder, cause=seq, barred=barred)
+    runners = outside_checks(contract, held.plan).values()
+    held.checking = [Attempts("check", [name], cause=seq, seat=seat) for seat, name in enumerate(runners)]
+    held.panel = []
+    if contract.steps.panel:
+        for name in contract.roles.get("panelists", []):
+            left, barred = judges(contract, [name], held)
+            if left:
+                held.panel.append(Attempts("panel", left, cause=seq, barred=barred, seat=len(held.panel)))
 
 
 def _task_judged(state: RunState, entry: Entry, data: task.TaskJudged, bodies: Bodies) -> None:
@@ -125,17 +157,25 @@ def _task_judged(state: RunState, entry: Entry, data: task.TaskJudged, bodies: B
         held.output = cap(held.output, FLOW_CHARS)
         state.result_chars += len(held.output)
         _settle(state, held, "ok", entry.seq)
-    elif data.verdict == "undecided" and state.contract is not None and state.contract.policy.undecided == "fail":
+    elif data.stop is not None or (data.verdict == "undecided" and _policy(state).undecided == "fail"):
+        held.error = data.stop
         _settle(state, held, "failed", entry.seq)
     else:
         _retire(state, held, entry.seq)
 
 
+def _policy(state: RunState) -> Policy:
+    return state.contract.policy if state.contract is not None else Policy()
+
+
 def _retire(state: RunState, held: TaskState, seq: int) -> None:
     """End the rung: up the ladder while there is one and the task may run again, settled as failed when not."""
-    again = not done_once(state, held, held.error)
+    reasons = _policy(state).escalate_on
+    again = not done_once(state, held, held.error) and (not reasons or (held.error or "verdict") in reasons)
     if again and held.work.rung + 1 < len(held.work.ladder) and state.stopped is None:
         held.status, held.work.cause = "retiring", seq
+        if held.error is None:
+            held.refused.append((seq, sketch(held.output)))
         touch(state, held)
     else:
         _settle(state, held, "failed", seq)
@@ -145,6 +185,7 @@ def _task_escalated(state: RunState, entry: Entry, data: task.TaskEscalated, _: 
     held = _task_at(state, data.task, "retiring")
     if held is None or not 0 <= data.rung < len(held.work.ladder):
         return
+    held.objection = held.reason
     held.status, held.verdict, held.error, held.reason = "working", None, None, None
     held.work = Attempts("task", held.work.ladder, rung=data.rung, cause=entry.seq)
     touch(state, held)
@@ -161,7 +202,10 @@ def _settle(state: RunState, held: TaskState, status: TaskStatus, seq: int) -> N
     if held.status in ("working", "judging", "retiring"):
         state.slots -= 1
     held.status, held.settled_seq = status, seq
-    held.work.reply = held.verdict_calls.reply = ""
+    for each in (held.work, held.verdict_calls, *held.checking, *held.panel):
+        each.reply = ""
+    held.found = None
+    held.refused.clear()
     state.unsettled -= 1
     state.unsettled_in[held.wave] -= 1
     if state.unsettled_in[held.wave] == 0:
@@ -185,20 +229,20 @@ def _call_started(state: RunState, entry: Entry, data: call.CallStarted, _: Bodi
     barred = state.contract is not None and state.contract.bars(data.egress)
     kind = "barred" if barred else data.type
     state.open[entry.seq] = OpenCall(
-        entry.seq, data.purpose, data.task, data.executor, kind, data.reserve, day=day_of(entry.at)
+        entry.seq, data.purpose, data.task, data.executor, kind, data.reserve, seat=data.seat, day=day_of(entry.at)
     )
     _mark_start(state, entry.seq, data.executor)
     if kind == "host":
         state.unoffered.append(entry.seq)
     held = state.tasks.get(data.task or "")
-    attempts = attempts_of(state, data.purpose, data.task)
+    attempts = attempts_of(state, data.purpose, data.task, data.seat)
     if attempts is None or attempts.progress == "open" or not 0 <= data.rung < len(attempts.ladder):
         return
     if held is not None and data.purpose == "task":
         held.calls += 1
         held.executor, held.served = data.executor, data.model
     attempts.repaired = data.repair or (attempts.repaired and attempts.rung == data.rung)
-    attempts.rung, attempts.attempt = data.rung, data.attempt
+    attempts.rung, attempts.attempt, attempts.words = data.rung, data.attempt, data.words
     attempts.progress, attempts.call_seq = "open", entry.seq
     touch(state, held)
 
@@ -211,7 +255,7 @@ def _call_finished(state: RunState, entry: Entry, data: call.CallFinished, bodie
     settle_spend(state, done, data)
     if data.error == "rate-limit" and data.retry_after_ms is not None:
         state.quiet[done.executor] = (state.t_ms + data.retry_after_ms, done.seq)
-    attempts = attempts_of(state, done.purpose, done.task)
+    attempts = attempts_of(state, done.purpose, done.task, done.seat)
     if attempts is None or attempts.call_seq != data.call:
         return
     if held is not None and done.purpose == "task" and data.served_model is not None:
@@ -251,10 +295,10 @@ def settle_spend(state: RunState, done: OpenCall, data: call.CallFinished | None
 
 
 def _call_deferred(state: RunState, entry: Entry, data: call.CallDeferred, _: Bodies) -> None:
-    attempts = attempts_of(state, data.purpose, data.task)
+    attempts = attempts_of(state, data.purpose, data.task, data.seat)
     if attempts is None or attempts.progress in ("open", "deferred", "refused"):
         return
-    state.timers[entry.seq] = Timer(data.not_before_ms, data.purpose, data.task)
+    state.timers[entry.seq] = Timer(data.not_before_ms, data.purpose, data.task, data.seat)
     attempts.progress = "deferred"
     touch(state, state.tasks.get(data.task or ""))
 

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from forum_mcp.rules.checks import examine
 from forum_mcp.rules.policy import Policy
-from forum_mcp.rules.verdicts import checks
+from forum_mcp.rules.schema import misfit
 from tests.rules.record import Record, contract, plan_json, terms
 
 SCHEMA: dict[str, object] = {
@@ -17,6 +18,15 @@ SCHEMA: dict[str, object] = {
 
 PASS = '{"passed": true, "reason": "fine", "evidence": "all of it"}'
 FAIL = '{"passed": false, "reason": "half is missing", "evidence": "part 2"}'
+
+
+def checks(output: str, schema: dict[str, object] | None) -> dict[str, str | None]:
+    """Return check -> what is wrong, or None when the output of a task with that schema passes it."""
+    task = {"id": "a", "lane": "backend", "instruction": "do a", "schema": schema}
+    record = Record(contract(), plan=json.dumps({"tasks": [task]}).encode())
+    held = record.state.tasks["a"]
+    held.output = output
+    return {found.check: None if found.passed else found.seen for found in examine(record.state, held)}
 
 
 def wrong(output: str, schema: dict[str, object] | None = None) -> list[str]:
@@ -87,7 +97,6 @@ def test_output_that_fits_its_schema_passes(output: str) -> None:
         ('```json\n{"n": 1}\n```', "the output is not JSON: "),
         ('{"n": 1} and more', "the output is not JSON: "),
         ('{"n": NaN}', "the output is not JSON: "),
-        ("", "the output is not JSON: "),
         ("{}", "the output does not fit the task's schema at $: 'n' is a required property"),
         ('{"n": "1"}', "the output does not fit the task's schema at $.n: '1' is not of type 'integer'"),
         ('{"n": true}', "the output does not fit the task's schema at $.n: True is not of type 'integer'"),
@@ -107,7 +116,7 @@ def test_output_that_does_not_fit_says_where_and_why(output: str, words: str) ->
     [{"type": "nope"}, {"type": 3}, {"required": "n"}, {"properties": []}, {"minimum": "1"}, {"pattern": "["}],
 )
 def test_a_schema_that_is_none_is_named_as_that(schema: dict[str, object]) -> None:
-    why = checks('{"n": 1}', schema)["schema"]
+    why = misfit('{"n": 1}', schema)
     assert why is not None
     assert why.startswith("the task's schema is not a JSON Schema: ")
 

@@ -19,7 +19,9 @@ class CallStarted(Payload, frozen=True, kw_only=True):
 
     ``rung`` counts from 0 on the purpose's ladder, ``attempt`` from 1 on that rung, ``n`` is the task's execution
     (1, or more when an upstream result changed). ``repair`` marks a call that shows the model what was wrong with its
-    last reply. ``reserve`` is taken from the budget until the outcome settles it.
+    last reply; ``seat`` counts, from 0, those who are asked the same side by side: a task's checks, the panelists.
+    ``words`` of the prompt are the fewest tokens it can have. ``reserve`` is taken from the budget until the outcome
+    settles it.
     """
 
     purpose: str
@@ -35,6 +37,8 @@ class CallStarted(Payload, frozen=True, kw_only=True):
     model: str | None = None
     max_tokens: int | None = None
     repair: bool = False
+    seat: int = 0
+    words: int = 0
 
 
 class CallFinished(Payload, frozen=True, kw_only=True):
@@ -73,6 +77,7 @@ class CallDeferred(Payload, frozen=True, kw_only=True):
     not_before_ms: int
     reason: str
     task: str | None = None
+    seat: int = 0
 
 
 class WorkOffered(Payload, frozen=True, kw_only=True):

@@ -30,10 +30,12 @@ class TaskFinished(Payload, frozen=True, kw_only=True):
 
 
 class TaskJudged(Payload, frozen=True, kw_only=True):
-    """The verdict: ``passed``, ``failed`` or ``undecided``; ``by`` is ``rules`` or ``validator``.
+    """The verdict: ``passed``, ``failed`` or ``undecided``; ``by`` is ``rules``, ``validator`` or ``panel``.
 
     ``checks`` maps each deterministic check to whether it passed. ``ok`` is how the verdict counts under the
-    contract's policy. The body ``reason`` holds the words.
+    contract's policy. ``stop``: why no other rung is tried (``loop``). ``votes`` of a panel, by verdict;
+    ``disagreement`` marks a panel that was not of one mind with itself and the Validator. The body ``reason`` holds
+    the words, ``evidence`` what each check and each judge saw.
     """
 
     task: str
@@ -43,6 +45,9 @@ class TaskJudged(Payload, frozen=True, kw_only=True):
     ok: bool
     by: str
     checks: dict[str, bool] = {}
+    stop: str | None = None
+    votes: dict[str, int] = {}
+    disagreement: bool = False
 
 
 class TaskEscalated(Payload, frozen=True, kw_only=True):
@@ -75,8 +80,8 @@ KINDS = (
         "task.judged",
         "decision",
         TaskJudged,
-        ("reason",),
-        "task.finished, the validator's call.finished if any",
+        ("reason", "evidence"),
+        "task.finished, the call.finished of each check and each judge that was asked, earlier verdicts of a loop",
     ),
     Kind("task.escalated", "decision", TaskEscalated, (), "task.judged, or task.finished on an error class"),
     Kind("task.skipped", "decision", TaskSkipped, (), "what made it impossible"),
