@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STREAMS_MAX", "Listening"]
 
-STREAMS_MAX: Final = 256
+STREAMS_MAX: Final = 64
 """Most streams of one process."""
 
 _KEPT: Final = 1_024

@@ -18,19 +18,20 @@ from typing import TYPE_CHECKING, Final
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.shared.message import SessionMessage
-from mcp_types import JSONRPCError, JSONRPCMessage, JSONRPCNotification, JSONRPCRequest, JSONRPCResponse
+from mcp_types import JSONRPCError, JSONRPCResponse
 
+from forum_mcp.server.admission import Admission
 from forum_mcp.server.app import ForumServer, build_server
 from forum_mcp.server.descriptors import Wire, diverted, hung_up, read_some, write_all
 from forum_mcp.server.lifespan import OpenForum
 from forum_mcp.server.sdk import serve_streams
-from forum_mcp.server.wire import LINE_MAX, oversized, read_line
+from forum_mcp.server.wire import LINE_MAX, busy, oversized, read_line
 
 if TYPE_CHECKING:
     from forum_mcp.configs.settings import Settings
     from forum_mcp.engine.orchestrator import Orchestrator
 
-__all__ = ["DRAIN_S", "END_S", "IN_FLIGHT_MAX", "LAST_WORDS_S", "serve", "serve_forum", "serve_stdio"]
+__all__ = ["DRAIN_S", "END_S", "LAST_WORDS_S", "serve", "serve_forum", "serve_stdio"]
 
 DRAIN_S: Final = 0.5
 """Seconds that calls in flight may still take when stdin ends: ``printf ... | forum-mcp`` gets its answers."""
@@ -41,9 +42,6 @@ LAST_WORDS_S: Final = 0.2
 END_S: Final = 1.4
 """Seconds after which a shutdown that hangs is cut off: ``LAST_WORDS_S``, ``lifespan.CLOSE_S`` and a little."""
 
-IN_FLIGHT_MAX: Final = 256
-"""Requests being served before no further line is read."""
-
 _TICK_S: Final = 0.4
 
 
@@ -52,12 +50,10 @@ class _Transport:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self._in_flight: set[int | str] = set()
-        self._answered = anyio.Event()
+        self._admission = Admission()
         self._write_lock = anyio.Lock()
         self._writing: anyio.CancelScope | None = None
         self._mute = False
-        self._cut_off: threading.Timer | None = None
         self.exit_code = 0
         self.ended = anyio.Event()
 
@@ -66,52 +62,35 @@ class _Transport:
         if not self.ended.is_set():
             self.exit_code = exit_code
             self.ended.set()
-            self._cut_off = threading.Timer(END_S, os._exit, (exit_code,))
-            self._cut_off.daemon = True
-            self._cut_off.start()
+            # Also for what outlives the loop: a thread that verifies a large ledger would hold the process up.
+            cut_off = threading.Timer(END_S, os._exit, (exit_code,))
+            cut_off.daemon = True
+            cut_off.start()
 
-    def finish(self) -> None:
-        """Call the cut-off off: the shutdown came to its end."""
-        if self._cut_off is not None:
-            self._cut_off.cancel()
-
-    async def read(self, to_session: MemoryObjectSendStream[SessionMessage | Exception]) -> None:
-        """Feed the session until stdin ends; answer what it must not see."""
+    async def read(self) -> None:
+        """Take messages in until stdin ends; answer what the session must not see."""
         async for line in _lines(self._wire.stdin):
             message, answer = (None, oversized()) if line is None else read_line(line)
-            if message is not None:
-                await self._take(message.message)
-                await to_session.send(message)
-            elif answer is not None:
+            if message is not None and not await self._admission.take(message, len(line or b"")):
+                answer = busy(message)
+            if answer is not None:
                 await self._send(answer)
         with anyio.move_on_after(DRAIN_S):
-            await self._at_most_in_flight(0)
+            while not self._admission.idle:
+                await self._admission.moved()
         self.end()
 
-    async def _take(self, message: JSONRPCMessage) -> None:
-        """Note what is in flight: a request until it is answered or cancelled."""
-        if isinstance(message, JSONRPCRequest):
-            await self._at_most_in_flight(IN_FLIGHT_MAX - 1)
-            self._in_flight.add(message.id)
-        elif isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
-            self._settle((message.params or {}).get("requestId"))
-
-    async def _at_most_in_flight(self, count: int) -> None:
-        while len(self._in_flight) > count:
-            self._answered = anyio.Event()
-            await self._answered.wait()
-
-    def _settle(self, request_id: object) -> None:
-        if isinstance(request_id, int | str):
-            self._in_flight.discard(request_id)
-            self._answered.set()
+    async def feed(self, to_session: MemoryObjectSendStream[SessionMessage | Exception]) -> None:
+        """Give the session each message in its turn."""
+        while True:
+            await to_session.send(await self._admission.next())
 
     async def write(self, from_session: MemoryObjectReceiveStream[SessionMessage]) -> None:
         """Write what the session says until it ends."""
         async for message in from_session:
             await self._send(message)
             if isinstance(message.message, JSONRPCResponse | JSONRPCError):
-                self._settle(message.message.id)
+                self._admission.settle(message.message.id)
 
     async def _send(self, message: SessionMessage) -> None:
         data = message.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
@@ -172,7 +151,10 @@ async def _lines(fd: int) -> AsyncIterator[bytes | None]:
 
 
 async def serve_stdio(server: ForumServer, wire: Wire) -> int:
-    """Serve one client over a wire until it goes away or a signal comes; return the exit code."""
+    """Serve one client over a wire until it goes away or a signal comes; return the exit code.
+
+    The process has to end with it: what is left of it ``END_S`` seconds after the end began is cut off.
+    """
     transport = _Transport(wire)
     to_session, session_in = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     session_out, from_session = anyio.create_memory_object_stream[SessionMessage](0)
@@ -189,13 +171,13 @@ async def serve_stdio(server: ForumServer, wire: Wire) -> int:
             connection.start_soon(transport.write, from_session)
             connection.start_soon(session)
             async with anyio.create_task_group() as reading:
-                reading.start_soon(transport.read, to_session)
+                reading.start_soon(transport.read)
+                reading.start_soon(transport.feed, to_session)
                 await transport.ended.wait()
                 reading.cancel_scope.cancel()
             # The session sees its input end: it cancels the calls in flight, answers them, and closes the forum.
             await to_session.aclose()
         tasks.cancel_scope.cancel()
-    transport.finish()
     return transport.exit_code
 
 

@@ -10,10 +10,13 @@ from collections.abc import Iterator
 from typing import Final, cast
 
 from mcp.shared.message import SessionMessage
-from mcp_types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError, jsonrpc_message_adapter
+from mcp_types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError, JSONRPCRequest, jsonrpc_message_adapter
 from pydantic import ValidationError
 
-__all__ = ["LINE_MAX", "oversized", "read_line"]
+__all__ = ["BUSY", "LINE_MAX", "busy", "oversized", "read_line"]
+
+BUSY: Final = -32000
+"""Code of a request that was not taken in: of the range that is the server's own."""
 
 LINE_MAX: Final = 16 * 1024 * 1024
 """Most bytes of one message."""
@@ -34,6 +37,13 @@ class _Unfit:
 def oversized() -> SessionMessage:
     """Return the answer to a line longer than ``LINE_MAX``."""
     return _error(INVALID_REQUEST, f"the message is longer than {LINE_MAX} bytes; send less", None)
+
+
+def busy(message: SessionMessage) -> SessionMessage | None:
+    """Return the answer to a request that cannot be taken in; a notification gets none."""
+    if not isinstance(message.message, JSONRPCRequest):
+        return None
+    return _error(BUSY, "too many requests wait for an answer; wait for some and send it again", message.message.id)
 
 
 def read_line(line: bytes) -> tuple[SessionMessage | None, SessionMessage | None]:

@@ -15,7 +15,8 @@ from mcp import Client, StdioServerParameters
 
 from forum_mcp.configs.settings import ExecutorSettings, RoleSettings, Settings
 from forum_mcp.engine.ledger import Ledger
-from forum_mcp.server.wire import LINE_MAX
+from forum_mcp.server.admission import IN_FLIGHT_MAX, WAITING_MAX
+from forum_mcp.server.wire import BUSY, LINE_MAX
 
 END_S = 20.0
 """The promise is two seconds; how loaded a machine is, is not what these tests are about."""
@@ -70,6 +71,53 @@ def test_requests_piped_in_get_their_answers_although_stdin_ends(start: Start, h
     assert {answer["id"] for answer in answers} == {1, 2}
     assert all("result" in answer for answer in answers)
     assert server.popen.wait(END_S) == 0
+
+
+def test_many_waiting_calls_hold_up_no_other_and_can_be_cancelled(start: Start, tmp_path: Path) -> None:
+    server = start(hanging(tmp_path))
+    run = server.ask(1, "tools/call", name="submit", arguments={"request": "poem", "single": True, "wait_s": 0})
+    wait = {"name": "run", "arguments": {**run_of(run), "wait_s": 300}}
+    for number in range(1_000, 1_000 + IN_FLIGHT_MAX - 1):
+        server.send(server.request(number, "tools/call", **wait))
+    assert server.ask(2, "tools/call", name="route", arguments={"request": "x"})["result"]["isError"] is False
+    server.send(server.request(3, "tools/call", **wait))
+    server.send(server.request(4, "tools/list"))  # it waits for a place, which the cancellation makes
+    server.send(b'{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":3}}')
+    assert server.answer()["id"] == 4
+
+
+def test_what_is_one_too_many_is_answered_at_once(start: Start, tmp_path: Path) -> None:
+    server = start(hanging(tmp_path))
+    run = server.ask(1, "tools/call", name="submit", arguments={"request": "poem", "single": True, "wait_s": 0})
+    wait = {"name": "run", "arguments": {**run_of(run), "wait_s": 300}}
+    for number in range(1_000, 1_000 + IN_FLIGHT_MAX + WAITING_MAX):
+        server.send(server.request(number, "tools/call", **wait))
+    server.send(server.request(2, "tools/list"))
+    busy = server.answer()
+    assert (busy["id"], busy["error"]["code"]) == (2, BUSY)
+
+
+SLOW_VERIFY = """
+import sys, time
+from forum_mcp.configs.settings import Settings
+from forum_mcp.engine.ledger import Ledger
+from forum_mcp.server.stdio import serve
+Ledger.verify = lambda *_, **__: time.sleep(600)
+sys.exit(serve(Settings.model_validate_json(sys.argv[1])))
+"""
+
+
+@pytest.mark.parametrize("way", ["stdin ends", "SIGTERM"])
+def test_a_long_verification_cannot_keep_the_server_from_ending(
+    start: Start, host_settings: Settings, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.setattr("tests.server.conftest.SERVE", SLOW_VERIFY)
+    server = start(host_settings)
+    server.send(server.request(1, "tools/call", name="ledger_verify", arguments={}))
+    server.ask(2, "tools/call", name="route", arguments={"request": "x"})
+    end, code = ENDS[way]
+    end(server)
+    assert server.popen.wait(END_S) == code
 
 
 def hanging(tmp_path: Path) -> Settings:
