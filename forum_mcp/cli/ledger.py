@@ -96,7 +96,7 @@ def verify(
     if as_json:
         emit_json(view.to_dict())
     else:
-        for line in _verdict(view, subject.format(view.size, view.ledger)):
+        for line in _verdict(view, subject.format(view.size, view.ledger or "unknown")):
             emit(line)
     raise typer.Exit(0 if view.clean else 1)
 

@@ -1,13 +1,21 @@
-"""An export opened in place of a ledger: its store, and a signer that never signs."""
+"""An export opened in place of a ledger: its store, a signer that never signs; and what an export must carry."""
 
 from pathlib import Path
+from typing import Final
+
+import msgspec
 
 from forum_mcp.engine.signing import Signing
 from forum_mcp.errors import LedgerReadOnly
+from forum_mcp.ledger.entry import decode
 from forum_mcp.ledger.note import Signer
+from forum_mcp.stores.base import Store
 from forum_mcp.stores.export_file import ExportStore
 
-__all__ = ["ExportSigning", "open_export"]
+__all__ = ["ExportSigning", "open_export", "rotation_notes"]
+
+_ROTATED: Final = b'"kind":"key.rotated"'
+_SIGNED: Final = b'"kind":"checkpoint.signed"'
 
 
 class ExportSigning(Signing):
@@ -44,6 +52,25 @@ def open_export(path: Path) -> tuple[ExportStore, ExportSigning]:
     """
     store = ExportStore.open(path)
     return store, ExportSigning(store)
+
+
+def rotation_notes(store: Store) -> list[str]:
+    """Return the checkpoints that vouch for rotated keys, oldest first: an export without bodies would lack them."""
+    notes: list[str] = []
+    rotated = False
+    for _, raw in store.raw_entries():
+        if _ROTATED in raw:
+            rotated = True
+        elif rotated and _SIGNED in raw:
+            try:
+                reference = decode(raw).bodies.get("note")
+            except (msgspec.MsgspecError, ValueError, RecursionError):
+                continue  # verification says what is wrong with it
+            body = None if reference is None else store.body(reference.commit)
+            if body is not None:
+                notes.append(body.data.decode("utf-8", "replace"))
+                rotated = False
+    return notes
 
 
 def _no_key() -> Signer:

@@ -12,7 +12,7 @@ from typing import Self
 from forum_mcp.configs.paths import MEMORY, default_ledger
 from forum_mcp.engine import reading, receipts
 from forum_mcp.engine.bodies import BodyGiven, body_of
-from forum_mcp.engine.exported import open_export
+from forum_mcp.engine.exported import open_export, rotation_notes
 from forum_mcp.engine.filtering import make_filter
 from forum_mcp.engine.founding import found_file, found_in_memory
 from forum_mcp.engine.signing import Signing
@@ -383,7 +383,8 @@ class Ledger:
         Raises:
             LedgerUnreadable: an entry cannot be read, so that no export can hold it.
         """
-        notes = [text for text in (self._signing.newest_note(),) if text is not None]
+        newest = self._signing.newest_note()
+        notes = [*(rotation_notes(self._store) if without_bodies else ()), *([] if newest is None else [newest])]
         with self._store.source(vkeys=[self.vkey]) as source:
             size = sum(not isinstance(item, SourceFault) for item in read(source.entries()))
             yield from export.write(

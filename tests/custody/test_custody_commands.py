@@ -12,6 +12,7 @@ from forum_mcp.engine.ledger import Ledger
 from forum_mcp.errors import ConfigRefused
 from forum_mcp.ledger import note
 from tests.cli.commands import forum
+from tests.standalone.pair import agreed, lines_of
 
 RUN = "4d" * 16
 
@@ -32,6 +33,19 @@ def test_the_key_is_shown_and_rotated(path: Path) -> None:
     assert rotated["vkey"] != shown.out.strip()
     assert rotated["signs"] is True
     assert forum("ledger", "verify", "--ledger", str(path)).code == 0
+
+
+def test_an_export_without_bodies_still_carries_what_vouches_for_a_rotated_key(path: Path, tmp_path: Path) -> None:
+    file = tmp_path / "bare.jsonl"
+    for _ in range(2):
+        assert forum("ledger", "key", "rotate", "--ledger", str(path)).code == 0
+    with Ledger.open(path) as ledger:
+        ledger.append("x.noted", actor="test")
+    assert forum("ledger", "export", "--without-bodies", str(file), "--ledger", str(path)).code == 0
+    done = forum("ledger", "verify", "--ledger", str(file), "--json")
+    assert (done.code, done.json()["findings"]) == (0, [])
+    assert agreed(lines_of(file.read_bytes())) == set()
+    assert b'"t":"body"' not in file.read_bytes()
 
 
 def test_a_rollback_is_met_and_accepted_on_the_command_line(path: Path) -> None:
