@@ -74,7 +74,7 @@ def decide_verdict(state: RunState, held: TaskState) -> Draft | None:
     vote = _validated(state, held)
     if not isinstance(vote, _Vote):
         return vote
-        case.votes.append(("validator", vote.verdict, vote.words))
+    case.votes.append(("validator", vote.verdict, vote.words))
     case.seqs.append(held.verdict_calls.seq)
     if vote.verdict == "undecided":
         return _undecided(state, held, case, "validator", vote.words)

@@ -19,6 +19,7 @@ from forum_mcp.engine.orchestrator import Orchestrator
 from forum_mcp.executors.base import Call, Outcome
 from forum_mcp.executors.scripted import ScriptedExecutor
 from forum_mcp.rules.next import VERSIONS
+from tests.golden.judging import judge_and_climb
 from tests.golden.steps import take_steps
 
 HERE = Path(__file__).parent
@@ -107,6 +108,7 @@ async def make(ledger: Path) -> None:
         for item in (await forum.work_next(run, client="golden")).items:
             await forum.work_complete(item.item, "the guide", client="golden")
     await take_steps(ledger, clock)
+    await judge_and_climb(ledger, clock)
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from forum_mcp.ledger.kinds.call import CallFinished
 from forum_mcp.ledger.kinds.run import RunResumed, RunStarted
 from forum_mcp.ledger.members import seal
 from forum_mcp.rules.calls import JSON, TEXT
-from forum_mcp.rules.contract import Contract, ExecutorTerms
+from forum_mcp.rules.contract import Contract, ExecutorTerms, LaneTerms, Steps
 from forum_mcp.rules.lanes import Lane, Roster
 from forum_mcp.rules.next import VERSIONS, decide, next_deadline_ms
 from forum_mcp.rules.policy import Policy
@@ -64,13 +64,17 @@ def contract(
     single: bool = False,
     task_limits: Amounts | None = None,
     day_limits: Amounts | None = None,
+    steps: Steps | None = None,
+    lanes: Mapping[str, LaneTerms] | None = None,
     **ladders: list[str],
 ) -> Contract:
     """Return a contract; a role without a ladder is played by rules, the worker by the executor ``m``."""
     roles = {role: ladders.get(role, ["rules"]) for role in ("coordinator", "validator", "synthesizer")}
     return Contract(
         executors=dict(executors or {"m": terms()}),
-        roles={**roles, "worker": ladders.get("worker", ["m"])},
+        roles={"worker": ["m"], **roles, **ladders},
+        steps=steps or Steps(escalate=True),
+        lanes=dict(lanes or {}),
         policy=policy or Policy(),
         max_parallel=max_parallel,
         single=single,
@@ -170,8 +174,9 @@ class Record:
         retry_after_ms: int | None = None,
         tokens_out: int | None = None,
         cost: int | None = None,
+        **said: object,
     ) -> None:
-        """Give an open call (default: the oldest) its outcome."""
+        """Give an open call (default: the oldest) its outcome; ``said``: more members of it."""
         seq = next(iter(self.state.open)) if call is None else call
         item = self.state.open[seq]
         outcome = CallFinished(
@@ -182,7 +187,7 @@ class Record:
             cost_microusd=tokens if cost is None else cost,
             retry_after_ms=retry_after_ms,
         )
-        data = msgspec.to_builtins(outcome)
+        data = msgspec.to_builtins(msgspec.structs.replace(outcome, **said))
         bodies: dict[str, NewBody | BodyRef] = {} if not reply else {"reply": NewBody(TEXT, reply.encode())}
         if item.type != "host":
             self.report(Draft("call.finished", f"executor:{item.executor}", data, bodies, (seq,)))
