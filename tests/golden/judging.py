@@ -64,9 +64,7 @@ async def judge_and_climb(ledger: Path, clock: Clock) -> None:
     settings = Settings(
         ledger=str(ledger),
         executors=dict.fromkeys(cast, ExecutorSettings(type="scripted", script="-")),
-        roles=RoleSettings(
-            worker=["cheap+other", "best"], validator=["best", "owl"], panelists=["owl", "hawk", "dove"]
-        ),
+        roles=RoleSettings(worker=worker, validator=["best", "owl"], panelists=panel),
         steps=StepSettings(escalate=True, panel=True),
         policy=PolicySettings(validator_differs=True),
         checks={"tests": "suite"},
