@@ -1,11 +1,14 @@
 """Our own test vectors for whoever writes a verifier: they verify for ever, and we still write them byte for byte."""
 
 import json
+from base64 import b64decode
+from hashlib import sha256
 
 import pytest
 
-from forum_mcp.ledger import merkle, receipt, standalone
+from forum_mcp.ledger import growth, merkle, receipt, standalone
 from forum_mcp.ledger.export import ExportSource
+from forum_mcp.ledger.proof import parse_inclusion
 from forum_mcp.ledger.verify import verify
 from tests.standalone.make_vectors import FOLDER, SHOWN, made
 from tests.standalone.pair import lines_of
@@ -39,3 +42,33 @@ def test_the_receipt_proves_the_entries_that_are_stated() -> None:
 def test_the_standalone_verifier_finds_nothing_in_them(name: str) -> None:
     whole = (FOLDER / name).read_bytes()
     assert standalone.verify(lines_of(whole), 3, [], [EXPECTED["vkeys"][1]]) == []
+
+
+def test_hashes_of_the_format_page_give_the_stated_commitments_and_links() -> None:
+    for one in EXPECTED["commitments"]:
+        plain = b"forum-body/v1\n" + bytes.fromhex(one["salt"]) + one["type"].encode() + b"\n"
+        assert sha256(plain + b64decode(one["bytes"])).hexdigest() == one["commit"]
+    assert sha256(f"forum-ledger/v1\n{EXPECTED['ledger']}".encode()).hexdigest() == EXPECTED["genesis_prev"]
+    entries = [json.loads(line)["bytes"] for line in lines_of((FOLDER / "export.jsonl").read_bytes())[1:12]]
+    assert [sha256(b"\0" + raw.encode()).hexdigest() for raw in entries] == EXPECTED["leaves"]
+    assert [json.loads(raw)["prev"] for raw in entries] == [EXPECTED["genesis_prev"], *EXPECTED["leaves"][:-1]]
+
+
+def test_the_growth_proof_leads_from_the_kept_checkpoint_and_the_witness_vouches_for_it() -> None:
+    kept, witness = EXPECTED["cosigned_at_size_5"], EXPECTED["witness_vkey"]
+    report = growth.verify(EXPECTED["growth_from_5"], kept, vkeys=EXPECTED["vkeys"], witnesses=[witness])
+    assert report.clean, report.findings
+    assert (report.size, report.root.hex()) == (EXPECTED["size"], EXPECTED["roots"][-1])
+    assert report.counts["witnesses"] == 1
+    assert kept.startswith(EXPECTED["kept_at_size_5"])
+
+
+def test_the_inclusion_proof_leads_to_the_newest_root() -> None:
+    proof = parse_inclusion(EXPECTED["proof_of_3"])
+    leaf, newest = bytes.fromhex(EXPECTED["leaves"][3]), bytes.fromhex(EXPECTED["roots"][-1])
+    assert proof.index == 3
+    assert merkle.verify_inclusion(3, EXPECTED["size"], leaf, proof.hashes, newest)
+    line = lines_of((FOLDER / "export.jsonl").read_bytes())[4]
+    head = lines_of((FOLDER / "receipt.jsonl").read_bytes())[0]
+    receipt_of_3 = [head, line, json.dumps({"t": "proof", "text": EXPECTED["proof_of_3"]}).encode()]
+    assert standalone.verify(receipt_of_3, 3, [], EXPECTED["vkeys"][1:]) == []
