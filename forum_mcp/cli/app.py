@@ -1,4 +1,4 @@
-"""The application: the groups of commands, what stands before a command, and how a run of it ends."""
+"""The application: what stands before a command, and how a run of it ends."""
 
 import os
 import sys
@@ -8,33 +8,19 @@ from typing import Annotated, Final, NoReturn, cast
 import typer
 
 from forum_mcp import __version__
-from forum_mcp.cli import (
-    config,
-    custody,
-    demo,
-    figures,
-    importing,
-    install,
-    ledger,
-    reading,
-    receipts,
-    route,
-    runs,
-    serve,
-    submit,
-)
-from forum_mcp.cli.doctor import command as doctor
+from forum_mcp.cli.lazily import RootGroup
 from forum_mcp.cli.options import with_flags
 from forum_mcp.cli.terminal import note
 from forum_mcp.configs.flags import Flags
 from forum_mcp.errors import ForumError
 
-__all__ = ["app", "main"]
+__all__ = ["app", "end", "main"]
 
 _INTERRUPTED: Final = 130
 
 app = typer.Typer(
     name="forum-mcp",
+    cls=RootGroup,
     help="A team for your coding assistant that can be held to account: each step is an entry of a ledger that "
     "anyone can verify. Without a command it speaks MCP over stdio when stdin is not a terminal.",
     add_completion=False,
@@ -42,17 +28,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-
-for group in (serve, route, submit):
-    group.register(app)
-app.add_typer(runs.app, name="run")
-for extension in (reading, figures, importing, receipts, custody):
-    extension.register(ledger.app)
-app.add_typer(ledger.app, name="ledger")
-install.register(app)
-doctor.register(app)
-config.register(app)
-demo.register(app)
 
 
 def _print_version(asked: bool) -> None:
@@ -80,7 +55,9 @@ def before(
     if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
         print(ctx.get_help())
         return
-    serve.speak_mcp(flags, read_only=read_only)
+    from forum_mcp.cli.serve import speak_mcp
+
+    speak_mcp(flags, read_only=read_only)
 
 
 def main() -> None:
@@ -92,9 +69,9 @@ def main() -> None:
         finally:
             sys.stdout.flush()
     except BaseExceptionGroup as group:
-        _end(_only(group))
+        end(_only(group))
     except (ForumError, KeyboardInterrupt, OSError) as error:
-        _end(error)
+        end(error)
 
 
 def _have_streams() -> None:
@@ -116,7 +93,12 @@ def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return _only(cast("BaseExceptionGroup[BaseException]", inner)) if isinstance(inner, BaseExceptionGroup) else inner
 
 
-def _end(error: BaseException) -> NoReturn:
+def end(error: BaseException) -> NoReturn:
+    """Say what went wrong in one line, and exit with its code.
+
+    Raises:
+        BaseException: the error itself, when it is a bug.
+    """
     if isinstance(error, ForumError):
         note(f"forum-mcp: {error}")
         sys.exit(error.exit_code)

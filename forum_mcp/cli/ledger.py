@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from forum_mcp.cli.lazily import LedgerGroup
 from forum_mcp.cli.options import AsJson, LedgerPath, ledger_of, root_flags
 from forum_mcp.cli.terminal import columns, emit, emit_json, note, one_line
 from forum_mcp.configs.custody import find_custody
@@ -17,12 +18,19 @@ from forum_mcp.errors import ConfigRefused, LedgerUnreadable, RequestRefused
 if TYPE_CHECKING:
     from forum_mcp.engine.ledger import Ledger
 
-__all__ = ["app", "findings", "kept_checkpoint", "opened"]
+__all__ = ["app", "findings", "kept_checkpoint", "opened", "register"]
 
-app = typer.Typer(help="Verify, read and export the record.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    cls=LedgerGroup, help="Verify, read and export the record.", no_args_is_help=True, rich_markup_mode=None
+)
 
 _Seq = Annotated[int, typer.Argument(metavar="SEQ", min=0, help="The entry's place, from 0.", show_default=False)]
 _SHOWN: Final = 50
+
+
+def register(parent: typer.Typer) -> None:
+    """Add the group."""
+    parent.add_typer(app, name="ledger")
 
 
 @contextmanager

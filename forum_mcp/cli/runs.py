@@ -15,11 +15,16 @@ from forum_mcp.engine.views import RunsView, RunView
 if TYPE_CHECKING:
     from forum_mcp.engine.orchestrator import Orchestrator
 
-__all__ = ["app"]
+__all__ = ["app", "register"]
 
 app = typer.Typer(help="List, show, cancel and resume runs.", no_args_is_help=True, rich_markup_mode=None)
 
 _RunId = Annotated[str, typer.Argument(metavar="RUN_ID", help="The run's id, 32 hex.", show_default=False)]
+
+
+def register(parent: typer.Typer) -> None:
+    """Add the group."""
+    parent.add_typer(app, name="run")
 
 
 def _flags(ctx: typer.Context, ledger: str | None) -> Flags:

@@ -1,0 +1,45 @@
+"""Asking for help or the version loads nothing, and says what the whole program would."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from forum_mcp.cli import HELP
+from forum_mcp.cli.lazily import LEDGER, ROOT
+from tests.cli.commands import forum, process
+
+
+def test_the_help_at_hand_is_the_help_of_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    made = forum("--help").out
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        Path(HELP).write_text(made, encoding="utf-8")
+    assert Path(HELP).read_text(encoding="utf-8") == made, "run: UPDATE_SNAPSHOTS=1 python -m pytest tests/cli"
+    for words in (("--help",), ("-h",)):
+        assert process(*words).out == made
+    assert process("--version").out == forum("--version").out
+
+
+def test_help_and_version_load_nothing_of_the_program() -> None:
+    for word in ("--help", "--version"):
+        program = (
+            "import sys\nfrom forum_mcp.cli import main\n"
+            f"sys.argv = ['forum-mcp', {word!r}]\ntry:\n    main()\nexcept SystemExit:\n    pass\n"
+            "print('\\n'.join(sys.modules), file=sys.stderr)"
+        )
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+        loaded = set(done.stderr.splitlines())
+        assert "forum_mcp.cli" in loaded
+        assert not loaded & {"typer", "msgspec", "json", "pathlib", "forum_mcp.cli.app", "platformdirs"}
+
+
+@pytest.mark.parametrize(("above", "table"), [((), ROOT), (("ledger",), LEDGER)])
+def test_every_command_of_the_tables_is_there(above: tuple[str, ...], table: dict[str, str]) -> None:
+    shown = forum(*above, "--help").out
+    for name in table:
+        assert f"\n  {name} " in shown
+        assert forum(*above, name, "--help").code == 0
+    assert forum(*above, "no-such-command").code == 2
