@@ -24,6 +24,10 @@ __all__ = ["follow", "register"]
 
 _Seq = Annotated[int, typer.Argument(metavar="SEQ", min=0, help="The entry's place, from 0.", show_default=False)]
 _POLL_S: Final = 0.25
+_STATES: Final = {
+    "missing": "(not here, and no entry says why)",
+    "mismatch": "(not what its commitment promises) ",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -125,8 +129,10 @@ def _tell(entry: EntryView, bodies: bool, as_json: bool) -> None:
 def _print(entry: EntryView, bodies: bool) -> None:
     emit(entry_line(entry))
     for name, body in entry.bodies.items() if bodies else ():
-        gone = "(not here)" if body.get("absent") else ""
-        emit(f"{'':>18}{one_line(name, 40)}: {one_line(str(body.get('text', gone)), 100)}")
+        words = f"{_STATES.get(str(body.get('state')), '')}{body.get('text', '')}"
+        if "redacted_by" in body:
+            words = f"(redacted by entry {body['redacted_by']})"
+        emit(f"{'':>18}{one_line(name, 40)}: {one_line(words, 100)}")
 
 
 def trace(

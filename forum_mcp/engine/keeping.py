@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from typing import cast
 
 import anyio
 import anyio.abc
@@ -227,8 +228,12 @@ class Keeper:
         run = held.folded.run
         try:
             await held.hold(task_status.started)
-        except Exception:
-            _log.exception("run %s stopped here; it can be resumed", run)
+        except Exception as error:
+            refusals = _refusals(error)
+            if refusals:
+                _log.error("run %s stopped here: %s; it can be resumed", run, refusals[0])
+            else:
+                _log.exception("run %s stopped here; it can be resumed", run)
         finally:
             with anyio.CancelScope(shield=True):
                 try:
@@ -270,6 +275,16 @@ class Keeper:
     def _notify(self) -> None:
         self.changed.set()
         self.changed = anyio.Event()
+
+
+def _refusals(error: BaseException) -> list[ForumError]:
+    """Return what stopped a run, when all of it is refusals of ours (a full disk is one); else nothing."""
+    if isinstance(error, ForumError):
+        return [error]
+    if not isinstance(error, BaseExceptionGroup):
+        return []
+    parts = [_refusals(part) for part in cast("BaseExceptionGroup[BaseException]", error).exceptions]
+    return [refusal for part in parts for refusal in part] if all(parts) else []
 
 
 def _check_whole(state: RunState) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import random
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from forum_mcp.configs.custody import CustodySettings, find_custody
 from forum_mcp.engine.custody import growth
 from forum_mcp.engine.ledger import Ledger
+from forum_mcp.engine.redaction import redact_commit
 from forum_mcp.errors import ConfigRefused
 from forum_mcp.ledger import note
 from tests.cli.commands import forum
@@ -160,3 +162,22 @@ def test_a_ledger_that_grew_past_the_limit_is_spoken_of(path: Path) -> None:
         assert growth(ledger, 0) is None
     with Ledger.open(":memory:") as ledger:
         assert growth(ledger, 1) is None
+
+
+def test_the_four_states_of_a_body_are_told_apart_on_the_command_line(path: Path) -> None:
+    with Ledger.open(path) as ledger:
+        commits = [
+            str(ledger.append("x.noted", actor="t", bodies={"b": f"word {n}"}).bodies["b"]["commit"]) for n in range(4)
+        ]
+        redact_commit(ledger, commits[1], "asked", yes=True)
+    with sqlite3.connect(path) as connection:
+        connection.execute('DELETE FROM bodies WHERE "commit" = ?', (bytes.fromhex(commits[2]),))
+        connection.execute('UPDATE bodies SET data = ? WHERE "commit" = ?', (b"w0rd 3", bytes.fromhex(commits[3])))
+    connection.close()
+    shown = forum("ledger", "show", "--kind", "x.noted", "--bodies", "--ledger", str(path)).out.splitlines()[1::2]
+    assert [line.partition("b: ")[2] for line in shown] == [
+        "word 0",
+        "(redacted by entry 7)",
+        "(not here, and no entry says why)",
+        "(not what its commitment promises) w0rd 3",
+    ]

@@ -118,7 +118,7 @@ async def test_a_store_that_fails_once_leaves_no_attempt_open_for_ever(
 
 
 async def test_a_store_that_fails_for_good_ends_the_run_here_and_it_goes_on_elsewhere(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     gate = anyio.Event()
 
@@ -137,6 +137,9 @@ async def test_a_store_that_fails_for_good_ends_the_run_here_and_it_goes_on_else
         gate.set()
         with anyio.fail_after(5):
             await forum.run(run, wait_s=2)
+    (told,) = [record for record in caplog.records if "stopped here" in record.getMessage()]
+    assert told.getMessage().endswith("stopped here: the disk is full; it can be resumed")
+    assert told.exc_info is None, "what was expected needs no traceback"
     later = Clock(now_us=lambda: time.time_ns() // 1_000 + 16_000_000)  # the lease has run out
     model = ScriptedExecutor(stage.cast)
     async with Orchestrator.open(stage.settings(WORKER), executors={"model": model}, clock=later) as forum:
