@@ -250,16 +250,25 @@ class Orchestrator:
         """
         return self.ledger.replay(until, run_id)
 
-    async def work_next(self, run_id: str | None = None, *, limit: int = 1, client: str = "host") -> WorkView:
-        """Hand out the next items on offer, of one run or of any.
+    async def work_next(
+        self, run_id: str | None = None, *, limit: int = 1, item: int | None = None, client: str = "host"
+    ) -> WorkView:
+        """Hand out the next items on offer, of one run or of any; or ``item`` again, whose answer was lost.
+
+        Where nothing is on offer but ``client`` has an item that it did not hand back, ``next`` names that.
 
         Raises:
-            NotFound: the ledger has no such run.
+            NotFound: the ledger has no such run, or no such item.
+            AttemptClosed: ``item`` has its outcome already.
         """
+        if item is not None:
+            again = self._desk.again(item)
+            return self._work_view([again], [RunId(again.run_id)])
         run = self._run_id(run_id) if run_id is not None else None
         items = await self._desk.hand_out(run, limit, client)
-        concerned = list(dict.fromkeys([RunId(item.run_id) for item in items] or ([run] if run is not None else [])))
-        return self._work_view(items, concerned)
+        concerned = list(dict.fromkeys([RunId(each.run_id) for each in items] or ([run] if run is not None else [])))
+        mine = None if items else self._desk.unreturned(run, client)
+        return self._work_view(items, concerned, mine)
 
     def work_open(self, run_id: str) -> list[WorkItem]:
         """Return the items of a run that nobody has taken; they stay on offer.
@@ -291,11 +300,13 @@ class Orchestrator:
         await self.run(run, wait_s=wait_s)
         return self._work_view([], [run])
 
-    def _work_view(self, items: list[WorkItem], runs: list[RunId]) -> WorkView:
+    def _work_view(self, items: list[WorkItem], runs: list[RunId], mine: int | None = None) -> WorkView:
         words = {run: run_state(self._keeper.state(run), live=self._keeper.live(run)) for run in runs}
         upcoming: Next | None = None
         if items:
             upcoming = Next(tool="work", arguments={"action": "complete", "item": items[0].item, "result": "..."})
+        elif mine is not None:
+            upcoming = Next(tool="work", arguments={"action": "next", "item": mine})
         elif runs and words[runs[0]] == "waiting":
             upcoming = Next(tool="work", arguments={"action": "next", "run_id": runs[0]})
         elif runs:

@@ -43,6 +43,28 @@ class WorkDesk:
                     items.append(self._item(seq))
         return items
 
+    def again(self, seq: int) -> WorkItem:
+        """Return an item that has no outcome yet, whoever took it.
+
+        Raises:
+            NotFound: there is no such item.
+            AttemptClosed: it has its outcome, or its run is over.
+        """
+        entry = self._entry(seq)
+        assert entry.run is not None
+        open_call(self._keeper.state(entry.run), seq)
+        return self._item(seq)
+
+    def unreturned(self, run: RunId | None, client: str) -> int | None:
+        """Return the oldest item that ``client`` took and did not hand back, of one run or of any."""
+        held = (
+            seq
+            for each in ([run] if run is not None else self._runs())
+            for seq, item in self._keeper.state(each).open.items()
+            if item.type == "host" and item.taken_seq >= 0 and item.taken_by == f"host:{client}"[:200]
+        )
+        return min(held, default=None)
+
     def on_offer(self, run: RunId) -> list[WorkItem]:
         """Return the run's items that nobody has taken, and take none."""
         return [self._item(seq) for seq in self._on_offer(self._keeper.state(run))]

@@ -18,9 +18,11 @@ __all__ = ["TOOL"]
 
 async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> WorkView:
     action = arguments.required("action")
-    if action == "next":
-        return await forum.work_next(arguments.text("run_id"), limit=arguments.whole("limit") or 1, client=caller.name)
     item = arguments.whole("item")
+    if action == "next":
+        return await forum.work_next(
+            arguments.text("run_id"), limit=arguments.whole("limit") or 1, item=item, client=caller.name
+        )
     if item is None:
         raise RequestRefused(
             f"argument 'item' is missing, action '{action}' needs the number that 'next' gave; add it and call again"
@@ -42,7 +44,7 @@ TOOL = Tool(
         {
             "action": {"type": "string", "enum": ["next", "complete", "fail"]},
             "run_id": {"type": "string", "description": "next: of this run only"},
-            "item": {"type": "integer", "minimum": 0},
+            "item": {"type": "integer", "minimum": 0, "description": "next: this one again"},
             "result": {"type": "string", "description": "Text, or JSON if the item has a schema"},
             "reason": {"type": "string"},
             "limit": {"type": "integer", "minimum": 1, "maximum": 20},

@@ -118,3 +118,22 @@ async def test_a_waiting_run_can_be_cancelled(stage: Stage) -> None:
         with pytest.raises(AttemptClosed):
             await forum.work_complete(item.item, "too late")
         assert_clean(forum)
+
+
+async def test_an_item_whose_answer_was_lost_is_given_again_to_whoever_took_it(stage: Stage) -> None:
+    async with stage.forum(stage.settings(HOST)) as forum:
+        run = (await forum.submit("write the readme", single=True)).run_id
+        (item,) = (await forum.work_next(run, client="tester")).items
+        lost = await forum.work_next(run, client="tester")
+        assert lost.items == []
+        assert lost.next is not None
+        assert lost.next.arguments == {"action": "next", "item": item.item}
+        assert (await forum.work_next(item=item.item, client="tester")).items == [item]
+        other = await forum.work_next(client="somebody else")
+        assert (other.items, other.next) == ([], None)
+        await forum.work_complete(item.item, "done", client="tester")
+        with pytest.raises(AttemptClosed):
+            await forum.work_next(item=item.item, client="tester")
+        with pytest.raises(NotFound):
+            await forum.work_next(item=0, client="tester")
+        assert_clean(forum)

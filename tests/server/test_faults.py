@@ -7,7 +7,7 @@ verified at the end.
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,6 +17,7 @@ from forum_mcp.configs.settings import Settings
 from forum_mcp.engine.ledger import Ledger
 from forum_mcp.server.wire import LINE_MAX, read_line
 from forum_mcp.tools import TOOLS
+from forum_mcp.tools.base import Tool
 from tests.server.conftest import ENVELOPE, Process
 from tests.server.test_wire_lines import FAULTS as LINES
 
@@ -276,19 +277,14 @@ def values(schema: dict[str, Any]) -> st.SearchStrategy[object]:
 
 def calls() -> st.SearchStrategy[tuple[str, dict[str, object]]]:
     """Return calls of our tools with arguments of their own schemas, right and wrong; none waits."""
-    return st.one_of(
-        *(
-            st.tuples(
-                st.just(tool.name),
-                st.fixed_dictionaries(
-                    {"wait_s": st.just(0)} if "wait_s" in properties else {},
-                    optional={name: values(part) for name, part in properties.items() if name != "wait_s"},
-                ),
-            )
-            for tool in TOOLS
-            for properties in [tool.input_schema["properties"]]
-            if isinstance(properties, dict)
-        )
+    return st.one_of(*(st.tuples(st.just(tool.name), arguments(tool)) for tool in TOOLS))
+
+
+def arguments(tool: Tool) -> st.SearchStrategy[dict[str, object]]:
+    properties = cast("dict[str, dict[str, Any]]", tool.input_schema["properties"])
+    return st.fixed_dictionaries(
+        {"wait_s": st.just(0)} if "wait_s" in properties else {},
+        optional={name: values(part) for name, part in properties.items() if name != "wait_s"},
     )
 
 
