@@ -79,6 +79,8 @@ def print_run(view: RunView) -> Iterator[str]:
     for word, names in (("failed", view.failed), ("skipped", view.skipped), ("not validated", view.unvalidated)):
         if names:
             yield f"{word}: {', '.join(names)}"
+    for given in view.context:
+        yield f"context {given.name}: {given.error or f'{given.chars} characters, entry {given.entry}'}"
     if view.review is not None:
         yield from _review(view.review)
     yield f"entries {' to '.join(str(seq) for seq in view.entries)} of the ledger"

@@ -35,6 +35,10 @@ _Single = Annotated[bool, typer.Option("--single", help="One task, no planning."
 _Lane = Annotated[
     str | None, typer.Option("--lane", metavar="NAME", help="The lane, instead of routing.", show_default=False)
 ]
+_Context = Annotated[
+    list[str] | None,
+    typer.Option("--context", metavar="NAME", help="What the run may read; again for more.", show_default=False),
+]
 _MaxCalls = Annotated[
     int | None, typer.Option("--max-calls", metavar="N", min=1, help="Most calls.", show_default=False)
 ]
@@ -71,6 +75,7 @@ def plan(
     request: _Request = None,
     single: _Single = False,
     lane: _Lane = None,
+    context: _Context = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -78,7 +83,7 @@ def plan(
     del ctx
 
     async def work(forum: "Orchestrator") -> RunView:
-        view = await forum.plan(_request(request), single=single, lane=lane, wait_s=0)
+        view = await forum.plan(_request(request), single=single, lane=lane, context=context or None, wait_s=0)
         return await follow(forum, view, wait_s=None, quiet=quiet)
 
     view = in_forum(flags, work)
@@ -105,6 +110,7 @@ def submit(
     plan: _PlanFile = None,
     single: _Single = False,
     lane: _Lane = None,
+    context: _Context = None,
     max_calls: _MaxCalls = None,
     max_seconds: _MaxSeconds = None,
     max_total_tokens: _MaxTokens = None,
@@ -128,6 +134,7 @@ def submit(
             plan=given,
             single=single,
             lane=lane,
+            context=context or None,
             max_calls=max_calls,
             max_seconds=max_seconds,
             max_total_tokens=max_total_tokens,

@@ -120,18 +120,18 @@ def _based(values: Mapping[str, object], base: Path) -> dict[str, object]:
     for key in ("ledger", "roster"):
         if isinstance(value := based.get(key), str):
             based[key] = placed(value, base)
-    executors = based.get("executors")
-    if isinstance(executors, dict):
-        tables = cast("dict[str, object]", executors)
-        based["executors"] = {name: _based_executor(table, base) for name, table in tables.items()}
+    for key in ("executors", "context"):
+        if isinstance(tables := based.get(key), dict):
+            named = cast("dict[str, object]", tables)
+            based[key] = {name: _based_table(table, base) for name, table in named.items()}
     return based
 
 
-def _based_executor(table: object, base: Path) -> object:
+def _based_table(table: object, base: Path) -> object:
     if not isinstance(table, dict):
         return table
     based = dict(cast("dict[str, object]", table))
-    for key in ("file", "script", "repo"):
+    for key in ("file", "script", "repo", "path"):
         if isinstance(value := based.get(key), str) and not value.startswith("package:"):
             based[key] = placed(value, base)
     for key in ("readable", "writable"):

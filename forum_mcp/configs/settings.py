@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from forum_mcp.configs.context import CONTEXT_NAME, ContextSettings
 from forum_mcp.configs.custody import CustodySettings, custody_of
 from forum_mcp.configs.executor import ExecutorSettings, PriceSettings
 from forum_mcp.configs.section import Section
@@ -115,10 +116,19 @@ class Settings(Section):
     lanes: dict[str, LaneSettings] = {}
     categories: dict[str, LaneSettings] = {}
     tiers: dict[str, LaneSettings] = {}
+    context: dict[str, ContextSettings] = {}
     max_parallel: int = Field(default=4, gt=0, le=64)
     local_only: bool = False
     project: str = Field(default="default", min_length=1, max_length=100)
     custody: CustodySettings = CustodySettings()
+
+    @field_validator("context")
+    @classmethod
+    def _has_names(cls, value: dict[str, ContextSettings]) -> dict[str, ContextSettings]:
+        for name in value:
+            if CONTEXT_NAME.fullmatch(name) is None:
+                raise ValueError(f"{name[:80]!r} is no name for context; use 1 to 40 letters, digits, '-', '_' or '.'")
+        return value
 
     @field_validator("custody", mode="before")
     @classmethod

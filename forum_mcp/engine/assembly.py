@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from forum_mcp.configs.context import ContextSettings
 from forum_mcp.configs.paths import shown
 from forum_mcp.configs.roster import shipped_roster_text
 from forum_mcp.configs.settings import ExecutorSettings, Settings
@@ -15,9 +16,11 @@ from forum_mcp.engine.scrubbing import Scrubber
 from forum_mcp.errors import ConfigRefused, RequestRefused, RosterRefused
 from forum_mcp.executors import build
 from forum_mcp.executors.base import Executor
-from forum_mcp.rules.contract import Contract, ExecutorTerms, Steps
+from forum_mcp.executors.context import build as build_context
+from forum_mcp.rules.contract import ContextTerms, Contract, ExecutorTerms, Steps
 from forum_mcp.rules.policy import Policy, check
 from forum_mcp.rules.roster import Roster, parse
+from forum_mcp.rules.run import CONTEXT
 
 __all__ = ["contract_of", "executors_of", "roster_of"]
 
@@ -51,15 +54,16 @@ def executors_of(settings: Settings, given: Mapping[str, Executor]) -> dict[str,
         ConfigRefused: an executor lacks what its type needs.
     """
     table = {"host": ExecutorSettings(type="host", max_parallel=16, attempts=1), **settings.executors}
-    return {**{name: build(name, each) for name, each in table.items() if name not in given}, **given}
+    readers = {f"{CONTEXT}{name}": build_context(name, each) for name, each in settings.context.items()}
+    return {**readers, **{name: build(name, each) for name, each in table.items() if name not in given}, **given}
 
 
 def contract_of(settings: Settings, executors: Mapping[str, Executor], roster: Roster, scrubber: Scrubber) -> Contract:
     """Return the contract of a run under these settings; only executors that a role names are part of it.
 
     Raises:
-        ConfigRefused: a ladder or a check names an executor that does not exist or cannot do it, the policy or a table
-            of lanes names what the roster does not have, or a criterion makes no sense.
+        ConfigRefused: a ladder or a check names an executor that does not exist or cannot do it, the policy, a table of
+            lanes or a context provider names what the roster does not have, or a criterion makes no sense.
     """
     ladders = roles_of(settings, executors)
     lanes = lanes_of(settings, executors, roster)
@@ -71,7 +75,13 @@ def contract_of(settings: Settings, executors: Mapping[str, Executor], roster: R
     except RequestRefused as error:
         raise ConfigRefused(str(error)) from None
     return Contract(
-        executors={name: _terms(name, settings, executors[name], scrubber) for name in used},
+        executors={
+            **{name: _terms(name, settings, executors[name], scrubber) for name in used},
+            **{
+                f"{CONTEXT}{name}": _reading_terms(each, executors[f"{CONTEXT}{name}"], scrubber)
+                for name, each in settings.context.items()
+            },
+        },
         roles=ladders,
         lanes=lanes,
         policy=_policy_of(settings, roster),
@@ -81,7 +91,22 @@ def contract_of(settings: Settings, executors: Mapping[str, Executor], roster: R
         task_limits=amounts_of(settings.limits.task),
         day_limits=amounts_of(settings.limits.day),
         project=settings.project,
+        context=_context_of(settings, roster),
     )
+
+
+def _context_of(settings: Settings, roster: Roster) -> dict[str, ContextTerms]:
+    for name, each in settings.context.items():
+        for lane in each.lanes:
+            if lane not in roster.lanes:
+                raise ConfigRefused(
+                    f"context.{name} names lane {lane[:80]!r}, which the roster does not have; "
+                    f"lanes are: {', '.join(roster.lanes)}"
+                )
+    return {
+        name: ContextTerms(max_chars=each.max_chars, lanes=each.lanes, always=each.always)
+        for name, each in settings.context.items()
+    }
 
 
 def _policy_of(settings: Settings, roster: Roster) -> Policy:
@@ -95,6 +120,21 @@ def _input_chars(kind: str, context_tokens: int | None) -> int:
     if context_tokens is None:
         return _LOCAL_INPUT_CHARS if kind == "local" else _INPUT_CHARS
     return context_tokens * 2
+
+
+def _reading_terms(settings: ContextSettings, reader: Executor, scrubber: Scrubber) -> ExecutorTerms:
+    return ExecutorTerms(
+        type=reader.type,
+        model=None,
+        egress=reader.egress,
+        identity=recorded_identity(reader, scrubber),
+        timeout_ms=int(settings.timeout_s * 1000),
+        max_tokens=None,
+        attempts=1,
+        max_parallel=1,
+        input_chars=_INPUT_CHARS,
+        effects="none",
+    )
 
 
 def _terms(name: str, settings: Settings, executor: Executor, scrubber: Scrubber) -> ExecutorTerms:

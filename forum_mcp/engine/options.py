@@ -9,8 +9,9 @@ from forum_mcp.configs.names import STEP_ROLES, STEPS
 from forum_mcp.configs.settings import AmountSettings, LimitSettings
 from forum_mcp.errors import RequestRefused
 from forum_mcp.ledger.kinds.base import Amounts
-from forum_mcp.rules.contract import RULES, Contract, LaneTerms, Steps
+from forum_mcp.rules.contract import RULES, ContextTerms, Contract, LaneTerms, Steps
 from forum_mcp.rules.policy import Policy
+from forum_mcp.rules.run import CONTEXT
 
 __all__ = ["RunOptions", "amounts_of", "check_prices", "check_steps", "contract_for", "limits_for"]
 
@@ -21,6 +22,7 @@ class RunOptions(TypedDict, total=False):
     Members:
         single: one task, no planning.
         lane: the lane, instead of routing.
+        context: names of context providers the run is given, in place of those it has without asking.
         max_calls, max_seconds, max_total_tokens, max_usd, max_parallel: limits; seconds are of active time.
         classify, escalate, panel, intent, delivery, verification, reuse: whether the step is taken
             (``configs.names.STEPS`` says what each does).
@@ -28,6 +30,7 @@ class RunOptions(TypedDict, total=False):
 
     single: bool
     lane: str | None
+    context: list[str] | None
     max_calls: int | None
     max_seconds: float | None
     max_total_tokens: int | None
@@ -46,7 +49,8 @@ def contract_for(terms: Contract, options: RunOptions) -> Contract:
     """Return the contract of one run: the operator's terms under the caller's options.
 
     Raises:
-        RequestRefused: an option that is not known, a limit that is not above zero, or a step that nobody can do.
+        RequestRefused: an option or a context that is not known, a limit that is not above zero, or a step that nobody
+            can do.
     """
     unknown = sorted(set(options) - set(RunOptions.__annotations__))
     if unknown:
@@ -57,14 +61,31 @@ def contract_for(terms: Contract, options: RunOptions) -> Contract:
     asked = {name: value for name in STEPS if isinstance(value := options.get(name), bool)}
     steps = msgspec.structs.replace(terms.steps, **asked)
     check_steps(steps, terms.roles)
+    context = _chosen(terms, options.get("context"))
+    unread = {f"{CONTEXT}{name}" for name in terms.context} - {f"{CONTEXT}{name}" for name in context}
     return msgspec.structs.replace(
         terms,
+        context=context,
+        executors={name: each for name, each in terms.executors.items() if name not in unread},
         steps=steps,
         roles=terms.roles if steps.escalate else _first_rungs(terms.roles, terms.policy),
         lanes=terms.lanes if steps.escalate else _first_rungs_of_lanes(terms),
         single=options.get("single", False),
         max_parallel=min(terms.max_parallel, parallel or terms.max_parallel),
     )
+
+
+def _chosen(terms: Contract, asked: Sequence[str] | None) -> dict[str, ContextTerms]:
+    """Return the context of a run: what it asks for, else what every run has."""
+    if asked is None:
+        return {name: each for name, each in terms.context.items() if each.always}
+    for name in asked:
+        if name not in terms.context:
+            known = f"it is one of: {', '.join(terms.context)}" if terms.context else "the operator defined none"
+            raise RequestRefused(
+                f"context {str(name)[:80]!r} is not known; {known}; see [context.NAME] of the settings"
+            )
+    return {name: terms.context[name] for name in dict.fromkeys(asked)}
 
 
 def check_steps(steps: Steps, roles: Mapping[str, Sequence[str]]) -> None:

@@ -337,7 +337,7 @@ class Orchestrator:
             "roster": NewBody(JSON, self._roster.to_json()),
         }
         if plan is not None:
-            encoded, words = checked_plan(plan, self._roster, contract.policy)
+            encoded, words = checked_plan(plan, self._roster, contract)
             bodies["plan"] = NewBody(JSON, encoded)
             request = request if request is not None else words
         bodies["request"] = NewBody(TEXT, checked_request(request).encode())

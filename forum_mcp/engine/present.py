@@ -3,7 +3,7 @@
 from typing import Final
 
 from forum_mcp.engine.leases import alive
-from forum_mcp.engine.views import Candidate, Next, Review, RouteView, RunLine, RunView, Spent, TaskView
+from forum_mcp.engine.views import Candidate, ContextView, Next, Review, RouteView, RunLine, RunView, Spent, TaskView
 from forum_mcp.ledger.entry import BodyRef, RunId
 from forum_mcp.rules.roster import Roster
 from forum_mcp.rules.routing import Route
@@ -105,6 +105,10 @@ def run_view(store: Store, state: RunState, *, live: bool, checkpoint: str | Non
         next=_next(state.run, word, state.phase),
         checkpoint=checkpoint,
         request=state.request[:_REQUEST_CHARS],
+        context=[
+            ContextView(name=name, entry=held.seq if held.seq >= 0 else None, chars=held.chars, error=held.error)
+            for name, held in state.contexts.items()
+        ],
         review=_review(state),
     )
 

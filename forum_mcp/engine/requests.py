@@ -7,7 +7,7 @@ import msgspec
 
 from forum_mcp.errors import PlanRefused, RequestRefused
 from forum_mcp.rules import plan as plans
-from forum_mcp.rules.policy import Policy
+from forum_mcp.rules.contract import Contract
 from forum_mcp.rules.roster import Roster
 
 __all__ = ["REQUEST_CHARS", "checked_plan", "checked_request"]
@@ -37,14 +37,14 @@ def checked_request(request: str | None) -> str:
     return request
 
 
-def checked_plan(plan: Mapping[str, object], roster: Roster, policy: Policy) -> tuple[bytes, str]:
+def checked_plan(plan: Mapping[str, object], roster: Roster, contract: Contract) -> tuple[bytes, str]:
     """Return the bytes of a caller's plan and, for a caller that gave no request, its instructions as one text.
 
     Raises:
         PlanRefused: it is not a valid DAG of permitted lanes.
     """
     reply = plans.read(dict(plan))
-    plans.accept(reply, roster, policy)
+    plans.accept(reply, roster, contract.policy, contract.context)
     try:
         encoded = msgspec.json.encode(dict(plan), order="sorted")
     except (UnicodeEncodeError, msgspec.MsgspecError) as error:

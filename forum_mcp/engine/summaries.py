@@ -22,6 +22,7 @@ _TEMPLATES: Final[Mapping[str, str]] = {
     "checkpoint.anchored": "checkpoint over {size} entries written to {where:.80}",
     "checkpoint.cosigned": "checkpoint over {size} entries cosigned",
     "checkpoint.signed": "checkpoint over the first {size} entries",
+    "context.provided": "context {context}: {error:read} ({chars} characters)",
     "key.rotated": "checkpoints from here on are signed by another key",
     "ledger.imported": "taken over from a {format} ledger",
     "ledger.migrated": "the file's tables went from version {before} to {tables}",

@@ -8,6 +8,7 @@ import msgspec
 
 __all__ = [
     "Candidate",
+    "ContextView",
     "DescentView",
     "EntryView",
     "FindingView",
@@ -95,6 +96,15 @@ class TaskView(View, frozen=True, kw_only=True):
     reason: str | None = None
 
 
+class ContextView(View, frozen=True, kw_only=True):
+    """What a run was given to read: ``entry`` is the seq it stands in (None: nothing was read), ``error`` why not."""
+
+    name: str
+    entry: int | None
+    chars: int
+    error: str | None
+
+
 class Review(View, frozen=True, kw_only=True):
     """What the steps after the answer found; a step that was not taken, or not yet, is None.
 
@@ -140,6 +150,7 @@ class RunView(View, frozen=True, kw_only=True):
     checkpoint: str | None
     request: str | None = None
     route_by: str | None = None
+    context: list[ContextView] = []
     review: Review | None = None
 
 

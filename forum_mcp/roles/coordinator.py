@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from forum_mcp.roles.fence import cap, fence
-from forum_mcp.roles.prompt import Prompt, lane_lines, repair_parts
+from forum_mcp.roles.prompt import Prompt, context_parts, lane_lines, repair_parts
 from forum_mcp.roles.prompts import prompt_text
 from forum_mcp.roles.reply import Unusable, read
 
@@ -30,6 +30,7 @@ class TaskReply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     done_when: list[str] = []
     effects: Literal["none", "idempotent", "once"] | None = None
     schema: dict[str, object] | None = None
+    context: list[str] | None = None
 
 
 class PlanReply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -79,15 +80,18 @@ def ask(
     limit: int,
     problem: str | None,
     last_reply: str | None,
+    context: Sequence[tuple[str, str]] = (),
 ) -> Prompt:
     """Return the prompt. ``lanes``: (name, description), likeliest first; ``limit``: most characters of untrusted text.
 
-    After an unusable reply, ``problem`` and ``last_reply`` show the model what was wrong.
+    ``context``: (name, text) of what the run was given to read, at most a third of it. After an unusable reply,
+    ``problem`` and ``last_reply`` show the model what was wrong.
     """
     parts = [
         f"Lanes:\n{lane_lines(lanes, limit // 4)}",
         f"Suggested lane: {suggested}",
-        fence("REQUEST", cap(request, limit), mark),
+        *context_parts(context, mark=mark, limit=limit // 3),
+        fence("REQUEST", cap(request, limit - limit // 3 if context else limit), mark),
     ]
     parts += repair_parts(problem, last_reply or "", "Write the whole plan again.", mark=mark, limit=limit // 2)
     return Prompt(prompt_text("coordinator"), "\n\n".join(parts), _SCHEMA)

@@ -6,7 +6,7 @@ from typing import Final
 
 from forum_mcp.roles.fence import cap, fence
 
-__all__ = ["Prompt", "lane_lines", "repair_parts", "repair_room"]
+__all__ = ["Prompt", "context_parts", "lane_lines", "repair_parts", "repair_room"]
 
 _PROBLEM_CHARS: Final = 1_000
 _REPAIR_SHARE: Final = 6
@@ -14,11 +14,21 @@ _REPAIR_SHARE: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One call's text: standing instructions, user content, and the JSON Schema (bytes) of the reply if it has one."""
+    """One call's text: standing instructions, user content, and the JSON Schema (bytes) of the reply if it has one.
+
+    ``context``: seqs of the entries whose context it holds.
+    """
 
     system: str
     user: str
     schema: bytes | None = None
+    context: tuple[int, ...] = ()
+
+
+def context_parts(context: Sequence[tuple[str, str]], *, mark: str, limit: int) -> list[str]:
+    """Return context (name, text), fenced; ``limit``: most characters of it all."""
+    share = limit // max(1, len(context))
+    return [f"Context {name}:\n{fence('CONTEXT', cap(text, share), mark)}" for name, text in context]
 
 
 def lane_lines(lanes: Sequence[tuple[str, str]], limit: int) -> str:

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from forum_mcp.roles.fence import cap, fence
-from forum_mcp.roles.prompt import Prompt
+from forum_mcp.roles.prompt import Prompt, context_parts
 from forum_mcp.roles.prompts import prompt_text
 
 __all__ = ["ask"]
@@ -26,15 +26,17 @@ def ask(
     objection: str | None = None,
     mark: str,
     limit: int,
+    context: Sequence[tuple[str, str]] = (),
 ) -> Prompt:
     """Return the prompt of a task: what it may look at is fenced, what it is told to do comes last and is not.
 
     ``request``: the whole request, when the task is only a part of it; ``inputs``: (task id, output) of the tasks it
-    depends on for data; ``objection``: why an earlier result was not taken; ``limit``: most characters of the request
-    and the inputs together.
+    depends on for data; ``objection``: why an earlier result was not taken; ``limit``: most characters of the request,
+    the inputs and the ``context`` (name, text; what the run was given to read, at most a third) together.
     """
-    share = limit // (len(inputs) + 1)
-    parts: list[str] = []
+    room = limit // 3 if context else 0
+    share = (limit - room) // (len(inputs) + 1)
+    parts = context_parts(context, mark=mark, limit=room)
     if request is not None:
         parts.append("The task is one part of this request:\n" + fence("REQUEST", cap(request, share), mark))
     parts.extend(f"Result of task {task}:\n" + fence("RESULT", cap(output, share), mark) for task, output in inputs)

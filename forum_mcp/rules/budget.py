@@ -18,7 +18,7 @@ from forum_mcp.ledger.kinds.run import BudgetStopped
 from forum_mcp.roles.prompt import Prompt
 from forum_mcp.rules.contract import RULES, ExecutorTerms
 from forum_mcp.rules.prices import cost_microusd
-from forum_mcp.rules.run import RunState, Spend, TaskState
+from forum_mcp.rules.run import CONTEXT, RunState, Spend, TaskState
 
 __all__ = ["VERSION", "Asked", "asks", "day_of", "room", "spent_up", "timeout_ms"]
 
@@ -115,6 +115,8 @@ def room(
     ``wait``: open calls hold more than they may take, and what they give back may be enough. A refusal whose scope is
     ``task`` ends the task and not the run.
     """
+    if purpose.startswith(CONTEXT):
+        return Amounts()
     reserve: dict[_Currency, int] = {"calls": asked.calls}
     for scope in _scopes(state, purpose, held):
         for currency in _CURRENCIES:

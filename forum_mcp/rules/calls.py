@@ -137,8 +137,9 @@ def next_call(
         repair=again,
         seat=attempts.seat,
         words=len(prompt.system.split()) + len(prompt.user.split()),
+        context=list(prompt.context),
     )
-    return draft("call.started", "engine", payload, *parents, bodies=bodies)
+    return draft("call.started", "engine", payload, *parents, *prompt.context, bodies=bodies)
 
 
 def follow(

@@ -12,7 +12,7 @@ from forum_mcp.ledger.kinds.base import Amounts
 from forum_mcp.rules.policy import Policy
 from forum_mcp.rules.prices import Price
 
-__all__ = ["RULES", "VERSION", "Contract", "ExecutorTerms", "LaneTerms", "Steps", "members"]
+__all__ = ["RULES", "VERSION", "ContextTerms", "Contract", "ExecutorTerms", "LaneTerms", "Steps", "members"]
 
 VERSION: Final = 1
 RULES: Final = "rules"  # the name of the deterministic implementation in a role's ladder
@@ -75,6 +75,20 @@ class LaneTerms(msgspec.Struct, frozen=True, kw_only=True):
     done_when: list[str] = []
 
 
+class ContextTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run may expect of one context provider; its reading is done by the executor ``context:NAME``.
+
+    Attributes:
+        max_chars: most characters of it that are kept and shown.
+        lanes: lanes it concerns; empty for all of them and the Coordinator.
+        always: whether a run has it without asking.
+    """
+
+    max_chars: int
+    lanes: list[str] = []
+    always: bool = False
+
+
 class Contract(msgspec.Struct, frozen=True, kw_only=True):
     """The terms of a run.
 
@@ -83,7 +97,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     made. ``lanes`` holds the lanes that differ, whatever setting made them: a lane, a category, a tier. ``local_only``
     bars every executor whose egress is not ``none``: its calls are recorded and end with ``egress-refused``.
     ``task_limits`` bind each task, ``day_limits`` what all runs of ``project`` take on one day (UTC); the run's own
-    limits stand in ``run.started``.
+    limits stand in ``run.started``. ``context``: the providers whose content the run is given.
     """
 
     version: int = VERSION
@@ -98,6 +112,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     task_limits: Amounts = Amounts()
     day_limits: Amounts = Amounts()
     project: str = "default"
+    context: dict[str, ContextTerms] = {}
 
     def bars(self, egress: str) -> bool:
         """Tell whether a call that travels so far is refused."""

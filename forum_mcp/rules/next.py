@@ -24,6 +24,7 @@ from forum_mcp.rules import (
     checks,
     classifying,
     concision,
+    context,
     contract,
     coverage,
     criteria,
@@ -63,6 +64,7 @@ VERSIONS: Final[dict[str, int]] = {
     "checks": checks.VERSION,
     "classifying": classifying.VERSION,
     "concision": concision.VERSION,
+    "context": context.VERSION,
     "contract": contract.VERSION,
     "coverage": coverage.VERSION,
     "criteria": criteria.VERSION,
@@ -118,6 +120,8 @@ def decide(state: RunState) -> Draft | None:
     match state.phase:
         case "route":
             return planning.decide_route(state)
+        case "context":
+            return context.decide_context(state)
         case "plan":
             return planning.decide_plan(state)
         case "rest":

@@ -5,14 +5,14 @@ wrong in words its author can use. The canonical plan is one body of the record.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
 from forum_mcp.errors import PlanRefused
-from forum_mcp.roles.coordinator import DependencyReply, PlanReply
+from forum_mcp.roles.coordinator import DependencyReply, PlanReply, TaskReply
 from forum_mcp.roles.reply import DEPTH_MAX, nesting
 from forum_mcp.rules.criteria import CRITERIA_MAX, fault
 from forum_mcp.rules.policy import Policy, refusal
@@ -49,7 +49,10 @@ class Dependency(msgspec.Struct, frozen=True):
 
 
 class PlannedTask(msgspec.Struct, frozen=True, kw_only=True):
-    """One task. ``effects`` None means the default of the executor that runs it."""
+    """One task.
+
+    ``effects`` None means the default of the executor that runs it; ``context`` None means what concerns its lane.
+    """
 
     id: str
     lane: str
@@ -58,6 +61,7 @@ class PlannedTask(msgspec.Struct, frozen=True, kw_only=True):
     done_when: tuple[str, ...] = ()
     effects: str | None = None
     schema: dict[str, object] | None = None
+    context: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,7 @@ def read(value: object) -> PlanReply:
     except msgspec.ValidationError as error:
         raise PlanRefused(
             f'the plan does not have the shape of a plan: {error}; expected {{"tasks": [{{"id", "lane", "instruction", '
-            f'"depends_on": [], "done_when": [], "effects": "none|idempotent|once", "schema": {{}}}}]}}'
+            f'"depends_on": [], "done_when": [], "effects": "none|idempotent|once", "schema": {{}}, "context": []}}]}}'
         ) from None
 
 
@@ -129,12 +133,13 @@ def single(instruction: str, lane: str) -> PlanReply:
     return msgspec.convert({"tasks": [{"id": "t1", "lane": lane, "instruction": instruction}]}, PlanReply)
 
 
-def accept(reply: PlanReply, roster: Roster, policy: Policy) -> Plan:
-    """Return the validated plan.
+def accept(reply: PlanReply, roster: Roster, policy: Policy, contexts: Collection[str] = ()) -> Plan:
+    """Return the validated plan; ``contexts``: the context providers of the run.
 
     Raises:
         PlanRefused: empty or too large, a bad or doubled id, an unknown or forbidden lane, an empty or overlong
-            instruction, a schema or a criterion that is not taken, a dependency that is not in the plan, or a cycle.
+            instruction, a schema or a criterion that is not taken, a context that the run does not have, a dependency
+            that is not in the plan, or a cycle.
     """
     limit = min(TASKS_MAX, policy.max_tasks)
     if not reply.tasks:
@@ -168,6 +173,7 @@ def accept(reply: PlanReply, roster: Roster, policy: Policy) -> Plan:
         for line in task.done_when:
             if (why := fault(line, policy.checks)) is not None:
                 raise PlanRefused(f"task {task.id!r}: {why}")
+        _check_context(task, contexts)
         tasks.append(
             PlannedTask(
                 id=task.id,
@@ -177,9 +183,20 @@ def accept(reply: PlanReply, roster: Roster, policy: Policy) -> Plan:
                 done_when=tuple(task.done_when),
                 effects=task.effects,
                 schema=task.schema,
+                context=None if task.context is None else tuple(task.context),
             )
         )
     return Plan(tuple(tasks), _waves(tasks))
+
+
+def _check_context(task: TaskReply, contexts: Collection[str]) -> None:
+    for name in task.context or ():
+        if name not in contexts:
+            had = f"it has {', '.join(sorted(contexts))}" if contexts else "it has none"
+            raise PlanRefused(
+                f"task {task.id!r} names context {_short(name)!r}, which this run does not have ({had}); "
+                "leave it out, or begin the run with that context"
+            )
 
 
 def _check_ids(ids: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from forum_mcp.roles.reply import Unusable
 from forum_mcp.rules import plan as plans
 from forum_mcp.rules.calls import JSON, TEXT, draft, follow, terms_of
 from forum_mcp.rules.classifying import classifies, decide_lane, permits
+from forum_mcp.rules.context import fitting, with_context
 from forum_mcp.rules.routing import Route, route
 from forum_mcp.rules.run import RunState
 from forum_mcp.rules.split import split
@@ -115,7 +116,8 @@ def _ask(state: RunState, mark: str) -> Prompt:
     likely = [candidate.lane for candidate in route(state.request, state.roster).candidates]
     names = dict.fromkeys([state.lane, *likely, *state.roster.lanes])
     lanes = [(name, state.roster.lanes[name].description) for name in names if permits(state, name)]
-    return coordinator.ask(
+    context = fitting(state, state.lane)
+    prompt = coordinator.ask(
         state.request,
         suggested=state.lane,
         lanes=lanes,
@@ -123,7 +125,9 @@ def _ask(state: RunState, mark: str) -> Prompt:
         limit=terms_of(state, attempts).input_chars,
         problem=attempts.problem if attempts.progress == "refused" else None,
         last_reply=attempts.reply,
+        context=[(name, text) for name, text, _ in context],
     )
+    return with_context(prompt, context)
 
 
 def _accept(state: RunState, reply: PlanReply, by: str, actor: str) -> Draft:
@@ -134,7 +138,7 @@ def _accept(state: RunState, reply: PlanReply, by: str, actor: str) -> Draft:
     """
     assert state.roster is not None
     assert state.contract is not None
-    plan = plans.accept(reply, state.roster, state.contract.policy)
+    plan = plans.accept(reply, state.roster, state.contract.policy, [*state.contexts])
     return draft(
         "plan.accepted",
         actor,

@@ -6,7 +6,7 @@ so that a step costs what changed and not what the run holds.
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from forum_mcp.ledger.entry import BodyRef, RunId
 from forum_mcp.ledger.kinds.base import Amounts, Seen
@@ -18,7 +18,9 @@ from forum_mcp.rules.plan import Plan, PlannedTask
 from forum_mcp.rules.roster import Roster
 
 __all__ = [
+    "CONTEXT",
     "Attempts",
+    "ContextState",
     "OpenCall",
     "Phase",
     "Progress",
@@ -36,7 +38,10 @@ Progress = Literal["idle", "open", "replied", "refused", "deferred", "due", "red
 """Where the attempts of one purpose stand: nothing asked yet; an attempt open; its outcome waiting for a decision; a
 wait decided; the wait over; the attempt lost without an outcome. ``refused``: the reply was recorded as unusable."""
 
-Phase = Literal["route", "plan", "rest", "tasks", "answer", "review", "seal", "finished"]
+CONTEXT: Final = "context:"
+"""What the purpose, and the executor, of a call that reads a provider begins with; its name follows."""
+
+Phase = Literal["route", "context", "plan", "rest", "tasks", "answer", "review", "seal", "finished"]
 
 TaskStatus = Literal["pending", "ready", "working", "judging", "retiring", "doomed", "ok", "failed", "skipped"]
 """pending: dependencies not settled; ready: may start; working: attempts under way; judging: an output to judge;
@@ -161,6 +166,18 @@ class Spend:
 
 
 @dataclass(slots=True)
+class ContextState:
+    """One context provider: its reading, and what it gave. ``seq`` and ``text`` are of the newest reading that did."""
+
+    attempts: Attempts
+    settled: bool = False
+    seq: int = -1
+    chars: int = 0
+    text: str = ""
+    error: str | None = None
+
+
+@dataclass(slots=True)
 class Review:
     """What was found out about the answer; seqs are -1 and findings None while a step has not come to them."""
 
@@ -215,6 +232,7 @@ class RunState:
     route_by: str | None = None
     route_seq: int = -1
     classifying: Attempts = field(default_factory=lambda: Attempts("classify", []))
+    contexts: dict[str, ContextState] = field(default_factory=dict[str, ContextState])
     planning: Attempts = field(default_factory=lambda: Attempts("plan", []))
     plan: Plan | None = None
     plan_by: str | None = None

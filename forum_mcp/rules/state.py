@@ -15,6 +15,8 @@ from forum_mcp.errors import PlanRefused
 from forum_mcp.ledger.entry import Entry, RunId
 from forum_mcp.ledger.kinds import plan as planning
 from forum_mcp.ledger.kinds import run
+from forum_mcp.rules.context import HANDLERS as CONTEXT_HANDLERS
+from forum_mcp.rules.context import begin, read_again
 from forum_mcp.rules.contract import RULES, Contract
 from forum_mcp.rules.lanes import Roster
 from forum_mcp.rules.plan import from_json
@@ -92,6 +94,7 @@ def _run_started(state: RunState, entry: Entry, data: run.RunStarted, bodies: Bo
     state.planning.ladder, state.answering.ladder = terms.roles["coordinator"], terms.roles["synthesizer"]
     state.classifying.ladder = terms.roles.get("classifier") or [RULES]
     bind(state.review, terms.roles)
+    begin(state, terms)
 
 
 def _run_resumed(state: RunState, entry: Entry, data: run.RunResumed, _: Bodies) -> None:
@@ -99,7 +102,7 @@ def _run_resumed(state: RunState, entry: Entry, data: run.RunResumed, _: Bodies)
     if data.mode is not None:
         state.mode = data.mode
         if state.phase == "rest" and data.mode == "submit":
-            state.phase = "tasks"
+            state.phase = "context" if read_again(state, entry.seq) else "tasks"
     for seq in data.in_doubt:
         lost = state.open.pop(seq, None)
         if lost is None:
@@ -146,7 +149,7 @@ def _route_decided(state: RunState, entry: Entry, data: planning.RouteDecided, _
     if state.phase != "route" or state.roster is None or data.chosen not in state.roster.lanes:
         return
     state.lane, state.route_lane, state.route_by = data.chosen, data.lane, data.by
-    state.route_seq, state.phase = entry.seq, "plan"
+    state.route_seq, state.phase = entry.seq, "context" if state.contexts else "plan"
 
 
 def _plan_rejected(state: RunState, entry: Entry, data: planning.PlanRejected, bodies: Bodies) -> None:
@@ -206,6 +209,7 @@ def _plan_accepted(state: RunState, entry: Entry, data: planning.PlanAccepted, b
 _HANDLERS: Final[dict[str, Handler]] = {
     **HANDLERS,
     **REVIEW_HANDLERS,
+    **CONTEXT_HANDLERS,
     "run.started": (run.RunStarted, _run_started),
     "run.resumed": (run.RunResumed, _run_resumed),
     "run.cancelled": (run.RunCancelled, _run_cancelled),

@@ -14,6 +14,7 @@ from forum_mcp.roles.prompt import Prompt
 from forum_mcp.rules.budget import spent_up
 from forum_mcp.rules.calls import TEXT, draft, follow, may_call, terms_of
 from forum_mcp.rules.checks import criteria_of
+from forum_mcp.rules.context import fitting, with_context
 from forum_mcp.rules.ladder import executor_for
 from forum_mcp.rules.run import RunState, TaskState, effects_of
 from forum_mcp.rules.verdicts import decide_verdict
@@ -105,7 +106,8 @@ def _ask(state: RunState, held: TaskState, mark: str) -> Prompt:
     assert state.contract is not None
     planned = held.plan
     lane = state.roster.lanes[planned.lane]
-    return worker.ask(
+    context = fitting(state, lane.name, planned.context)
+    prompt = worker.ask(
         planned.instruction,
         lane=lane.name,
         lane_description=lane.description,
@@ -116,4 +118,6 @@ def _ask(state: RunState, held: TaskState, mark: str) -> Prompt:
         objection=held.objection,
         mark=mark,
         limit=terms_of(state, held.work).input_chars,
+        context=[(name, text) for name, text, _ in context],
     )
+    return with_context(prompt, context)

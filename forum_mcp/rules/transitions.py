@@ -16,7 +16,7 @@ from forum_mcp.rules.budget import day_of
 from forum_mcp.rules.checks import outside_checks
 from forum_mcp.rules.ladder import judges
 from forum_mcp.rules.policy import Policy
-from forum_mcp.rules.run import Attempts, OpenCall, RunState, TaskState, TaskStatus, Timer, done_once
+from forum_mcp.rules.run import CONTEXT, Attempts, OpenCall, RunState, TaskState, TaskStatus, Timer, done_once
 from forum_mcp.rules.sketch import sketch
 
 __all__ = ["FLOW_CHARS", "HANDLERS", "Bodies", "Handler", "attempts_of", "settle_spend", "text_of", "touch"]
@@ -55,6 +55,9 @@ def attempts_of(state: RunState, purpose: str, name: str | None, seat: int = 0) 
             return state.review.revising
         case "verify":
             return state.review.verifying
+        case _ if purpose.startswith(CONTEXT):
+            provider = state.contexts.get(purpose.removeprefix(CONTEXT))
+            return provider.attempts if provider is not None else None
         case _:
             held = state.tasks.get(name or "")
             if held is None:
@@ -278,6 +281,8 @@ def _mark_start(state: RunState, seq: int, executor: str) -> None:
 
 def settle_spend(state: RunState, done: OpenCall, data: call.CallFinished | None) -> None:
     """Settle a call: with what its outcome tells, and with its reservation where it tells nothing or there is none."""
+    if done.purpose.startswith(CONTEXT):
+        return
     held = state.tasks.get(done.task or "")
     for spend in (state.spend,) if held is None else (state.spend, held.spend):
         spend.calls += done.reserve.calls or 0

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from forum_mcp.tools.arguments import Arguments
     from forum_mcp.tools.caller import Caller
 
-__all__ = ["LANE", "PLAN", "SINGLE", "TOOL"]
+__all__ = ["CONTEXT", "LANE", "PLAN", "SINGLE", "TOOL"]
 
 PLAN: Schema = {
     "type": "object",
@@ -28,6 +28,7 @@ PLAN: Schema = {
                     "instruction": {"type": "string"},
                     "depends_on": {"type": "array", "items": {"type": "string"}},
                     "done_when": {"type": "array", "items": {"type": "string"}},
+                    "context": {"type": "array", "items": {"type": "string"}},
                 },
                 "required": ["id", "lane", "instruction"],
             },
@@ -36,6 +37,7 @@ PLAN: Schema = {
     "required": ["tasks"],
 }
 SINGLE: Schema = {"type": "boolean", "description": "One task, no planning"}
+CONTEXT: Schema = {"type": "array", "items": {"type": "string"}, "description": "Names of what to read"}
 LANE: Schema = {"type": "string", "description": "Instead of routing"}
 
 
@@ -46,7 +48,7 @@ async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> 
         plan=arguments.mapping("plan"),
         wait_s=0.0,
         by=caller.actor,
-        **arguments.options(("single", "lane")),
+        **arguments.options(("single", "lane", "context")),
     )
     return await caller.follow(forum, view, arguments.number("wait_s") or 0.0)
 
@@ -56,7 +58,7 @@ TOOL = Tool(
     title="Plan a request",
     description="Plan a request without running it. Returns run_id and tasks; submit with that run_id runs them.",
     input_schema=input_schema(
-        {"request": {"type": "string"}, "plan": PLAN, "single": SINGLE, "lane": LANE, "wait_s": WAIT_S},
+        {"request": {"type": "string"}, "plan": PLAN, "single": SINGLE, "lane": LANE, "context": CONTEXT, "wait_s": WAIT_S},
         required=("request",),
     ),
     output_schema=output_schema(RunView),

@@ -8,7 +8,7 @@ from forum_mcp.configs.names import STEPS
 from forum_mcp.engine.views import RunView
 from forum_mcp.errors import RequestRefused
 from forum_mcp.tools.base import WAIT_S, Schema, Tool, input_schema, output_schema
-from forum_mcp.tools.plan import LANE, PLAN, SINGLE
+from forum_mcp.tools.plan import CONTEXT, LANE, PLAN, SINGLE
 
 if TYPE_CHECKING:
     from forum_mcp.engine.orchestrator import Orchestrator
@@ -21,6 +21,7 @@ __all__ = ["TOOL"]
 _OPTIONS: dict[str, Schema] = {
     "single": SINGLE,
     "lane": LANE,
+    "context": CONTEXT,
     "max_calls": {"type": "integer", "minimum": 1},
     "max_seconds": {"type": "number", "minimum": 1},
     "max_total_tokens": {"type": "integer", "minimum": 1},
@@ -37,7 +38,7 @@ async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> 
             "neither 'request' nor 'run_id' is given; pass the request to start a run, or a planned run's id"
         )
     arguments.refuse_beside(
-        "run_id", ("request", "plan", "single", "lane"), "a planned run already has them: pass run_id without them"
+        "run_id", ("request", "plan", "single", "lane", "context"), "a planned run already has them: pass run_id without them"
     )
     arguments.refuse_beside("plan", ("single", "lane"), "a plan names its own tasks and lanes: leave the others out")
     view = await forum.submit(

@@ -70,6 +70,8 @@ def _(view: RunView) -> Iterator[str]:
     for name, ids in (("unvalidated", view.unvalidated), ("failed", view.failed), ("skipped", view.skipped)):
         if ids:
             yield f"{name}: {_json(ids)}"
+    for given in view.context:
+        yield "context: " + _facts(**given.to_dict())
     if view.review is not None:
         yield "review: " + _facts(**view.review.to_dict())
     if view.answer is not None:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Final
 
+from forum_mcp.configs.context import ContextSettings
 from forum_mcp.configs.settings import ExecutorSettings, RoleSettings, Settings, StepSettings
 from forum_mcp.engine.clock import Clock
 from forum_mcp.engine.orchestrator import Orchestrator
@@ -54,6 +55,21 @@ async def take_steps(ledger: Path, clock: Clock) -> None:
     alone = settings.model_copy(
         update={"roles": RoleSettings(worker=["model"]), "steps": StepSettings(intent=True, delivery=True)}
     )
+    with_context = settings.model_copy(
+        update={
+            "context": {name: ContextSettings(type="file", path=name, max_chars=40) for name in ("guide", "gone")},
+            "steps": StepSettings(),
+        }
+    )
+    cast = {
+        "model": ScriptedExecutor(_good),
+        "context:guide": ScriptedExecutor(lambda _: _LINE),
+        "context:gone": ScriptedExecutor(lambda _: Outcome(error="not-found")),
+    }
+    async with Orchestrator.open(with_context, executors=cast, clock=clock) as forum:
+        await forum.submit("describe the table of users", single=True, context=["guide", "gone"], wait_s=60)
+        rested = await forum.plan("describe the table of users", single=True, context=["guide"])
+        await forum.submit(plan=rested.run_id, wait_s=60)
     for told, answer in ((settings, _good), (settings, _bad), (alone, _good)):
         async with Orchestrator.open(told, executors={"model": ScriptedExecutor(answer)}, clock=clock) as forum:
             await forum.submit("zzz qqq fish", single=True, wait_s=60)

@@ -20,8 +20,8 @@ class CallStarted(Payload, frozen=True, kw_only=True):
     ``rung`` counts from 0 on the purpose's ladder, ``attempt`` from 1 on that rung, ``n`` is the task's execution
     (1, or more when an upstream result changed). ``repair`` marks a call that shows the model what was wrong with its
     last reply; ``seat`` counts, from 0, those who are asked the same side by side: a task's checks, the panelists.
-    ``words`` of the prompt are the fewest tokens it can have. ``reserve`` is taken from the budget until the outcome
-    settles it.
+    ``words`` of the prompt are the fewest tokens it can have. ``context``: seqs of the context.provided entries that
+    the prompt holds. ``reserve`` is taken from the budget until the outcome settles it.
     """
 
     purpose: str
@@ -39,6 +39,7 @@ class CallStarted(Payload, frozen=True, kw_only=True):
     repair: bool = False
     seat: int = 0
     words: int = 0
+    context: list[int] = []
 
 
 class CallFinished(Payload, frozen=True, kw_only=True):
