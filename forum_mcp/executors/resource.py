@@ -7,7 +7,7 @@ Nothing it says but the text of the resource is used; it is offered no sampling,
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, cast
 
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client import Transport
@@ -64,6 +64,7 @@ def _nowhere() -> TextIO:
 
 def _first(error: BaseException) -> BaseException:
     """Return the first error inside a group, however deep."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+    found = error
+    while isinstance(found, BaseExceptionGroup):
+        found = cast("BaseExceptionGroup[BaseException]", found).exceptions[0]
+    return found

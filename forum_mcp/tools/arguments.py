@@ -164,9 +164,10 @@ def _problem(name: str, value: object, schema: Schema) -> str | None:
         close = get_close_matches(str(value)[:_SHOWN], choices, n=1)
         hint = f"; did you mean '{close[0]}'?" if close else ""
         return f"argument '{name}' is {preview(value)}; {expected}{hint}"
-    items = cast("Schema", schema.get("items", {}))
-    if isinstance(value, list) and not all(_is_of_type(item, str(items["type"])) for item in cast("list[object]", value)):
-        return f"argument '{name}' is {preview(cast('list[object]', value))}; {expected}, each {_expected(items)}"
+    if schema["type"] == "array":
+        items, listed = cast("Schema", schema["items"]), cast("list[object]", value)
+        if not all(_is_of_type(item, str(items["type"])) for item in listed):
+            return f"argument '{name}' is {preview(listed)}; {expected}, each {_expected(items)}"
     fault = next(_faults(value), None)
     return None if fault is None else f"argument '{name}' {fault}"
 

@@ -47,6 +47,8 @@ def nested(depth: int) -> object:
         ("submit", {"request": "x", "plan": {"a": nested(DEPTH_MAX + 2)}}, "nested deeper than"),
         ("submit", {"request": "x", "plan": {"a": [math.nan]}}, "which is not JSON"),
         ("submit", {"request": "x", "plan": {"\udfff": 1}}, "lone surrogate"),
+        ("submit", {"request": "x", "context": ["a", {}]}, "expected an array, each a string"),
+        ("submit", {"request": "x", "context": "a"}, "expected an array"),
         ("work", {"action": "compleet"}, "one of next, complete, fail; did you mean 'complete'"),
     ],
 )
