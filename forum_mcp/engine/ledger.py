@@ -97,6 +97,7 @@ class Ledger:
     def close(self) -> None:
         """Release the ledger; closing twice is harmless."""
         self._store.close()
+        self._signing.close()
 
     def __enter__(self) -> Self:
         return self

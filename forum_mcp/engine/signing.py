@@ -74,6 +74,10 @@ class Signing:
             self._vkey = str(stored.entry.data.get("vkey", ""))
         return self._vkey
 
+    def close(self) -> None:
+        """Let go of the memory's file."""
+        self._memory.close()
+
     def forget(self) -> None:
         """Believe nothing that was read before: the record has a new key, or the memory was replaced."""
         self._token = None

@@ -36,6 +36,10 @@ _READ_TIMEOUT_MS: Final = 10_000
 _PAUSE_FIRST_S: Final = 0.0005
 _PAUSE_MAX_S: Final = 0.02
 
+_WRITER: Final = ("synchronous = FULL", "secure_delete = ON")
+# 16 MB. An append rewrites a handful of pages; the longer the log, the more of their copies are never moved.
+_WAL_PAGES: Final = 4096
+
 _PRIMARY: Final = 0xFF
 _BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -66,7 +70,7 @@ def connect(path: Path | None, mode: _Mode) -> sqlite3.Connection:
             f"busy_timeout = {_READ_TIMEOUT_MS}",
             "trusted_schema = OFF",
             "cell_size_check = ON",
-            *(("synchronous = FULL", "secure_delete = ON") if writes else ("query_only = ON",)),
+            *((*_WRITER, f"wal_autocheckpoint = {_WAL_PAGES}") if writes else ("query_only = ON",)),
         ):
             connection.execute(f"PRAGMA {pragma}").fetchall()
         # A read of the header, so that a file that cannot be used is refused here and not at the first query.

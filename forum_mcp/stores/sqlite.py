@@ -18,7 +18,7 @@ from forum_mcp.ledger.entry import Draft, LedgerId
 from forum_mcp.ledger.verify import Source
 from forum_mcp.stores import opening
 from forum_mcp.stores.backup import copy_file
-from forum_mcp.stores.base import Transaction
+from forum_mcp.stores.base import Head, Transaction
 from forum_mcp.stores.bodies import BodyTable
 from forum_mcp.stores.connection import begin_immediate, connect, data_version, identity, is_poison, refusal, translated
 from forum_mcp.stores.opening import wall_clock_us
@@ -207,7 +207,7 @@ class SqliteStore(SqliteView):
                 begin_immediate(writer)
                 token = data_version(writer)
                 bodies = BodyTable(writer, self._index_key)
-                edge = self._edge if token == self._edge_token else None
+                edge = self._edge if self._head is not None and token == self._head.token else None
                 transaction = SqliteTransaction(writer, self._ledger, bodies, self._entropy, edge)
                 committed = transaction.size
                 yield transaction
@@ -217,7 +217,8 @@ class SqliteStore(SqliteView):
                     raise transaction.broken
                 transaction.flush()
                 writer.execute("COMMIT")
-                self._edge, self._edge_token = transaction.edge, token
+                self._edge = transaction.edge
+                self._head = Head(transaction.edge.size, transaction.edge.root(), token)
             except sqlite3.Error as error:
                 self._undo(writer, error)
                 raise refusal(error) from error
@@ -226,7 +227,7 @@ class SqliteStore(SqliteView):
                 raise
 
     def _undo(self, writer: sqlite3.Connection, cause: sqlite3.Error | None) -> None:
-        self._edge_token = -1
+        self._edge = self._head = None
         try:
             if writer.in_transaction:
                 writer.execute("ROLLBACK")

@@ -5,16 +5,19 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
+from typing import Final
 
 from forum_mcp.errors import LedgerError, NotFound
 from forum_mcp.ledger.entry import Body, LedgerId, RunId, commitment
 from forum_mcp.stores import rows, tree
 from forum_mcp.stores.base import BodyState, Head, Lease, RunRow, Stored
 from forum_mcp.stores.bodies import BodyTable
-from forum_mcp.stores.connection import data_version, translated
+from forum_mcp.stores.connection import data_version, refusal, translated
 from forum_mcp.stores.opening import Opened
 
 __all__ = ["SqliteView"]
+
+_CLOSED: Final = "this ledger was closed; open it again"
 
 
 class SqliteView:
@@ -30,9 +33,9 @@ class SqliteView:
         self._views, self._closed = 0, False
         self._redactions: dict[str, int] = {}
         self._redactions_to = -1
-        # The right edge our last commit left: good while the data_version is the same, which others' commits change.
+        # What our last commit left, good while the data_version is the same, which others' commits change.
         self._edge: tree.Edge | None = None
-        self._edge_token: int = -1
+        self._head: Head | None = None
 
     @property
     def ledger_id(self) -> LedgerId:
@@ -68,12 +71,16 @@ class SqliteView:
 
     def head(self) -> Head:
         """Return size, root and change token of one moment; from memory when nobody committed after us."""
-        with self._lock, self._reading() as reader:
-            token, edge = data_version(self._writer or reader), self._edge
-            if edge is None or self._views or token != self._edge_token:
+        with self._lock:
+            kept = self._head
+            # Nothing but SQLite's own answer on the way: this is asked after every append.
+            if kept is not None and not self._views and self.change_token() == kept.token:
+                return kept
+            with self._reading() as reader:
+                token = data_version(self._writer or reader)
                 with self.snapshot():
                     edge = tree.read_edge(reader, b"")
-            return Head(edge.size, edge.root(), token)
+                return Head(edge.size, edge.root(), token)
 
     def entry(self, seq: int) -> Stored:
         """Return one entry.
@@ -174,9 +181,13 @@ class SqliteView:
 
     def change_token(self) -> int:
         """Return a number that changes when another process has committed; our own commits leave it alone."""
-        with self._reading() as reader:
+        if self._closed:
+            raise LedgerError(_CLOSED)
+        try:
             # A connection's own commits do not move its data_version: the writer's is asked where there is one.
-            return data_version(self._writer or reader)
+            return data_version(self._writer or self._reader)
+        except sqlite3.Error as error:
+            raise refusal(error) from error
 
     def close(self) -> None:
         """Release the store; closing twice is harmless."""
@@ -189,6 +200,6 @@ class SqliteView:
     @contextmanager
     def _reading(self) -> Generator[sqlite3.Connection]:
         if self._closed:
-            raise LedgerError("this ledger was closed; open it again")
+            raise LedgerError(_CLOSED)
         with translated():
             yield self._reader
