@@ -18,12 +18,21 @@ T = TypeVar("T")
 
 
 class _Ticket:
-    __slots__ = ("done", "result", "work")
+    __slots__ = ("result", "work")
 
     def __init__(self, work: Callable[[Transaction], object]) -> None:
         self.work = work
-        self.done = anyio.Event()
         self.result: object = None
+
+
+class _Batch:
+    """Works that are committed together; ``done`` is set for all of them at once."""
+
+    __slots__ = ("done", "tickets")
+
+    def __init__(self) -> None:
+        self.tickets: list[_Ticket] = []
+        self.done = anyio.Event()
 
 
 class Recorder:
@@ -31,7 +40,7 @@ class Recorder:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._waiting: list[_Ticket] = []
+        self._waiting: _Batch | None = None
 
     async def record(self, work: Callable[[Transaction], T]) -> T:
         """Run ``work`` under the write lock and return its value once it is durable.
@@ -41,24 +50,27 @@ class Recorder:
         Raises:
             Exception: whatever ``work`` raised, or what the commit raised.
         """
-        ticket = _Ticket(work)
-        self._waiting.append(ticket)
-        if len(self._waiting) == 1:
+        ticket, batch = _Ticket(work), self._waiting
+        if batch is None:
+            batch = self._waiting = _Batch()
+            batch.tickets.append(ticket)
             try:
                 await anyio.lowlevel.checkpoint()
             finally:
-                self._commit()
-        await ticket.done.wait()
+                self._waiting = None
+                self._commit(batch)
+        else:
+            batch.tickets.append(ticket)
+            await batch.done.wait()
         if isinstance(ticket.result, BaseException):
             raise ticket.result
         return cast(T, ticket.result)
 
-    def _commit(self) -> None:
-        batch, self._waiting = self._waiting, []
+    def _commit(self, batch: _Batch) -> None:
         try:
-            results: list[object] = list(self.store.transact_all([ticket.work for ticket in batch]))
+            results: list[object] = list(self.store.transact_all([ticket.work for ticket in batch.tickets]))
         except Exception as error:  # each waiting caller gets it
-            results = [error] * len(batch)
-        for ticket, result in zip(batch, results, strict=True):
+            results = [error] * len(batch.tickets)
+        for ticket, result in zip(batch.tickets, results, strict=True):
             ticket.result = result
-            ticket.done.set()
+        batch.done.set()

@@ -33,6 +33,7 @@ RunId = NewType("RunId", str)
 
 ENTRY_MAX_BYTES = 65_535
 PARENTS_MAX = 256
+_JOINED_MAX = 4096
 
 
 class BodyRef(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -129,6 +130,9 @@ def genesis_prev(ledger: LedgerId) -> str:
 
 def commitment(salt: bytes, media_type: str, data: bytes) -> str:
     """Return the salted commitment of a body, 64 lower-case hex (salt: 32 random bytes)."""
-    digest = sha256(b"forum-body/v1\n" + salt + media_type.encode() + b"\n")
+    head = b"forum-body/v1\n%b%b\n" % (salt, media_type.encode())
+    if len(data) <= _JOINED_MAX:  # one call on a copy is quicker than two without
+        return sha256(head + data).hexdigest()
+    digest = sha256(head)
     digest.update(data)
     return digest.hexdigest()

@@ -25,6 +25,7 @@ _ZSTD: Final = 1
 _COMPRESS_FROM_BYTES: Final = 256
 _LEVEL: Final = 3
 _KEY_BYTES: Final = 16
+_TYPES_KEPT: Final = 64
 _PAGE: Final = 16
 _COLUMNS: Final = (
     'CAST("commit" AS BLOB), CAST("key" AS BLOB), CAST(type AS BLOB), CAST(salt AS BLOB), CAST(size AS INTEGER), '
@@ -105,11 +106,17 @@ class BodyTable:
     def __init__(self, connection: sqlite3.Connection, index_key: bytes) -> None:
         self._connection = connection
         self._keyed = blake2b(key=index_key[: blake2b.MAX_KEY_SIZE], digest_size=_KEY_BYTES)
+        self._keyed_of: dict[str, blake2b] = {}
 
     def key(self, media_type: str, plain: bytes) -> bytes:
         """Return the 16-byte index key of a body."""
-        keyed = self._keyed.copy()
-        keyed.update(media_type.encode("utf-8", "surrogatepass") + b"\n")
+        known = self._keyed_of.get(media_type)
+        if known is None:
+            known = self._keyed.copy()
+            known.update(media_type.encode("utf-8", "surrogatepass") + b"\n")
+            if len(self._keyed_of) < _TYPES_KEPT:  # a ledger has a few
+                self._keyed_of[media_type] = known
+        keyed = known.copy()
         keyed.update(plain)
         return keyed.digest()
 

@@ -37,8 +37,9 @@ _PAGE: Final = 512
 _INTEGER_MAX: Final = 2**62
 _HASH_BYTES: Final = 32
 _STARTED: Final = "run.started"
-MARKED: Final = frozenset(("body.redacted", "checkpoint.cosigned", "checkpoint.signed", "key.rotated"))
-"""The kinds whose entries can be asked for. ``run.started`` is marked too, for the list of runs."""
+_ASKED_FOR: Final = frozenset(("body.redacted", "checkpoint.cosigned", "checkpoint.signed", "key.rotated"))
+MARKED: Final = _ASKED_FOR | {_STARTED}
+"""The kinds whose entries have a row in ``marks``; ``run.started`` for the list of runs, and only those of a run."""
 
 
 def head(connection: sqlite3.Connection) -> tuple[int, bytes] | None:
@@ -64,7 +65,7 @@ def insert(connection: sqlite3.Connection, found: Sequence[EntryRow]) -> None:
 
 def is_marked(kind: str, run: str | None) -> bool:
     """State whether an entry has a row in ``marks``."""
-    return kind in MARKED or (kind == _STARTED and run is not None)
+    return kind in MARKED and (kind != _STARTED or run is not None)
 
 
 def run_key(run: str | None) -> bytes | None:
@@ -100,8 +101,8 @@ def newest_of_kind(connection: sqlite3.Connection, kind: str) -> Stored | None:
     Raises:
         ValueError: the kind is not marked.
     """
-    if kind not in MARKED:
-        raise ValueError(f"kind '{kind}' is not indexed, expected one of {', '.join(sorted(MARKED))}")
+    if kind not in _ASKED_FOR:
+        raise ValueError(f"kind '{kind}' is not indexed, expected one of {', '.join(sorted(_ASKED_FOR))}")
     (seq,) = connection.execute("SELECT max(seq) FROM marks WHERE kind = ?", (kind,)).fetchone()
     return None if seq is None else entry(connection, seq)
 

@@ -195,10 +195,14 @@ class SqliteSource(Source):
             said = _decoded(raw) if entry is None else entry
             if said is None:
                 continue
-            if run != (None if said.run is None else _key(said.run)) and len(self._columns) < _FAULTS_OF_FILE:
-                self._columns.append(SourceFault(seq, "the run stored with the entry is not the one its bytes say"))
-            if not marks.agrees(said.kind, said.run, seq) and len(self._columns) < _FAULTS_OF_FILE:
-                self._columns.append(SourceFault(seq, f"the marks of kind {said.kind[:100]!a} are not its entries"))
+            if said.run != (None if run is None else run.hex()):
+                self._disagrees(seq, "the run stored with the entry is not the one its bytes say")
+            if said.kind in rows.MARKED and not marks.agrees(said.kind, said.run, seq):
+                self._disagrees(seq, f"the marks of kind {said.kind[:100]!a} are not its entries")
+
+    def _disagrees(self, seq: int, why: str) -> None:
+        if len(self._columns) < _FAULTS_OF_FILE:
+            self._columns.append(SourceFault(seq, why))
 
     def _meta_faults(self) -> Iterator[SourceFault]:
         # That the ledger's id is there; whether it is the right one is told by the entries.
@@ -291,10 +295,3 @@ def _decoded(raw: bytes) -> Entry | None:
         return decode(raw)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
-
-
-def _key(run: str) -> bytes | None:
-    try:
-        return rows.run_key(run)
-    except ValueError:  # a finding of the entry itself
-        return b""

@@ -11,6 +11,7 @@ until a work writes something else (a lease, a redaction) or more waits than may
 import sqlite3
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from types import TracebackType
 
 from forum_mcp.errors import EntryRefused
 from forum_mcp.ledger.entry import (
@@ -58,8 +59,12 @@ class SqliteTransaction:
         self._pending = Pending()
         self._mark: Mark | None = None
         self._in_savepoint = False
-        self.broken: sqlite3.Error | None = None
+        self._reported = _Reported()
+
+    @property
+    def broken(self) -> sqlite3.Error | None:
         """The SQLite error after which nothing of this transaction may be committed."""
+        return self._reported.broken
 
     @property
     def size(self) -> int:
@@ -77,21 +82,21 @@ class SqliteTransaction:
             if self.broken is None:
                 self._pending.cut(self._mark)
                 if self._in_savepoint:
-                    with self._reported():
+                    with self._reported:
                         self._connection.execute("ROLLBACK TO work")
             self.edge = edge
             raise
         finally:
             self._mark = None
             if self._in_savepoint and self.broken is None:
-                with self._reported():
+                with self._reported:
                     self._connection.execute("RELEASE work")
             self._in_savepoint = False
 
     def flush(self) -> None:
         """Write all that waits; the caller commits."""
         self._writing()
-        with self._reported():
+        with self._reported:
             self._pending.write(self._connection, self._bodies)
             if self._mark is not None:
                 self._mark = self._pending.mark()
@@ -101,12 +106,12 @@ class SqliteTransaction:
         waiting = self._pending.newest(run)
         if waiting is not None:
             return waiting
-        with self._reported():
+        with self._reported:
             return rows.newest(self._connection, run)
 
     def run_entries(self, run: RunId, after: int = -1) -> list[Stored]:
         """Return the run's entries with seq > after, oldest first."""
-        with self._reported():
+        with self._reported:
             found = rows.run_entries(self._connection, run, after)
         return [*found, *self._pending.run_entries(run, after)]
 
@@ -119,7 +124,7 @@ class SqliteTransaction:
         """
         edge = self.edge
         _check_types(draft, at_us)
-        with self._reported():
+        with self._reported:
             fresh: dict[bytes, Body] = {}
             references = {name: self._reference(name, body, fresh) for name, body in draft.bodies.items()}
             raw = _sealed(
@@ -153,41 +158,41 @@ class SqliteTransaction:
         """
         commit = str(draft.data.get("commit", ""))
         self.flush()
-        with self._reported():
+        with self._reported:
             if not self._bodies.is_row(commit):
                 return None
         stored = self.append(draft, run=run, at_us=at_us)
         self.flush()
-        with self._reported():
+        with self._reported:
             self._bodies.remove(commit)
         return stored
 
     def lease(self, run: RunId) -> Lease | None:
         """Return the run's lease, expired or not."""
-        with self._reported():
+        with self._reported:
             return rows.lease(self._connection, run)
 
     def set_lease(self, lease: Lease) -> None:
         """Write the run's lease."""
         self._writing()
-        with self._reported():
+        with self._reported:
             rows.set_lease(self._connection, lease)
 
     def drop_lease(self, run: RunId, fence: int) -> None:
         """End the lease if ``fence`` is still the one given."""
         self._writing()
-        with self._reported():
+        with self._reported:
             rows.drop_lease(self._connection, run, fence)
 
     def account(self, name: str) -> bytes | None:
         """Return what ``set_account`` wrote last under the name, or None."""
-        with self._reported():
+        with self._reported:
             return rows.account(self._connection, name)
 
     def set_account(self, name: str, value: bytes) -> None:
         """Write an account."""
         self._writing()
-        with self._reported():
+        with self._reported:
             rows.set_account(self._connection, name, value)
 
     def _reference(self, name: str, body: NewBody | BodyRef, fresh: dict[bytes, Body]) -> BodyRef:
@@ -222,19 +227,31 @@ class SqliteTransaction:
         """Before the first write of a savepoint's block: make it one that SQLite can undo."""
         if self._mark is None or self._in_savepoint:
             return
-        with self._reported():
+        with self._reported:
             self._mark = self._pending.write(self._connection, self._bodies, self._mark)
             self._connection.execute("SAVEPOINT work")
         self._in_savepoint = True
 
-    @contextmanager
-    def _reported(self) -> Generator[None]:
-        """Remember an SQLite error, so that a work that catches the refusal cannot have the rest committed."""
+
+class _Reported:
+    """Remembers an SQLite error, so that a work that catches the refusal cannot have the rest committed.
+
+    A class and not a generator: an append goes through it several times.
+    """
+
+    __slots__ = ("broken",)
+
+    def __init__(self) -> None:
+        self.broken: sqlite3.Error | None = None
+
+    def __enter__(self) -> None:
         if self.broken is not None:
             raise refusal(self.broken)
-        try:
-            yield
-        except sqlite3.Error as error:
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, sqlite3.Error):
             self.broken = error
             raise refusal(error) from error
 

@@ -1,6 +1,7 @@
 """``python -m tests.bench``: measure, and write docs/explanation/benchmarks.md.
 
-Needs the dependency group ``bench``. A million entries take some minutes and a few gigabytes: ``--million``.
+Needs the dependency group ``bench``. A million entries take half an hour and some gigabytes of memory (the peer's):
+``--million``. With ``--measured FILE`` what is measured is kept, size by size, and not measured again.
 """
 
 import argparse
@@ -25,6 +26,7 @@ ROOT: Final = Path(__file__).parents[2]
 PAGE: Final = ROOT / "docs" / "explanation" / "benchmarks.md"
 _ONCE: Final = ("fill", "disk", "parts_ours")
 _NAMED: Final = "model name"
+_MILLION: Final = 1_000_000
 
 
 class _Given(argparse.Namespace):
@@ -32,6 +34,7 @@ class _Given(argparse.Namespace):
     million: bool
     rounds: int
     out: Path
+    measured: Path | None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,17 +44,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--million", action="store_true", help="1,000,000 entries too")
     parser.add_argument("--rounds", type=int, default=3, help="processes for each figure")
     parser.add_argument("--out", type=Path, default=PAGE)
+    parser.add_argument("--measured", type=Path, help="a file of figures, to go on with later")
     given = parser.parse_args(arguments, _Given())
     if missing():
         print("forum-engine is not installed; uv sync --group bench", file=sys.stderr)
         return 2
-    sizes = [*given.sizes, *([1_000_000] if given.million else [])]
-    measured = {size: _measure(size, given.rounds) for size in sizes}
+    measured = _kept(given.measured)
+    for size in [*given.sizes, *([_MILLION] if given.million else [])]:
+        if size not in measured:
+            measured[size] = _measure(size, given.rounds if size < _MILLION else 1)
+            if given.measured is not None:
+                given.measured.write_text(json.dumps(measured), encoding="utf-8")
     words = ["--million"] if given.million else []
     text = "\n".join(page(measured, machine=_machine(), command=" ".join(["python -m tests.bench", *words])))
     given.out.write_text(text, encoding="utf-8")
     print(text)
     return 0
+
+
+def _kept(file: Path | None) -> dict[int, dict[str, dict[str, float]]]:
+    if file is None or not file.exists():
+        return {}
+    return {int(size): cells for size, cells in json.loads(file.read_text(encoding="utf-8")).items()}
 
 
 def _measure(size: int, rounds: int) -> dict[str, dict[str, float]]:

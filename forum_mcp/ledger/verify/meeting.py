@@ -60,7 +60,7 @@ class Meeting:
 
     def __init__(self, source: Source) -> None:
         self._stream = read(source.bodies())
-        self._waiting: dict[str, Judged] = {}
+        self._waiting: dict[str, tuple[int, str]] = {}  # size and type of bodies that match their commitment
         self._odd: list[Judged | SourceFault] = []
         self.matching = 0
 
@@ -71,26 +71,36 @@ class Meeting:
             if len(self._waiting) >= _WAITING_MAX or not self._read_on():
                 return False
             found = self._waiting.pop(ref.commit, None)
-        if found.size == ref.size and found.type == ref.type:
+        if found == (ref.size, ref.type):
             self.matching += 1
             return True
-        self._odd.append(found)
+        self._odd.append(_matching(ref.commit, *found))
         return False
 
     def rest(self) -> Iterator[Judged | SourceFault]:
         """Yield every body that was not met."""
         yield from self._odd
-        yield from self._waiting.values()
+        for commit, (size, media_type) in self._waiting.items():
+            yield _matching(commit, size, media_type)
         for item in self._stream:
             yield item if isinstance(item, SourceFault) else judged(item)
 
     def _read_on(self) -> bool:
-        found = False
+        found, waiting = False, self._waiting
         for item in islice(self._stream, _AT_ONCE):
             found = True
-            body = item if isinstance(item, SourceFault) else judged(item)
-            if isinstance(body, SourceFault) or not body.matches or body.commit in self._waiting:
-                self._odd.append(body)
+            if isinstance(item, SourceFault):
+                self._odd.append(item)
+                continue
+            commit, media_type, salt, data = item
+            # As ``judged`` does it, but without an object for each of the many that match.
+            fit = data is not None and len(salt) == _SALT_BYTES and media_type.isascii() and commit not in waiting
+            if fit and data is not None and commitment(salt, media_type, data) == commit:
+                waiting[commit] = (len(data), media_type)
             else:
-                self._waiting[body.commit] = body
+                self._odd.append(judged(item))
         return found
+
+
+def _matching(commit: str, size: int, media_type: str) -> Judged:
+    return Judged(commit, media_type, size, commit, _SALT_BYTES)
