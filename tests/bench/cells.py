@@ -21,8 +21,9 @@ import anyio.lowlevel
 
 from forum_mcp.ledger.entry import Draft, commitment, decode, leaf_hash
 from forum_mcp.stores.base import Transaction
+from tests.bench import workload
 from tests.bench.peer import open_peer
-from tests.bench.workload import draft, fill_ours, fill_peer, payload
+from tests.bench.workload import draft, payload
 
 __all__ = ["CELLS", "ROUND"]
 
@@ -51,9 +52,7 @@ def _peak_mb() -> float:
 
 def fill(place: Path, size: int) -> Figures:
     """Fill every ledger to the size."""
-    fill_ours(_ledger(place), size - 1)
-    for store in ("file", "sqlite"):
-        fill_peer(store, _peer_place(place, store), size)
+    workload.fill(_ledger(place), [(store, _peer_place(place, store)) for store in ("file", "sqlite")], size)
     return {}
 
 

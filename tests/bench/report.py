@@ -81,9 +81,10 @@ def page(measured: Measured, *, machine: Sequence[str], command: str) -> Iterato
     yield ""
     yield from (f"- {line}" for line in machine)
     yield ""
-    yield "Each figure is the median of several processes started for it alone, so nothing is warm that the operation"
-    yield "did not warm itself (at a million entries: of one); the operating system's file cache is. The peer, `forum-engine`, was measured beside it"
-    yield "in the same run, with the same facts and bodies. Ratios are to the faster of its two storages."
+    yield "Each figure is the median of several processes started for it alone (at a million entries: of one), so"
+    yield "nothing is warm that the operation did not warm itself; the operating system's file cache is. The peer,"
+    yield "`forum-engine`, was measured beside it in the same run, with the same facts and bodies. Ratios are to the"
+    yield "faster of its two storages."
     yield "**Bold** is a target that was missed."
     yield ""
     yield "| | " + " | ".join(f"{size:,} entries" for size in sizes) + " | target |"

@@ -1,9 +1,11 @@
 """The signer remembers what it signed outside the ledger, and signs nothing that does not extend it."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import anyio
 import pytest
 
 from forum_mcp.engine.custody import accept_rollback, key, rotate_key
@@ -11,6 +13,7 @@ from forum_mcp.engine.ledger import Ledger, verify_path
 from forum_mcp.errors import CheckpointRefused, LedgerReadOnly, RequestRefused
 from forum_mcp.ledger import checkpoint as checkpoints
 from forum_mcp.ledger import note
+from forum_mcp.stores.signed import Remembered, SignedFile
 
 
 def size_of(text: str) -> int:
@@ -98,6 +101,63 @@ def test_two_openings_sign_in_turn(path: Path) -> None:
             ledger.append("x.noted", actor="test", data={"turn": turn})
             assert size_of((other, one)[turn % 2].checkpoint()) == 7 + turn
             assert size_of(ledger.checkpoint()) == 7 + turn
+
+
+def test_another_memory_put_in_the_place_of_an_open_one_is_the_one_that_counts(path: Path) -> None:
+    memory = memory_of(path.parent)
+    with Ledger.open(path) as ledger:
+        ledger.append("x.noted", actor="test")
+        assert size_of(ledger.checkpoint()) == 7
+        foreign = SignedFile(memory.with_name("other.signed"))
+        foreign.reset(Remembered(9, bytes(32)))
+        foreign.close()
+        memory.with_name("other.signed").replace(memory)
+        ledger.append("x.noted", actor="test")
+        with pytest.raises(CheckpointRefused, match="9 entries"):
+            ledger.checkpoint()
+        memory.unlink()
+        assert size_of(ledger.checkpoint()) == 8
+        assert memory.exists()
+
+
+def test_what_another_process_signed_meanwhile_is_read_each_time(path: Path) -> None:
+    with Ledger.open(path) as ledger:
+        assert size_of(ledger.checkpoint()) == 6
+        other = SignedFile(memory_of(path.parent))
+        for size in (7, 8, 9):
+            with other.hold() as held:
+                held.remember(Remembered(size, bytes([size]) * 32), durable=False)
+            ledger.append("x.noted", actor="test")
+            with pytest.raises(CheckpointRefused, match=f"{size} entries"):
+                ledger.checkpoint()
+        other.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_of_a_fork_does_not_share_the_lock_of_its_parent(path: Path) -> None:
+    memory = SignedFile(memory_of(path.parent))
+    with memory.hold():
+        pass
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:  # pragma: no cover - the child
+        os.read(reader, 1)
+        with memory.hold() as held:
+            held.remember(Remembered(50, bytes(32)), durable=False)
+        os._exit(0)
+    with memory.hold() as held:
+        os.write(writer, b"x")
+        for _ in range(20):
+            assert os.waitpid(child, os.WNOHANG) == (0, 0), "the child waits for the lock"
+            anyio.run(anyio.sleep, 0.005)
+        held.remember(Remembered(49, bytes(32)), durable=False)
+    assert os.waitpid(child, 0)[1] == 0
+    with memory.hold() as held:
+        assert held.remembered == Remembered(50, bytes(32))
+    memory.close()
+    os.close(reader)
+    os.close(writer)
 
 
 def test_a_note_asked_for_inside_an_older_view_is_no_rollback(path: Path) -> None:

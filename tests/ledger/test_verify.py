@@ -8,6 +8,7 @@ import pytest
 from forum_mcp.ledger import checkpoint, merkle, note
 from forum_mcp.ledger.entry import decode, leaf_hash
 from forum_mcp.ledger.finding import CODES, FINDINGS_KEPT, Finding
+from forum_mcp.ledger.members import seal
 from forum_mcp.ledger.verify import RawBody, Report, SourceFault, verify
 from tests.ledger.building import LEDGER, NEW_SIGNER, SIGNER, STRANGER, MemorySource, SmallLedger, grown
 
@@ -263,6 +264,79 @@ def test_damage_to_a_body_is_found_and_the_chain_stays_clean(name: str) -> None:
     assert verify(source, level=1).clean
     report = verify(source, level=2)
     assert sorted(codes(report), key=repr) == sorted(expected, key=repr), report.findings
+
+
+class InStep(MemorySource):
+    """Bodies in the order of appending, which can be found: they are met in step with the entries that cite them."""
+
+    @property
+    def finds_bodies(self) -> bool:
+        return True
+
+    def find(self, commit: str) -> RawBody | None:
+        return next((row for row in self.body_rows if not isinstance(row, SourceFault) and row[0] == commit), None)
+
+
+def in_step(ledger: SmallLedger) -> InStep:
+    return InStep(list(enumerate(ledger.raws)), list(ledger.bodies.values()), ledger.source().kept)
+
+
+@pytest.mark.parametrize("name", BODY_DAMAGE)
+def test_damage_to_a_body_is_found_too_where_bodies_are_met_in_step(name: str) -> None:
+    damage, expected = BODY_DAMAGE[name]
+    source = in_step(grown())
+    damage(source)
+    report = verify(source, level=2)
+    if name == "a second copy":  # the first was met and is remembered by nobody
+        expected = [("body-unreferenced", None)]
+    assert sorted(codes(report), key=repr) == sorted(expected, key=repr), report.findings
+
+
+def test_a_body_cited_again_is_held_against_every_reference_where_bodies_are_met_in_step() -> None:
+    ledger = SmallLedger()
+    first = ledger.append("x.noted", {}, {"b": ("text/plain", b"words")})
+    commit = ledger.commit_of(first, "b")
+    for size in (5, 5, 6):
+        raw = decode(ledger.raws[first])
+        ref = msgspec.structs.replace(raw.bodies["b"], size=size)
+        prev = leaf_hash(ledger.raws[-1]).hex()
+        entry = msgspec.structs.replace(raw, bodies={"b": ref}, prev=prev, seq=len(ledger.raws))
+        ledger.raws.append(seal(entry))
+    report = verify(in_step(ledger), level=2)
+    assert codes(report) == [("body-mismatch", 4)]
+    assert report.findings[0].body == commit
+    assert report.counts["bodies"] == 1
+
+
+@pytest.mark.parametrize("cited_again", [False, True])
+def test_a_redacted_body_that_is_still_there_is_found_where_bodies_are_met_in_step(*, cited_again: bool) -> None:
+    ledger = SmallLedger()
+    first = ledger.append("x.noted", {}, {"b": ("text/plain", b"words")})
+    commit = ledger.commit_of(first, "b")
+    kept = ledger.bodies[commit]
+    if cited_again:
+        raw = decode(ledger.raws[first])
+        prev = leaf_hash(ledger.raws[-1]).hex()
+        ledger.raws.append(seal(msgspec.structs.replace(raw, prev=prev, seq=len(ledger.raws))))
+    ledger.redact(commit)
+    assert verify(in_step(ledger)).clean
+    source = in_step(ledger)
+    source.body_rows.insert(0, kept)
+    report = verify(source, level=2)
+    assert [code for code, _ in codes(report)] == ["body-redacted-but-present"]
+    assert report.findings[0].body == commit
+
+
+def test_thousands_of_bodies_met_in_step_are_all_checked() -> None:
+    ledger = grown(tasks=6000)
+    source = in_step(ledger)
+    report = verify(source)
+    assert report.clean
+    assert report.counts["bodies"] == len(ledger.bodies)
+    source.body_rows.reverse()
+    assert verify(source).counts["bodies"] == len(ledger.bodies)
+    source.body_rows.pop(3000)
+    assert [code for code, _ in codes(verify(source))] == ["body-missing"]
 
 
 def test_bodies_are_checked_in_whatever_order_they_come() -> None:

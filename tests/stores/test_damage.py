@@ -128,6 +128,41 @@ def test_each_change_is_found_at_its_place(kept: tuple[Path, str], statement: st
     assert (code, seq) in {(finding.code, finding.seq) for finding in found}, found
 
 
+@pytest.mark.parametrize(
+    ("index", "wrong", "right", "code"),
+    [
+        ("entries_run", "UPDATE entries SET run = zeroblob(16) WHERE seq = 5", "entries", "tree-node"),
+        ("entries_run", "UPDATE entries SET run = NULL WHERE seq = 5", "entries", "tree-node"),
+        ("bodies_commit", 'UPDATE bodies SET "commit" = zeroblob(32) WHERE id = 5', "bodies", "body-ref"),
+        ("bodies_key", 'UPDATE bodies SET "key" = zeroblob(16) WHERE id = 5', "bodies", "body-ref"),
+    ],
+    ids=range(4),
+)
+def test_an_index_that_leads_elsewhere_than_its_table_is_found(
+    kept: tuple[Path, str], index: str, wrong: str, right: str, code: str
+) -> None:
+    path, _ = kept
+    connection = sqlite3.connect(path)
+    row = connection.execute(f"SELECT * FROM {right} LIMIT -1 OFFSET 0").fetchall()
+    columns = [each[1] for each in connection.execute(f"PRAGMA table_info({right})")]
+    connection.execute(wrong)
+    definition = connection.execute("SELECT * FROM sqlite_schema WHERE name = ?", (index,)).fetchone()
+    connection.execute("PRAGMA writable_schema = ON")
+    connection.execute("DELETE FROM sqlite_schema WHERE name = ?", (index,))
+    connection.commit()
+    connection.close()
+    connection = sqlite3.connect(path)
+    names, places = ", ".join(f'"{name}"' for name in columns), ", ".join("?" * len(columns))
+    connection.executemany(f"INSERT OR REPLACE INTO {right} ({names}) VALUES ({places})", row)
+    connection.execute("PRAGMA writable_schema = ON")
+    connection.execute("INSERT INTO sqlite_schema VALUES (?, ?, ?, ?, ?)", definition)
+    connection.commit()
+    connection.close()
+    found = verify_path(path).findings
+    assert code in {finding.code for finding in found}, found
+    assert any(index in finding.found for finding in found), found
+
+
 MANGLED: list[Callable[[bytes], bytes]] = [
     lambda data: data[: len(data) // 2],
     lambda data: data[:4096],
