@@ -1,5 +1,6 @@
 """An export opened in place of a ledger: its store, a signer that never signs; and what an export must carry."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -7,12 +8,15 @@ import msgspec
 
 from forum_mcp.engine.signing import Signing
 from forum_mcp.errors import LedgerReadOnly
+from forum_mcp.ledger import export
 from forum_mcp.ledger.entry import decode
 from forum_mcp.ledger.note import Signer
+from forum_mcp.ledger.verify.source import SourceFault, read
 from forum_mcp.stores.base import Store
 from forum_mcp.stores.export_file import ExportStore
+from forum_mcp.stores.sqlite import SqliteStore
 
-__all__ = ["ExportSigning", "open_export", "rotation_notes"]
+__all__ = ["ExportSigning", "export_lines", "open_export", "rotation_notes"]
 
 _ROTATED: Final = b'"kind":"key.rotated"'
 _SIGNED: Final = b'"kind":"checkpoint.signed"'
@@ -42,6 +46,20 @@ class ExportSigning(Signing):
     def newest_note(self) -> str | None:
         """Return the note of the export's last line, as it stands there; else the newest one the record holds."""
         return self._note if self._note is not None else super().newest_note()
+
+
+def export_lines(
+    store: SqliteStore | ExportStore, vkey: str, newest: str | None, *, without_bodies: bool
+) -> Iterator[bytes]:
+    """Yield the lines of a self-contained export, ended by the ``newest`` checkpoint.
+
+    Raises:
+        LedgerUnreadable: an entry cannot be read, so that no export can hold it.
+    """
+    notes = [*(rotation_notes(store) if without_bodies else ()), *([] if newest is None else [newest])]
+    with store.source(vkeys=[vkey]) as source:
+        size = sum(not isinstance(item, SourceFault) for item in read(source.entries()))
+        yield from export.write(source, ledger=store.ledger_id, size=size, notes=notes, without_bodies=without_bodies)
 
 
 def open_export(path: Path) -> tuple[ExportStore, ExportSigning]:

@@ -12,16 +12,15 @@ from typing import Self
 from forum_mcp.configs.paths import MEMORY, default_ledger
 from forum_mcp.engine import reading, receipts
 from forum_mcp.engine.bodies import BodyGiven, body_of
-from forum_mcp.engine.exported import open_export, rotation_notes
+from forum_mcp.engine.exported import export_lines, open_export
 from forum_mcp.engine.filtering import make_filter
 from forum_mcp.engine.founding import found_file, found_in_memory
 from forum_mcp.engine.signing import Signing
 from forum_mcp.engine.verifying import DECISIONS, rederived, report_of, verify_path
 from forum_mcp.engine.views import EntryView, ReplayView, ShowView, TraceView, VerifyView
 from forum_mcp.errors import LedgerMissing, LedgerReadOnly, NotFound, RequestRefused
-from forum_mcp.ledger import export, merkle
+from forum_mcp.ledger import merkle
 from forum_mcp.ledger.entry import Body, Draft, LedgerId, RunId
-from forum_mcp.ledger.verify.source import SourceFault, read
 from forum_mcp.stores.base import Stored, Transaction
 from forum_mcp.stores.export_file import ExportStore, is_export
 from forum_mcp.stores.keys import KeyFile, KeyHere, Keys
@@ -385,12 +384,7 @@ class Ledger:
             LedgerUnreadable: an entry cannot be read, so that no export can hold it.
         """
         newest = self._signing.newest_note()
-        notes = [*(rotation_notes(self._store) if without_bodies else ()), *([] if newest is None else [newest])]
-        with self._store.source(vkeys=[self.vkey]) as source:
-            size = sum(not isinstance(item, SourceFault) for item in read(source.entries()))
-            yield from export.write(
-                source, ledger=self.ledger_id, size=size, notes=notes, without_bodies=without_bodies
-            )
+        yield from export_lines(self._store, self.vkey, newest, without_bodies=without_bodies)
 
     def _within(self, size: int | None) -> int:
         present = self._store.size()
