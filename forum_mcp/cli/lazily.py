@@ -22,6 +22,7 @@ ROOT: Final[Mapping[str, str]] = {
     "submit": "forum_mcp.cli.submit",
     "run": "forum_mcp.cli.runs",
     "ledger": "forum_mcp.cli.ledger",
+    "models": "forum_mcp.cli.models",
     "install": "forum_mcp.cli.install",
     "uninstall": "forum_mcp.cli.install",
     "doctor": "forum_mcp.cli.doctor.command",

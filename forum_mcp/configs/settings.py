@@ -18,6 +18,7 @@ __all__ = [
     "ExecutorSettings",
     "LaneSettings",
     "LimitSettings",
+    "LocalSettings",
     "PolicySettings",
     "PriceSettings",
     "RoleSettings",
@@ -102,6 +103,13 @@ class PolicySettings(Section):
     loop_after: int = Field(default=3, ge=0, le=1000)
 
 
+class LocalSettings(Section):
+    """What all ``local`` models of one process may take together; None is any amount."""
+
+    memory_mb: int | None = Field(default=None, gt=0)
+    max_parallel: int | None = Field(default=None, gt=0)
+
+
 class Settings(Section):
     """Everything an ``Orchestrator`` is opened with; ``ledger`` and ``roster`` None are the default ones."""
 
@@ -119,6 +127,7 @@ class Settings(Section):
     context: dict[str, ContextSettings] = {}
     max_parallel: int = Field(default=4, gt=0, le=64)
     local_only: bool = False
+    local: LocalSettings = LocalSettings()
     project: str = Field(default="default", min_length=1, max_length=100)
     custody: CustodySettings = CustodySettings()
 

@@ -17,6 +17,7 @@ from forum_mcp.errors import ConfigRefused, RequestRefused, RosterRefused
 from forum_mcp.executors import build
 from forum_mcp.executors.base import Executor
 from forum_mcp.executors.context import build as build_context
+from forum_mcp.executors.machine import Machine
 from forum_mcp.rules.contract import ContextTerms, Contract, ExecutorTerms, Steps
 from forum_mcp.rules.policy import Policy, check
 from forum_mcp.rules.roster import Roster, parse
@@ -54,8 +55,10 @@ def executors_of(settings: Settings, given: Mapping[str, Executor]) -> dict[str,
         ConfigRefused: an executor lacks what its type needs.
     """
     table = {"host": ExecutorSettings(type="host", max_parallel=16, attempts=1), **settings.executors}
+    machine = Machine(settings.local.memory_mb, settings.local.max_parallel)
     readers = {f"{CONTEXT}{name}": build_context(name, each) for name, each in settings.context.items()}
-    return {**readers, **{name: build(name, each) for name, each in table.items() if name not in given}, **given}
+    built = {name: build(name, each, machine) for name, each in table.items() if name not in given}
+    return {**readers, **built, **given}
 
 
 def contract_of(settings: Settings, executors: Mapping[str, Executor], roster: Roster, scrubber: Scrubber) -> Contract:

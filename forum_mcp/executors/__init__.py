@@ -13,6 +13,7 @@ from typing import Final, cast
 from forum_mcp.configs.settings import ExecutorSettings
 from forum_mcp.errors import ConfigRefused
 from forum_mcp.executors.base import Executor
+from forum_mcp.executors.machine import Machine
 
 __all__ = ["BUILDERS", "build"]
 
@@ -28,8 +29,10 @@ BUILDERS: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-def build(name: str, settings: ExecutorSettings) -> Executor:
+def build(name: str, settings: ExecutorSettings, machine: Machine | None = None) -> Executor:
     """Return the executor called ``name``; it starts nothing before its first call.
+
+    ``machine`` is what local models share.
 
     Raises:
         ConfigRefused: a member is missing or wrong, or a package that the type needs is not installed.
@@ -37,5 +40,7 @@ def build(name: str, settings: ExecutorSettings) -> Executor:
     module = BUILDERS.get(settings.type)
     if module is None:
         raise ConfigRefused(f"executor {name!r} has type {settings.type!r} (types: {', '.join(BUILDERS)})")
-    builder = cast("Callable[[str, ExecutorSettings], Executor]", import_module(module).build)
-    return builder(name, settings)
+    found = import_module(module)
+    if settings.type == "local":
+        return cast("Callable[[str, ExecutorSettings, Machine | None], Executor]", found.build)(name, settings, machine)
+    return cast("Callable[[str, ExecutorSettings], Executor]", found.build)(name, settings)

@@ -3,7 +3,7 @@
 The server starts with the first call, on 127.0.0.1 and a free port, behind a random key, and dies with us. When it
 dies by itself the attempt that saw it ends with ``executor-crashed`` and the next one starts it again, twice at most;
 after that every attempt fails the same way. A call that runs out of time while the model is still loading leaves it
-loading for the next one.
+loading for the next one. Several models share what ``machine.py`` gives them: an idle one may be unloaded for another.
 """
 
 import json
@@ -11,6 +11,7 @@ import os
 import secrets
 import sys
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,6 +26,7 @@ from forum_mcp.executors.base import Call, Egress, Outcome
 from forum_mcp.executors.chat import ChatExecutor
 from forum_mcp.executors.child import GRACE_S, Child, LaunchFailed
 from forum_mcp.executors.llama_server import Order
+from forum_mcp.executors.machine import Machine, TooLarge
 from forum_mcp.executors.process import Launcher
 from forum_mcp.executors.server import CutReplies
 
@@ -65,6 +67,8 @@ class LocalExecutor:
         temperature: float | None = None,
         seed: int | None = None,
         cut_replies: CutReplies = "keep",
+        memory_mb: int | None = None,
+        machine: Machine | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         self.model = model or file.stem
@@ -76,6 +80,8 @@ class LocalExecutor:
         self._temperature = temperature
         self._seed = seed
         self._cut_replies: CutReplies = cut_replies
+        self.memory_mb = memory_mb or _estimated_mb(self._size_bytes, self._context_tokens * slots)
+        self._machine = machine or Machine()
         self._env = dict(environ or {})
         self._launcher = Launcher()
         self._lock = anyio.Lock()
@@ -106,11 +112,33 @@ class LocalExecutor:
         }
 
     async def perform(self, call: Call) -> Outcome:
-        """Start the server when there is none, wait for the model, and make one request."""
+        """Wait for a place, start the server when there is none, wait for the model, and make one request."""
         began = anyio.current_time()
+        async with AsyncExitStack() as held:
+            seated = False
+            try:
+                with anyio.move_on_after(call.timeout_ms / 1000):
+                    await held.enter_async_context(self._machine.seat(self))
+                    seated = True
+            except TooLarge as fault:
+                return Outcome(error="resource-limit", sent_model=self.model, detail=str(fault))
+            if not seated:
+                detail = f"other local models held the memory or the places for {call.timeout_ms} ms"
+                return Outcome(error="timeout", sent_model=self.model, detail=detail)
+            return await self._perform(call, began)
+
+    async def unload(self) -> None:
+        """End the server and give its memory back; it did not die, so this is none of its restarts."""
+        async with self._lock:
+            if self._child is not None:
+                await self._discard()
+                self._starts -= 1
+
+    async def _perform(self, call: Call, began: float) -> Outcome:
         served, restart = None, None
+        left_s = call.timeout_ms / 1000 - (anyio.current_time() - began)
         try:
-            with anyio.move_on_after(call.timeout_ms / 1000):
+            with anyio.move_on_after(left_s):
                 async with self._lock:
                     starts = self._starts
                     served = await self._serve()
@@ -251,6 +279,11 @@ async def _check_health(url: str) -> None:
         raise _NotServing(f"the local server answers its health check with HTTP {status}")
 
 
+def _estimated_mb(size_bytes: int, context_tokens: int) -> int:
+    """Return what a model may take when it is loaded: its weights, a cache of 64 kB a token, and the server."""
+    return round((size_bytes * 1.1 + context_tokens * 64_000) / 1_000_000) + 100
+
+
 def _end_of(child: Child) -> str:
     if child.exit_code is not None:
         return f"exit code {child.exit_code}"
@@ -286,8 +319,8 @@ def locate(file: str) -> Path:
     return path
 
 
-def build(name: str, settings: ExecutorSettings) -> LocalExecutor:
-    """Return the executor of a ``local`` section.
+def build(name: str, settings: ExecutorSettings, machine: Machine | None = None) -> LocalExecutor:
+    """Return the executor of a ``local`` section; ``machine`` is what it shares with others.
 
     Raises:
         ConfigRefused: the extra is not installed, or the file is missing or wrong.
@@ -313,5 +346,7 @@ def build(name: str, settings: ExecutorSettings) -> LocalExecutor:
         temperature=settings.temperature,
         seed=settings.seed,
         cut_replies=settings.cut_replies or "keep",
+        memory_mb=settings.memory_mb,
+        machine=machine,
         environ={variable: os.environ[variable] for variable in _ENVIRONMENT if variable in os.environ},
     )

@@ -3,12 +3,14 @@
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 import pytest
 
 from forum_mcp.executors.base import Call, Executor
 from forum_mcp.ledger.entry import RunId
+from tests.engine.stage import Stage
 from tests.executors.fault_server import FaultServer
 
 E = TypeVar("E", bound=Executor)
@@ -62,3 +64,9 @@ def server() -> Iterator[FaultServer]:
         faults = FaultServer(listener)
         yield faults
         faults.close()
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    """A forum over a temporary ledger."""
+    return Stage(tmp_path / "ledger.db")

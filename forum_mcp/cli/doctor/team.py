@@ -56,9 +56,9 @@ async def _looked_at(name: str, settings: "ExecutorSettings", *, live: bool) -> 
         what, _, fix = str(error).rpartition("; ")
         return [fail(area, what or fix, fix if what else "mend it in the configuration")]
     try:
-        if settings.argv:
-            lines = [await _program(area, settings.argv[0])]
-        elif settings.url is not None:
+        if settings.type == "command":
+            lines = [await _program(area, settings.argv[0] if settings.argv else settings.profile or "")]
+        elif settings.type == "chat" and settings.url is not None and not settings.url.startswith("unix:"):
             lines = [await _server(area, settings)]
         else:
             lines = [fine(area, f"{settings.type} {shown(Path(settings.file or settings.script or settings.type))}")]
