@@ -155,4 +155,5 @@ def _terms(name: str, settings: Settings, executor: Executor, scrubber: Scrubber
         effects="idempotent" if executor.type == "command" else "none",
         price=price_of(executor, each),
         per_minute=each.per_minute if each else None,
+        keeps_cut=executor.identity().get("cut_replies") == "keep",
     )

