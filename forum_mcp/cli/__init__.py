@@ -17,27 +17,40 @@ HELP = os.path.join(os.path.dirname(__file__), "help.txt")  # noqa: PTH118, PTH1
 
 
 def main() -> None:
-    """Run the command line and exit with its code."""
-    text = _at_hand(sys.argv[1:])
-    if text is None or sys.stdout is None:
-        from forum_mcp.cli.app import main as run
-
-        run()
-        return
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except OSError as error:
-        from forum_mcp.cli.app import end
-
-        end(error)
+    """Run the command line and exit with its code; what needs little loads little."""
+    words = sys.argv[1:]
+    if words in (["--help"], ["-h"], ["--version"]):
+        _tell(words[0])
+    elif words[:2] == ["ledger", "verify"]:
+        _verify(words[2:])
+    else:
+        _run()
 
 
-def _at_hand(words: list[str]) -> str | None:
-    """Return the answer to a question that needs no command, or None."""
-    if words == ["--version"]:
-        return f"forum-mcp {__version__}\n"
-    if words in (["--help"], ["-h"]):
+def _run() -> None:
+    from forum_mcp.cli.app import main as run
+
+    run()
+
+
+def _tell(word: str) -> None:
+    from forum_mcp.cli.ending import ending
+
+    with ending():
+        if word == "--version":
+            print(f"forum-mcp {__version__}")
+            return
         with open(HELP, encoding="utf-8") as file:  # noqa: PTH123
-            return file.read()
-    return None
+            print(file.read(), end="")
+
+
+def _verify(words: list[str]) -> None:
+    from forum_mcp.cli.ending import ending
+    from forum_mcp.cli.verdict import plain, verify_and_tell
+
+    asked = plain(words)
+    if asked is None:
+        _run()
+        return
+    with ending():
+        sys.exit(verify_and_tell(asked))

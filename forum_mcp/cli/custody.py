@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from forum_mcp.cli.ledger import opened
 from forum_mcp.cli.options import AsJson, LedgerPath, ledger_of, root_flags
+from forum_mcp.cli.places import opened
 from forum_mcp.cli.terminal import columns, emit, emit_json, note
 from forum_mcp.configs.custody import find_custody
 from forum_mcp.errors import RequestRefused

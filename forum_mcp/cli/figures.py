@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from forum_mcp.cli.ledger import opened
-from forum_mcp.cli.options import AsJson, LedgerPath, existing, ledger_of
+from forum_mcp.cli.options import AsJson, LedgerPath, ledger_of
+from forum_mcp.cli.places import existing, opened
 from forum_mcp.cli.terminal import columns, emit, emit_json, one_line
 
 if TYPE_CHECKING:

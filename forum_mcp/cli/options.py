@@ -6,18 +6,15 @@ the command counts where the command does not repeat it.
 
 import inspect
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
-from forum_mcp.configs.files import find_ledger
+from forum_mcp.cli.places import meant
 from forum_mcp.configs.flags import Flags
 from forum_mcp.configs.names import STEPS
-from forum_mcp.configs.paths import MEMORY, shown
-from forum_mcp.errors import LedgerMissing
 
-__all__ = ["AsJson", "LedgerPath", "existing", "ledger_of", "root_flags", "with_flags"]
+__all__ = ["AsJson", "LedgerPath", "ledger_of", "root_flags", "with_flags"]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 LedgerPath = Annotated[
@@ -115,16 +112,4 @@ def ledger_of(ctx: typer.Context, ledger: str | None) -> str:
         ConfigRefused: a configuration file that would name it is not TOML.
     """
     before = root_flags(ctx)
-    return existing(find_ledger(before.ledger if ledger is None else ledger, config=before.config))
-
-
-def existing(path: str) -> str:
-    """Return the path of a ledger that is there.
-
-    Raises:
-        LedgerMissing: nothing is there; nothing was created.
-    """
-    if path != MEMORY and Path(path).exists():
-        return path
-    where = "a ledger in memory is new each time" if path == MEMORY else f"no ledger at {shown(Path(path))}"
-    raise LedgerMissing(f"{where}; nothing was created; give --ledger PATH, or make one: forum-mcp submit")
+    return meant(before.ledger if ledger is None else ledger, before.config)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from forum_mcp.cli.following import entry_line
-from forum_mcp.cli.ledger import opened
 from forum_mcp.cli.options import AsJson, LedgerPath, ledger_of
+from forum_mcp.cli.places import opened
 from forum_mcp.cli.terminal import emit, emit_json, note, one_line
 from forum_mcp.cli.trees import causes, effects, tree_lines
 from forum_mcp.engine.views import EntryView

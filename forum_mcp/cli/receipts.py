@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from forum_mcp.cli.ledger import kept_checkpoint, opened
 from forum_mcp.cli.options import LedgerPath, ledger_of
+from forum_mcp.cli.places import kept_checkpoint, opened
 from forum_mcp.errors import RequestRefused
 
 __all__ = ["register", "write_new"]

@@ -15,9 +15,9 @@ import anyio
 import msgspec
 
 from forum_mcp.cli.following import entry_line
-from forum_mcp.cli.ledger import findings
 from forum_mcp.cli.tampering import change_body, copy_of, drop_tail
 from forum_mcp.cli.terminal import columns, emit
+from forum_mcp.cli.verdict import findings
 from forum_mcp.engine.views import EntryView, RouteView, RunView, TraceView, VerifyView
 
 __all__ = ["PARALLEL", "ROUTES", "tour"]

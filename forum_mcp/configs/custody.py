@@ -3,7 +3,6 @@
 A dataclass, so that ``ledger`` commands can read it without the rest of the settings, and the settings can hold it.
 """
 
-import logging
 import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -15,7 +14,6 @@ from forum_mcp.errors import ConfigRefused
 
 __all__ = ["CustodySettings", "custody_of", "find_custody"]
 
-_log = logging.getLogger(__name__)
 _EVERY_MAX: Final = 1_000_000
 
 
@@ -43,7 +41,8 @@ def custody_of(table: object, where: str, text: str = "") -> CustodySettings:
         ConfigRefused: an unknown key, a wrong type or a number out of range.
     """
     if not isinstance(table, dict):
-        raise ConfigRefused(f"'custody' in {placed_at(where, text, ('custody',))} is no table; write [custody] and its keys below it")
+        at = placed_at(where, text, ("custody",))
+        raise ConfigRefused(f"'custody' in {at} is no table; write [custody] and its keys below it")
     given = cast("dict[str, object]", table)
     known = [each.name for each in fields(CustodySettings)]
     for name in given:
@@ -75,7 +74,9 @@ def find_custody(config: str | None, *, cwd: Path | None = None) -> CustodySetti
     for file in config_files(config or os.environ.get("FORUM_CONFIG"), cwd=cwd or Path.cwd()):
         table = file.counting().get("custody")
         if remark := file.remark():
-            _log.warning("%s", remark)
+            import logging  # as much as the rest of this module, and seldom needed
+
+            logging.getLogger(__name__).warning("%s", remark)
         if table is not None:
             return custody_of(table, file.name, file.text)
     return CustodySettings()

@@ -1,17 +1,15 @@
 """Where things stand on this machine: state, configuration, runtime files. Loads no settings.
 
 Each directory is the user's own by platformdirs, private (0700, files 0600), and refused when others may write to it:
-who can put a file there decides what is signed, trusted and run.
+who can put a file there decides what is signed, trusted and run. ``platformdirs`` costs more than all else here, and is
+loaded when a default is asked for: a ledger that is named by its path needs none.
 """
 
 import os
 import stat
 import sys
-import warnings
 from pathlib import Path
 from typing import Final
-
-import platformdirs
 
 from forum_mcp.errors import ConfigRefused
 
@@ -44,16 +42,24 @@ def state_dir() -> Path:
     named = os.environ.get("FORUM_STATE_DIR")
     if named:
         return Path(named).expanduser().absolute()
+    import platformdirs
+
     return _of_the_user(platformdirs.user_state_path(_APP, appauthor=False), "XDG_STATE_HOME")
 
 
 def cache_dir() -> Path:
     """Return the directory of what can be made again, the user's own; it may not exist yet."""
+    import platformdirs
+
     return _of_the_user(platformdirs.user_cache_path(_APP, appauthor=False), "XDG_CACHE_HOME")
 
 
 def runtime_dir() -> Path:
     """Return the directory of what ends with the login, the user's own; it may not exist yet."""
+    import warnings
+
+    import platformdirs
+
     with warnings.catch_warnings():  # without XDG_RUNTIME_DIR it names a place below /tmp, which is ours to judge
         warnings.simplefilter("ignore")
         return _of_the_user(platformdirs.user_runtime_path(_APP, appauthor=False), "XDG_RUNTIME_DIR")
@@ -61,6 +67,8 @@ def runtime_dir() -> Path:
 
 def user_file() -> Path | None:
     """Return the user's configuration file, which may not exist; None when no home directory is known."""
+    import platformdirs
+
     try:
         directory = _of_the_user(platformdirs.user_config_path(_APP, appauthor=False), "XDG_CONFIG_HOME")
     except ConfigRefused:

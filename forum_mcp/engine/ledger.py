@@ -16,7 +16,7 @@ from forum_mcp.engine.exported import export_lines, open_export
 from forum_mcp.engine.filtering import make_filter
 from forum_mcp.engine.founding import found_file, found_in_memory
 from forum_mcp.engine.signing import Signing
-from forum_mcp.engine.verifying import DECISIONS, rederived, report_of, verify_path
+from forum_mcp.engine.verifying import DECISIONS, rederived, report_of, verify_path, verify_view
 from forum_mcp.engine.views import EntryView, ReplayView, ShowView, TraceView, VerifyView
 from forum_mcp.errors import LedgerMissing, LedgerReadOnly, NotFound, RequestRefused
 from forum_mcp.ledger import merkle
@@ -364,7 +364,7 @@ class Ledger:
             with self._store.anew() as store:
                 report = rederived(report, store)
         report = self._signing.judged(report)
-        return reading.verify_view(report, self._signing.newest_note() if report.clean else report.newest_checkpoint)
+        return verify_view(report, self._signing.newest_note() if report.clean else report.newest_checkpoint)
 
     def replay(self, until: int | str | None = None, run_id: str | None = None) -> ReplayView:
         """Rebuild the state after the entry ``until`` (a seq, or an ISO 8601 time) and return it; runs nothing.

@@ -4,19 +4,17 @@ from typing import Final
 
 from forum_mcp.engine.filtering import Filter, downwards, matches
 from forum_mcp.engine.summaries import summary
-from forum_mcp.engine.views import EntryView, FindingView, ShowView, TraceLine, TraceView, VerifyView
+from forum_mcp.engine.views import EntryView, ShowView, TraceLine, TraceView
 from forum_mcp.errors import RequestRefused
 from forum_mcp.ledger.entry import BodyRef, Entry
-from forum_mcp.ledger.finding import Report
 from forum_mcp.ledger.trace import trace
 from forum_mcp.stores.base import Store, Stored
 
-__all__ = ["SHOW_MAX", "absence", "entry_view", "show", "show_one", "trace_view", "verify_view"]
+__all__ = ["SHOW_MAX", "absence", "entry_view", "show", "show_one", "trace_view"]
 
 SHOW_MAX: Final = 10_000
 _TRACE_MAX: Final = 10_000
 _TEXT_MAX_CHARS: Final = 2_000
-_FINDINGS_SHOWN: Final = 200
 
 
 def entry_view(store: Store, stored: Stored, *, texts: bool = False) -> EntryView:
@@ -125,32 +123,6 @@ def absence(store: Store, commit: str) -> str:
     if found.state == "mismatch":
         return f"body {name} is here and cannot be unpacked; run `forum-mcp ledger verify` to see what else is damaged"
     return f"no body {name} in this ledger, and no entry says that it was redacted; it is missing or of another ledger"
-
-
-def verify_view(report: Report, checkpoint: str | None) -> VerifyView:
-    """Return a report as every surface answers it; ``checkpoint`` is the note to keep from now on."""
-    return VerifyView(
-        clean=report.clean,
-        level=report.level,
-        ledger=report.ledger or "",
-        size=report.size,
-        root=report.root.hex(),
-        findings=[
-            FindingView(
-                code=finding.code,
-                seq=finding.seq,
-                body=finding.body,
-                expected=finding.expected,
-                found=finding.found,
-            )
-            for finding in report.findings[:_FINDINGS_SHOWN]
-        ],
-        findings_total=report.total,
-        counts=dict(report.counts),
-        holds=list(report.holds),
-        not_protected=list(report.not_protected),
-        checkpoint=checkpoint,
-    )
 
 
 def _begins(entry: Entry, run: str | None) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from forum_mcp.engine.reading import verify_view
+from forum_mcp.engine.verifying import verify_view
 from forum_mcp.engine.views import VerifyView
 from forum_mcp.errors import LedgerUnreadable, NotFound, RequestRefused
 from forum_mcp.ledger import growth, receipt

@@ -5,9 +5,9 @@ It opens what is damaged, writes nothing, and answers with findings; only a miss
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
-from forum_mcp.engine.reading import verify_view
-from forum_mcp.engine.views import VerifyView
+from forum_mcp.engine.views import FindingView, VerifyView
 from forum_mcp.errors import LedgerError, NotFound, RequestRefused
 from forum_mcp.ledger.finding import Finding, Report
 from forum_mcp.ledger.verify import Source, verify
@@ -15,9 +15,10 @@ from forum_mcp.stores.base import Store
 from forum_mcp.stores.export_file import ExportStore, is_export, open_source
 from forum_mcp.stores.sqlite import SqliteStore
 
-__all__ = ["DECISIONS", "rederived", "report_of", "verify_path"]
+__all__ = ["DECISIONS", "rederived", "report_of", "verify_path", "verify_view"]
 
 DECISIONS = 4
+_FINDINGS_SHOWN: Final = 200
 
 
 def verify_path(
@@ -91,3 +92,29 @@ def rederived(report: Report, store: Store) -> Report:
 def _not_rederived(report: Report, why: str) -> Report:
     fault = Finding("unreadable", None, None, "a record that decisions can be made from again", why[:500])
     return report.deepened(DECISIONS, () if report.total else (fault,), not_protected=("decisions: not checked",))
+
+
+def verify_view(report: Report, checkpoint: str | None) -> VerifyView:
+    """Return a report as every surface answers it; ``checkpoint`` is the note to keep from now on."""
+    return VerifyView(
+        clean=report.clean,
+        level=report.level,
+        ledger=report.ledger or "",
+        size=report.size,
+        root=report.root.hex(),
+        findings=[
+            FindingView(
+                code=finding.code,
+                seq=finding.seq,
+                body=finding.body,
+                expected=finding.expected,
+                found=finding.found,
+            )
+            for finding in report.findings[:_FINDINGS_SHOWN]
+        ],
+        findings_total=report.total,
+        counts=dict(report.counts),
+        holds=list(report.holds),
+        not_protected=list(report.not_protected),
+        checkpoint=checkpoint,
+    )
