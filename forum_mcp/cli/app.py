@@ -39,6 +39,7 @@ def before(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    tools: Annotated[str, typer.Option("--tools", metavar="SET", help="Without a command: as for mcp.")] = "all",
     read_only: Annotated[
         bool, typer.Option("--read-only", help="Without a command: serve no tool that changes the record.")
     ] = False,
@@ -52,7 +53,7 @@ def before(
         return
     from forum_mcp.cli.serve import speak_mcp
 
-    speak_mcp(flags, read_only=read_only)
+    speak_mcp(flags, tools=tools, read_only=read_only)
 
 
 def main() -> None:

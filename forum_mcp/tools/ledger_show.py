@@ -32,7 +32,7 @@ async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> 
     view = forum.ledger.show(
         seq=seq,
         **{name: arguments.text(name) for name in _FILTERS},
-        limit=arguments.whole("limit") or 20,
+        limit=arguments.whole("limit") or 6,
         before=arguments.whole("before"),
         bodies=arguments.flag("bodies"),
     )
@@ -77,7 +77,7 @@ TOOL = Tool(
             "since": {"type": "string", "description": "ISO 8601"},
             "until": {"type": "string"},
             "text": {"type": "string", "description": "In facts or bodies"},
-            "limit": {"type": "integer", "default": 20, "minimum": 1, "maximum": 200},
+            "limit": {"type": "integer", "default": 6, "minimum": 1, "maximum": 200},
             "before": {"type": "integer", "minimum": 0, "description": "Page cursor"},
             "bodies": {"type": "boolean", "description": "Texts of bodies too; whole ones with seq"},
             "offset": {"type": "integer", "minimum": 0, "description": "next_offset of a long body"},
