@@ -12,10 +12,11 @@ from forum_mcp.ledger.kinds.answer import AnswerDelivery, AnswerRevised
 from forum_mcp.roles import reviser
 from forum_mcp.roles.prompt import Prompt
 from forum_mcp.rules.answering import remark_of, results_of
-from forum_mcp.rules.calls import TEXT, draft, fence_token, follow, terms_of
+from forum_mcp.rules.calls import TEXT, draft, fence_token, terms_of
 from forum_mcp.rules.concision import examine
 from forum_mcp.rules.contract import RULES
 from forum_mcp.rules.coverage import cover, keeps
+from forum_mcp.rules.opinions import Unheard, ask_text
 from forum_mcp.rules.run import RunState
 
 __all__ = ["VERSION", "decide_delivery"]
@@ -65,8 +66,8 @@ def _revision(state: RunState, answer: str, remark: str) -> Draft | None:
 
     if attempts.progress == "idle" and len(answer) > terms_of(state, attempts).input_chars:
         return _kept(state, "rules", "too-long")
-    step = follow(state, attempts, ask, state.review.delivery_seq, climb=True)
-    if step == "exhausted":
+    step = ask_text(state, attempts, ask, state.review.delivery_seq)
+    if isinstance(step, Unheard):
         return _kept(state, "rules", "no-reply")
     if step != "reply":
         return step

@@ -14,9 +14,10 @@ from forum_mcp.roles import judge
 from forum_mcp.roles.judge import IntentReply
 from forum_mcp.roles.prompt import Prompt
 from forum_mcp.rules.answering import results_of
-from forum_mcp.rules.calls import JSON, TEXT, draft, follow, repair, terms_of
+from forum_mcp.rules.calls import JSON, TEXT, draft, terms_of
 from forum_mcp.rules.contract import RULES
 from forum_mcp.rules.coverage import cover
+from forum_mcp.rules.opinions import Unheard, ask_opinion
 from forum_mcp.rules.run import RunState
 
 __all__ = ["VERSION", "decide_intent", "judged_text"]
@@ -62,7 +63,7 @@ def _judgement(state: RunState) -> Draft | None:
     attempts = review.judging
     results = [(held.settled_seq, held.plan.instruction, held.output) for held in results_of(state)[:_RESULTS_MAX]]
 
-    def ask(mark: str, problem: str | None = None) -> Prompt:
+    def ask(mark: str, problem: str | None) -> Prompt:
         return judge.ask(
             state.request,
             review.answer,
@@ -74,17 +75,11 @@ def _judgement(state: RunState) -> Draft | None:
             last_reply=attempts.reply if problem is not None else None,
         )
 
-    step = follow(state, attempts, ask, review.intent_seq, climb=True)
-    if step == "exhausted":
-        return _undecided(state, "the judge gave no reply")
-    if step != "reply":
-        return step
-    reply = judge.parse(attempts.reply, [seq for seq, _, _ in results])
-    if isinstance(reply, IntentReply):
-        return _judged(state, reply)
-    problem = reply.problem
-    again = repair(state, attempts, lambda mark: ask(mark, problem), attempts.seq)
-    return _undecided(state, problem) if again == "exhausted" else again
+    shown = [seq for seq, _, _ in results]
+    found = ask_opinion(state, attempts, ask, lambda reply: judge.parse(reply, shown), review.intent_seq)
+    if isinstance(found, IntentReply):
+        return _judged(state, found)
+    return _undecided(state, found.problem) if isinstance(found, Unheard) else found
 
 
 def _judged(state: RunState, reply: IntentReply) -> Draft:

@@ -14,6 +14,7 @@ from forum_mcp.rules import plan as plans
 from forum_mcp.rules.calls import JSON, TEXT, draft, follow, terms_of
 from forum_mcp.rules.classifying import classifies, decide_lane, permits
 from forum_mcp.rules.context import fitting, with_context
+from forum_mcp.rules.opinions import Unheard
 from forum_mcp.rules.routing import Route, route
 from forum_mcp.rules.run import RunState
 from forum_mcp.rules.split import split
@@ -39,8 +40,10 @@ def decide_route(state: RunState) -> Draft | None:
     found = route(state.request, state.roster)
     if found.lane is None and classifies(state):
         choice = decide_lane(state, found)
-        if choice != "exhausted":
-            return choice if choice is None or isinstance(choice, Draft) else _classified(state, found, choice)
+        if isinstance(choice, LaneReply):
+            return _classified(state, found, choice)
+        if not isinstance(choice, Unheard):
+            return choice
     chosen = state.roster.fallback
     if found.lane is not None:
         ranked = (found.lane, *(candidate.lane for candidate in found.candidates))

@@ -13,8 +13,10 @@ from forum_mcp.roles import verifier
 from forum_mcp.roles.fence import cap
 from forum_mcp.roles.prompt import Prompt
 from forum_mcp.roles.reply import Unusable
-from forum_mcp.rules.calls import TEXT, draft, follow, repair, terms_of
+from forum_mcp.roles.verifier import VerificationReply
+from forum_mcp.rules.calls import TEXT, draft, terms_of
 from forum_mcp.rules.contract import RULES
+from forum_mcp.rules.opinions import Unheard, ask_opinion
 from forum_mcp.rules.run import Attempts, RunState
 
 __all__ = ["VERSION", "decide_verification"]
@@ -31,7 +33,7 @@ def decide_verification(state: RunState) -> Draft | Literal["settled"] | None:
     if attempts.progress == "replied" and (told := _told_by_exit_code(attempts)) is not None:
         return _verified(state, "passed" if told else "failed", "exit-code", attempts.reply)
 
-    def ask(mark: str, problem: str | None = None) -> Prompt:
+    def ask(mark: str, problem: str | None) -> Prompt:
         terms = terms_of(state, attempts)
         if terms.type == "command":
             return verifier.as_json(state.request, state.review.answer)
@@ -44,18 +46,12 @@ def decide_verification(state: RunState) -> Draft | Literal["settled"] | None:
             last_reply=attempts.reply if problem is not None else None,
         )
 
-    step = follow(state, attempts, ask, _answer_as_it_stands(state), climb=True)
-    if step == "exhausted":
-        error = attempts.outcome.error if attempts.outcome is not None else None
-        return _verified(state, "undecided", error or "budget", "")
-    if step != "reply":
-        return step
-    reply = verifier.parse(attempts.reply)
-    if not isinstance(reply, Unusable):
-        return _verified(state, "passed" if reply.passed else "failed", "reply", reply.reason)
-    problem = reply.problem
-    again = repair(state, attempts, lambda mark: ask(mark, problem), attempts.seq)
-    return _verified(state, "undecided", "reply", problem) if again == "exhausted" else again
+    found = ask_opinion(state, attempts, ask, verifier.parse, _answer_as_it_stands(state))
+    if isinstance(found, VerificationReply):
+        return _verified(state, "passed" if found.passed else "failed", "reply", found.reason)
+    if isinstance(found, Unheard):
+        return _verified(state, "undecided", found.error or "reply", found.problem)
+    return found
 
 
 def _told_by_exit_code(attempts: Attempts) -> bool | None:

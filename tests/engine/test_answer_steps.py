@@ -9,6 +9,7 @@ from forum_mcp.configs.settings import ExecutorSettings, LimitSettings, PolicySe
 from forum_mcp.engine.orchestrator import Orchestrator
 from forum_mcp.engine.views import EntryView, Review, RunView
 from forum_mcp.executors.base import Call, Outcome
+from forum_mcp.executors.scripted import ScriptedExecutor
 from tests.engine.stage import Stage, assert_clean, plan_of
 
 REQUEST = "Explain photosynthesis in green plants"
@@ -315,3 +316,23 @@ async def test_a_cancel_while_the_judge_is_asked_seals_the_run_as_cancelled(stag
         view = await forum.submit(REQUEST, single=True, wait_s=30)
         assert (view.state, view.answer) == ("cancelled", "Fish swim.")
         assert_clean(forum)
+
+
+@pytest.mark.parametrize("step", ["classify", "intent", "delivery", "verification"])
+async def test_an_opinion_that_the_budget_has_no_room_for_stops_nothing(stage: Stage, step: str) -> None:
+    stage.cast.task = lambda _: LINE * 6
+    dear = {"dear": ExecutorSettings(type="scripted", script="-", max_tokens=1_000_000)}
+    roles = RoleSettings(worker=["model"], classifier=["dear"], judge=["dear"], reviser=["dear"], verifier=["dear"])
+    settings = stage.settings(
+        roles,
+        steps=StepSettings.model_validate({step: True}),
+        limits=LimitSettings(tokens=20_000),
+        extra=dear,
+    )
+    executors = {"model": ScriptedExecutor(stage.cast), "dear": ScriptedExecutor(stage.cast)}
+    async with Orchestrator.open(settings, executors=executors) as forum:
+        view = await forum.submit("zzz qqq fish", single=True, wait_s=30)
+        assert_clean(forum)
+        assert stage.entries(forum, "budget.stopped") == []
+    assert (view.state, purposes(stage)) == ("succeeded", ["task"])
+    assert view.route_by == "rules"
