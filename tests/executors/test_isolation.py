@@ -14,25 +14,14 @@ from forum_mcp.configs.executor import ResourceSettings
 from forum_mcp.executors import isolation
 from forum_mcp.executors.base import Call, Outcome
 from forum_mcp.executors.command import CommandExecutor
-from forum_mcp.executors.isolation import Isolation, Sandbox, find_bwrap
+from forum_mcp.executors.isolation import Isolation, Sandbox
 from forum_mcp.executors.minder import landlock
+from tests.executors.levels import HIDING, needs_limits
 
 MakeCall = Callable[..., Call]
 Opened = Callable[[CommandExecutor], CommandExecutor]
 ENVIRON = {"PATH": os.environ["PATH"], "HOME": "/nowhere", "LC_ALL": "C.UTF-8"}
 PREFIXES = tuple({sys.prefix, sys.base_prefix})
-
-
-def has_landlock() -> bool:
-    try:
-        return landlock.version() > 0
-    except OSError:
-        return False
-
-
-needs_landlock = pytest.mark.skipif(not has_landlock(), reason="this kernel has no Landlock")
-needs_bwrap = pytest.mark.skipif(find_bwrap() is None, reason="bubblewrap is not installed: apt install bubblewrap")
-HIDING = [pytest.param("landlock", marks=needs_landlock), pytest.param("bwrap", marks=needs_bwrap)]
 
 
 def kept(code: str, isolated: Isolation, *arguments: str, environ: Mapping[str, str] = ENVIRON) -> CommandExecutor:
@@ -63,6 +52,7 @@ while True:
 ESCAPING_BOMB = "import os\nwhile True:\n    if os.fork() == 0: os.setsid()\n"
 
 
+@needs_limits
 @pytest.mark.parametrize("code", [BOMB, ESCAPING_BOMB], ids=["same-session", "new-sessions"])
 async def test_a_fork_bomb_is_ended_and_nothing_of_it_is_left(opened: Opened, make_call: MakeCall, code: str) -> None:
     marked = code + "# bomb " + str(os.getpid())
@@ -92,6 +82,7 @@ def _read(path: Path) -> bytes:
         return b""
 
 
+@needs_limits
 async def test_memory_is_bounded_for_one_process_and_for_all_together(opened: Opened, make_call: MakeCall) -> None:
     alone = opened(kept("x = bytearray(400_000_000); print(len(x))", limited(memory_mb=200)))
     assert (await alone.perform(make_call())).error == "exit-code"
@@ -102,6 +93,7 @@ async def test_memory_is_bounded_for_one_process_and_for_all_together(opened: Op
     assert (outcome.error, "memory" in (outcome.detail or "")) == ("resource-limit", True)
 
 
+@needs_limits
 async def test_processor_time_files_and_descriptors_are_bounded(opened: Opened, make_call: MakeCall) -> None:
     with anyio.fail_after(30):
         busy = await opened(kept("while True: pass", limited(cpu_s=1))).perform(make_call())
@@ -176,7 +168,7 @@ async def test_a_sandboxed_command_reads_no_environment_of_ours_and_ends_with_al
     assert outcome.reply == b"refused\n"
 
 
-@pytest.mark.parametrize("sandbox", ["none", "rlimits", *HIDING])
+@pytest.mark.parametrize("sandbox", ["none", pytest.param("rlimits", marks=needs_limits), *HIDING])
 async def test_without_a_network_not_even_this_machine_is_reached(
     opened: Opened, make_call: MakeCall, sandbox: Sandbox
 ) -> None:

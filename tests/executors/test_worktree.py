@@ -12,7 +12,8 @@ import pytest
 from forum_mcp.executors.base import Call
 from forum_mcp.executors.command import CommandExecutor
 from forum_mcp.executors.isolation import Isolation, Sandbox
-from tests.executors.test_isolation import HIDING, PREFIXES
+from tests.executors.levels import HIDING
+from tests.executors.test_isolation import PREFIXES
 
 MakeCall = Callable[..., Call]
 Opened = Callable[[CommandExecutor], CommandExecutor]
