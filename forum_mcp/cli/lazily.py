@@ -21,6 +21,7 @@ ROOT: Final[Mapping[str, str]] = {
     "plan": "forum_mcp.cli.submit",
     "submit": "forum_mcp.cli.submit",
     "run": "forum_mcp.cli.runs",
+    "gate": "forum_mcp.cli.gates",
     "ledger": "forum_mcp.cli.ledger",
     "models": "forum_mcp.cli.models",
     "install": "forum_mcp.cli.install",

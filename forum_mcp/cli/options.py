@@ -68,6 +68,10 @@ _FLAGS: Final[dict[str, object]] = {
         int | None,
         typer.Option("--max-parallel", metavar="N", min=1, max=64, help="Calls at a time.", show_default=False),
     ],
+    "allow_approvals": Annotated[
+        bool | None,
+        typer.Option("--allow-approvals", help="Let the tool run_control resolve gates.", show_default=False),
+    ],
     "local_only": Annotated[
         bool | None,
         typer.Option("--local-only", help="Refuse executors that reach beyond this machine.", show_default=False),

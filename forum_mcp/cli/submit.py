@@ -54,6 +54,22 @@ _MaxUsd = Annotated[
     float | None,
     typer.Option("--max-usd", metavar="USD", min=0.000001, help="Most US dollars.", show_default=False),
 ]
+_Approve = Annotated[
+    str | None,
+    typer.Option(
+        "--approve", metavar="run|wave", help="Wait for approval: of the run, of each wave.", show_default=False
+    ),
+]
+_ApproveAbove = Annotated[
+    float | None,
+    typer.Option(
+        "--approve-above-usd",
+        metavar="USD",
+        min=0.000001,
+        help="Wait for approval at each multiple of this cost.",
+        show_default=False,
+    ),
+]
 Wait = Annotated[
     float | None,
     typer.Option(
@@ -115,6 +131,8 @@ def submit(
     max_seconds: _MaxSeconds = None,
     max_total_tokens: _MaxTokens = None,
     max_usd: _MaxUsd = None,
+    approve: _Approve = None,
+    approve_above_usd: _ApproveAbove = None,
     key: Annotated[
         str | None,
         typer.Option("--idempotency-key", metavar="KEY", help="Join the run of an equal key.", show_default=False),
@@ -139,6 +157,8 @@ def submit(
             max_seconds=max_seconds,
             max_total_tokens=max_total_tokens,
             max_usd=max_usd,
+            approve=approve,
+            approve_above_usd=approve_above_usd,
             idempotency_key=key,
             wait_s=0,
         )

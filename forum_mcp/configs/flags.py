@@ -40,6 +40,7 @@ class Flags:
         coordinator: executors of this role alone; so for every other role.
         classify: whether this step is taken; so for every other step.
         max_parallel: calls at a time.
+        allow_approvals: whether a tool call may resolve a gate.
         local_only: nothing leaves this machine.
     """
 
@@ -77,6 +78,7 @@ class Flags:
     reuse: bool | None = None
     max_parallel: int | None = None
     local_only: bool | None = None
+    allow_approvals: bool | None = None
 
     def over(self, weaker: "Flags") -> "Flags":
         """Return these flags with what they leave open taken from ``weaker``."""
@@ -96,6 +98,8 @@ class Flags:
             found["roster"] = placed(self.roster, cwd)
         if self.max_parallel is not None:
             found["max_parallel"] = self.max_parallel
+        if self.allow_approvals is not None:
+            found["gates"] = {"allow_tool": self.allow_approvals}
         if self.local_only is not None:
             found["local_only"] = self.local_only
         executors = executor_of(self, cwd)

@@ -16,6 +16,7 @@ from forum_mcp.configs.section import Section
 __all__ = [
     "AmountSettings",
     "ExecutorSettings",
+    "GateSettings",
     "LaneSettings",
     "LimitSettings",
     "LocalSettings",
@@ -87,6 +88,17 @@ class LimitSettings(Section):
     day: AmountSettings = AmountSettings()
 
 
+class GateSettings(Section):
+    """What waits for approval, and how long: unanswered is rejected."""
+
+    run: bool = False
+    wave: bool = False
+    lanes: list[str] = []
+    above_usd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    timeout_s: float = Field(default=86_400.0, gt=0, le=31_536_000)
+    allow_tool: bool = False
+
+
 class PolicySettings(Section):
     """What a plan may use. An empty allow list permits every lane."""
 
@@ -119,6 +131,7 @@ class Settings(Section):
     roles: RoleSettings = RoleSettings()
     steps: StepSettings = StepSettings()
     limits: LimitSettings = LimitSettings()
+    gates: GateSettings = GateSettings()
     policy: PolicySettings = PolicySettings()
     checks: dict[str, str] = {}
     lanes: dict[str, LaneSettings] = {}

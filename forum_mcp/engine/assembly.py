@@ -18,7 +18,7 @@ from forum_mcp.executors import build
 from forum_mcp.executors.base import Executor
 from forum_mcp.executors.context import build as build_context
 from forum_mcp.executors.machine import Machine
-from forum_mcp.rules.contract import ContextTerms, Contract, ExecutorTerms, Steps
+from forum_mcp.rules.contract import ContextTerms, Contract, ExecutorTerms, Gates, Steps
 from forum_mcp.rules.policy import Policy, check
 from forum_mcp.rules.roster import Roster, parse
 from forum_mcp.rules.run import CONTEXT
@@ -95,6 +95,21 @@ def contract_of(settings: Settings, executors: Mapping[str, Executor], roster: R
         day_limits=amounts_of(settings.limits.day),
         project=settings.project,
         context=_context_of(settings, roster),
+        gates=_gates_of(settings, roster),
+    )
+
+
+def _gates_of(settings: Settings, roster: Roster) -> Gates:
+    given = settings.gates
+    for lane in given.lanes:
+        if lane not in roster.lanes:
+            raise ConfigRefused(f"gates.lanes names '{lane[:60]}', which the roster does not have")
+    return Gates(
+        run=given.run,
+        wave=given.wave,
+        lanes=given.lanes,
+        cost_microusd=None if given.above_usd is None else max(1, round(given.above_usd * 1_000_000)),
+        timeout_ms=max(1, round(given.timeout_s * 1_000)),
     )
 
 

@@ -5,7 +5,9 @@ from typing import Protocol
 
 import msgspec
 
-from forum_mcp.engine.accounts import account, limited, move, moves_between, standing
+from forum_mcp.engine.accounts import account, limited, move, moves_between
+from forum_mcp.engine.accounts import standing as standing_of
+from forum_mcp.engine.approving import keep_standing, standing
 from forum_mcp.engine.scrubbed import scrub_event
 from forum_mcp.engine.scrubbing import Scrubber
 from forum_mcp.errors import NotFound, StaleAppend
@@ -114,11 +116,19 @@ class Folded:
             unwritten = self._unwritten.get(ref.commit) if ref is not None else None
             return entry_bodies(self.store, stored.entry)(name) if unwritten is None else unwritten
 
-        before = standing(self.state) if bound else None
+        before = standing_of(self.state) if bound else None
+        gate = self.state.gates.get(int(str(draft.data["gate"]))) if draft.kind == "gate.resolved" else None
         self.state = evolve(self.state, stored.entry, read)
         if before is not None and self.state.contract is not None:
             move(tx, self.state.contract.project, moves_between(before, self.state))
+        if gate is not None and self.state.contract is not None:
+            keep_standing(tx, self.state.contract.project, gate.subject, stored.entry)
         return stored
+
+    def _standing(self, tx: Transaction, gate_seq: int, at_us: int) -> Draft | None:
+        assert self.state.contract is not None
+        gate = self.state.gates[gate_seq]
+        return standing(tx, self.state.contract.project, gate_seq, gate, at_us, lambda seq: self.store.entry(seq).entry)
 
     def decide(self, tx: Transaction, *, t_ms: int, at_us: int) -> Sequence[Stored]:
         """Append every decision that can be made now, one by one, and return them."""
@@ -129,3 +139,5 @@ class Folded:
             if (draft := decide(self.state)) is None:
                 return made
             made.append(self.append(tx, draft, t_ms=t_ms, at_us=at_us))
+            if draft.kind == "gate.opened" and (given := self._standing(tx, made[-1].entry.seq, at_us)) is not None:
+                made.append(self.append(tx, given, t_ms=t_ms, at_us=at_us))

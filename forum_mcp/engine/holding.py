@@ -14,6 +14,7 @@ import anyio
 import anyio.abc
 import msgspec
 
+from forum_mcp.engine.approving import gate_closed
 from forum_mcp.engine.clock import ActiveClock, Clock
 from forum_mcp.engine.folding import Folded
 from forum_mcp.engine.leases import check
@@ -25,6 +26,7 @@ from forum_mcp.executors.base import Outcome
 from forum_mcp.ledger.entry import Draft
 from forum_mcp.ledger.kinds.call import CallStarted
 from forum_mcp.ledger.kinds.run import RunInterrupted, TimerFired
+from forum_mcp.rules import gates
 from forum_mcp.rules.failures import ErrorClass
 from forum_mcp.rules.next import next_deadline_ms
 from forum_mcp.rules.run import RunState
@@ -33,6 +35,8 @@ from forum_mcp.stores.base import Lease, Stored, Transaction
 __all__ = ["Held"]
 
 _log = logging.getLogger(__name__)
+
+_LOOK_S = 60.0
 
 
 class Held:
@@ -73,7 +77,9 @@ class Held:
     def quiet(self) -> bool:
         """True when nothing of this run is under way in this process: it is over, rests, or waits for its caller."""
         state = self.folded.state
-        return state.phase in ("finished", "rest") or (not self._scopes and bool(state.open) and not state.timers)
+        return state.phase in ("finished", "rest") or (
+            not self._scopes and bool(state.open or state.gates) and not state.timers
+        )
 
     @property
     def leaving(self) -> bool:
@@ -204,6 +210,9 @@ class Held:
         while True:
             due = None if self.quiet else next_deadline_ms(self.folded.state)
             wait_s = float("inf") if due is None else max(0.0, (due[0] - self._active.now_ms()) / 1000)
+            closing = gates.due(self.folded.state)
+            if closing is not None:  # the wall clock may be set anew: it is looked at once a minute
+                wait_s = min(wait_s, _LOOK_S, max(0.0, (closing[0] - self._clock.now_us()) / 1_000_000))
             with anyio.move_on_after(wait_s):
                 await self._wake.wait()
             if self._wake.is_set():
@@ -212,6 +221,8 @@ class Held:
             if due is not None and self._active.now_ms() >= due[0]:
                 fired = Draft("timer.fired", "engine", msgspec.to_builtins(TimerFired(due_ms=due[0])), {}, (due[1],))
                 return (lambda _, fired=fired: fired,)
+            if closing is not None and self._clock.now_us() >= closing[0]:
+                return (lambda state, closing=closing: gate_closed(state, *closing),)
 
     def _end_calls(self) -> None:
         """End what the record says must not go on, and what it says goes on although nobody here performs it.

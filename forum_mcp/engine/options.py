@@ -9,7 +9,7 @@ from forum_mcp.configs.names import STEP_ROLES, STEPS
 from forum_mcp.configs.settings import AmountSettings, LimitSettings
 from forum_mcp.errors import RequestRefused
 from forum_mcp.ledger.kinds.base import Amounts
-from forum_mcp.rules.contract import RULES, ContextTerms, Contract, LaneTerms, Steps
+from forum_mcp.rules.contract import RULES, ContextTerms, Contract, Gates, LaneTerms, Steps
 from forum_mcp.rules.policy import Policy
 from forum_mcp.rules.run import CONTEXT
 
@@ -24,6 +24,7 @@ class RunOptions(TypedDict, total=False):
         lane: the lane, instead of routing.
         context: names of context providers the run is given, in place of those it has without asking.
         max_calls, max_seconds, max_total_tokens, max_usd, max_parallel: limits; seconds are of active time.
+        approve: ``run`` or ``wave``, which then wait for approval; approve_above_usd: each multiple of it does.
         classify, escalate, panel, intent, delivery, verification, reuse: whether the step is taken
             (``configs.names.STEPS`` says what each does).
     """
@@ -36,6 +37,8 @@ class RunOptions(TypedDict, total=False):
     max_total_tokens: int | None
     max_usd: float | None
     max_parallel: int | None
+    approve: str | None
+    approve_above_usd: float | None
     classify: bool | None
     escalate: bool | None
     panel: bool | None
@@ -68,6 +71,7 @@ def contract_for(terms: Contract, options: RunOptions) -> Contract:
         context=context,
         executors={name: each for name, each in terms.executors.items() if name not in unread},
         steps=steps,
+        gates=_gates(terms.gates, options),
         roles=terms.roles if steps.escalate else _first_rungs(terms.roles, terms.policy),
         lanes=terms.lanes if steps.escalate else _first_rungs_of_lanes(terms),
         single=options.get("single", False),
@@ -86,6 +90,21 @@ def _chosen(terms: Contract, asked: Sequence[str] | None) -> dict[str, ContextTe
                 f"context {str(name)[:80]!r} is not known; {known}; see [context.NAME] of the settings"
             )
     return {name: terms.context[name] for name in dict.fromkeys(asked)}
+
+
+def _gates(operators: Gates, options: RunOptions) -> Gates:
+    """Return the operator's gates and the caller's: a caller adds gates and takes none away."""
+    approve, above = options.get("approve"), _micro(options.get("approve_above_usd"))
+    if approve not in (None, "run", "wave"):
+        raise RequestRefused(f"approve is {approve[:40]!r}; expected 'run' or 'wave'")
+    if above is not None and above <= 0:
+        raise RequestRefused(f"approve_above_usd is {options.get('approve_above_usd')}; give a number above 0")
+    return msgspec.structs.replace(
+        operators,
+        run=operators.run or approve == "run",
+        wave=operators.wave or approve == "wave",
+        cost_microusd=_lower(operators.cost_microusd, above),
+    )
 
 
 def check_steps(steps: Steps, roles: Mapping[str, Sequence[str]]) -> None:
@@ -132,8 +151,13 @@ def check_prices(contract: Contract, limits: Amounts) -> None:
     Raises:
         RequestRefused: the price of an executor is not known.
     """
-    limited = (limits.microusd, contract.task_limits.microusd, contract.day_limits.microusd)
-    if limited == (None, None, None):
+    limited = (
+        limits.microusd,
+        contract.task_limits.microusd,
+        contract.day_limits.microusd,
+        contract.gates.cost_microusd,
+    )
+    if all(each is None for each in limited):
         return
     bound = {name for ladder in contract.roles.values() for name in ladder if name != RULES}
     for name in sorted(bound):

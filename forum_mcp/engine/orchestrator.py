@@ -1,6 +1,5 @@
 """The front of the engine: every operation, once, for MCP, the CLI and Python."""
 
-import hashlib
 import logging
 import os
 from collections.abc import AsyncGenerator, Mapping
@@ -8,29 +7,31 @@ from contextlib import asynccontextmanager
 from typing import Final, Self, Unpack
 
 import anyio
+import anyio.lowlevel
 import msgspec
 
 from forum_mcp.configs.nesting import refuse_nested
 from forum_mcp.configs.paths import default_ledger
 from forum_mcp.configs.settings import Settings
 from forum_mcp.engine.assembly import contract_of, executors_of, roster_of
+from forum_mcp.engine.beginning import Beginner
 from forum_mcp.engine.clock import Clock
 from forum_mcp.engine.custody import growth
+from forum_mcp.engine.gatekeeping import GateDesk
 from forum_mcp.engine.keeping import Keeper
 from forum_mcp.engine.ledger import Ledger
-from forum_mcp.engine.options import RunOptions, check_prices, contract_for, limits_for
+from forum_mcp.engine.options import RunOptions
 from forum_mcp.engine.present import route_view, run_line, run_state, run_view
-from forum_mcp.engine.requests import checked_plan, checked_request
+from forum_mcp.engine.requests import checked_request
 from forum_mcp.engine.scrubbed import scrubber_of
-from forum_mcp.engine.views import Next, ReplayView, RouteView, RunsView, RunView, WorkItem, WorkView
+from forum_mcp.engine.views import GatesView, Next, ReplayView, RouteView, RunsView, RunView, WorkItem, WorkView
 from forum_mcp.engine.working import WorkDesk
 from forum_mcp.errors import AppendRefused, NotFound, RequestRefused
 from forum_mcp.executors.base import Executor
 from forum_mcp.ledger.entry import BodyRef, Draft, NewBody, RunId
-from forum_mcp.ledger.kinds.run import RunCancelled, RunStarted
-from forum_mcp.rules.calls import JSON, TEXT
+from forum_mcp.ledger.kinds.run import RunCancelled
+from forum_mcp.rules.calls import TEXT
 from forum_mcp.rules.contract import Contract
-from forum_mcp.rules.next import VERSIONS, environment
 from forum_mcp.rules.policy import refusal
 from forum_mcp.rules.roster import Roster
 from forum_mcp.rules.routing import route
@@ -63,11 +64,15 @@ class Orchestrator:
         self._settings = settings
         self.witnesses = settings.custody.witnesses
         """Verifier keys of the third parties whose signatures count."""
+        self.takes_approvals = settings.gates.allow_tool
+        """Whether a tool call may resolve a gate."""
         self._roster = roster
         self._executors = executors
         self._contract = contract
         self._keeper = keeper
         self._desk = WorkDesk(keeper, clock)
+        self._gates = GateDesk(keeper, clock)
+        self._beginner = Beginner(contract, roster, settings.limits, keeper, clock)
         self._clock = clock
 
     @classmethod
@@ -151,7 +156,7 @@ class Orchestrator:
         Raises:
             InvalidInput: the request, the plan or an option is refused; nothing was recorded.
         """
-        run = await self._begin("plan", request, plan, options, by=by)
+        run = await self._beginner.begin("plan", request, plan, options, by=by)
         return await self.run(run, wait_s=wait_s)
 
     async def submit(
@@ -184,7 +189,7 @@ class Orchestrator:
             refuse_nested(os.environ)
             await self._keeper.resume(RunId(plan), mode="submit")
             return await self.run(plan, wait_s=wait_s)
-        run = await self._begin("submit", request, plan, options, by=by, idempotency_key=idempotency_key)
+        run = await self._beginner.begin("submit", request, plan, options, by=by, idempotency_key=idempotency_key)
         return await self.run(run, wait_s=wait_s)
 
     async def run(self, run_id: str, *, wait_s: float = 0.0) -> RunView:
@@ -194,6 +199,7 @@ class Orchestrator:
             NotFound: the ledger has no such run.
         """
         run = self._run_id(run_id)
+        await anyio.lowlevel.checkpoint()  # a caller that asks again and again leaves room for what it asks about
         with anyio.move_on_after(min(max(wait_s, 0.0), _WAIT_MAX_S)):
             while not self._settled(run):
                 held = self._keeper.held(run)
@@ -241,6 +247,51 @@ class Orchestrator:
         if self._keeper.state(run).phase not in ("finished", "rest"):
             await self._keeper.resume(run)
         return await self.run(run_id, wait_s=wait_s)
+
+    def gates(self, run_id: str | None = None) -> GatesView:
+        """List the gates that wait for an approval, of one run or of the newest ones.
+
+        Raises:
+            NotFound: the ledger has no such run.
+        """
+        return self._gates.pending(None if run_id is None else self._run_id(run_id))
+
+    async def resolve(
+        self,
+        gate: int,
+        *,
+        approved: bool,
+        by: str = "person:local",
+        how: str = "api",
+        scope: str = "once",
+        until_us: int | None = None,
+        digest: str | None = None,
+        reason: str = "",
+        take_up: bool = True,
+        wait_s: float = 0.0,
+    ) -> RunView:
+        """Approve or reject a gate: this one (``once``), its class in this run (``run``), or ``class`` until a time.
+
+        ``digest`` is the commitment of what was read; when given it must be the gate's. ``how`` says how it is known
+        who decided. ``take_up``: go on with the run here when no process holds it.
+
+        Raises:
+            NotFound: there is no such gate.
+            RequestRefused: the scope or its end cannot be.
+            AppendRefused: the gate is not open any more, or asks for something else.
+        """
+        run = await self._gates.resolve(
+            gate,
+            approved=approved,
+            by=by,
+            how=how,
+            scope=scope,
+            until_us=until_us,
+            digest=digest,
+            reason=reason,
+            take_up=take_up,
+        )
+        return await self.run(run, wait_s=wait_s)
 
     def replay(self, until: int | str | None = None, run_id: str | None = None) -> ReplayView:
         """Rebuild the state after the entry ``until`` (a seq, or a time) and return it; runs nothing.
@@ -317,64 +368,6 @@ class Orchestrator:
             next=upcoming,
             checkpoint=self.ledger.newest_checkpoint(),
         )
-
-    async def _begin(
-        self,
-        mode: str,
-        request: str | None,
-        plan: Mapping[str, object] | None,
-        options: RunOptions,
-        *,
-        by: str,
-        idempotency_key: str | None = None,
-    ) -> RunId:
-        """Check everything that can be refused, then append ``run.started`` and hold the run."""
-        refuse_nested(os.environ)
-        contract = contract_for(self._contract, options)
-        lane = options.get("lane")
-        bodies = {
-            "contract": NewBody(JSON, contract.to_json()),
-            "roster": NewBody(JSON, self._roster.to_json()),
-        }
-        if plan is not None:
-            encoded, words = checked_plan(plan, self._roster, contract)
-            bodies["plan"] = NewBody(JSON, encoded)
-            request = request if request is not None else words
-        bodies["request"] = NewBody(TEXT, checked_request(request).encode())
-        if lane is not None:
-            self._check_lane(lane)
-        limits = limits_for(self._settings.limits, options)
-        check_prices(contract, limits)
-        seed = self._clock.entropy(32).hex()
-
-        def started(fence: int) -> Draft:
-            payload = RunStarted(
-                mode=mode,
-                fence=fence,
-                seed=seed,
-                rules=VERSIONS,
-                environment=environment(),
-                limits=limits,
-                lane=lane,
-            )
-            return Draft("run.started", by[:200], msgspec.to_builtins(payload), bodies, ())
-
-        run = self._new_run_id(idempotency_key)
-        await self._keeper.begin(run, started)
-        return run
-
-    def _new_run_id(self, idempotency_key: str | None) -> RunId:
-        if idempotency_key is None:
-            return RunId(self._clock.entropy(16).hex())
-        text = f"{self.ledger.store.ledger_id}\n{idempotency_key}"
-        return RunId(hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32])
-
-    def _check_lane(self, name: str) -> None:
-        lane = self._roster.lanes.get(name)
-        if lane is None:
-            raise RequestRefused(f"lane {name[:80]!r} is not in the roster; lanes are: {', '.join(self._roster.lanes)}")
-        if (why := refusal(self._contract.policy, lane)) is not None:
-            raise RequestRefused(f"lane {name!r} is not permitted: {why}")
 
     def _run_id(self, run_id: str) -> RunId:
         if self.ledger.store.newest(RunId(run_id)) is None:

@@ -4,7 +4,7 @@ from typing import Final
 
 from forum_mcp.engine.leases import alive
 from forum_mcp.engine.views import Candidate, ContextView, Next, Review, RouteView, RunLine, RunView, Spent, TaskView
-from forum_mcp.ledger.entry import BodyRef, RunId
+from forum_mcp.ledger.entry import BodyRef
 from forum_mcp.rules.roster import Roster
 from forum_mcp.rules.routing import Route
 from forum_mcp.rules.run import RunState, TaskState
@@ -17,6 +17,7 @@ _LINE_CHARS: Final = 120
 _STATES: Final = {
     "pending": "pending",
     "ready": "pending",
+    "gated": "waiting",
     "doomed": "pending",
     "working": "running",
     "judging": "running",
@@ -40,7 +41,7 @@ def run_state(state: RunState, *, live: bool) -> str:
         return "waiting"
     if (
         state.cancelled_seq < 0
-        and state.open
+        and (state.open or state.gates)
         and all(item.type == "host" for item in state.open.values())
         and not state.timers
     ):
@@ -102,7 +103,7 @@ def run_view(store: Store, state: RunState, *, live: bool, checkpoint: str | Non
         ),
         error=state.error,
         entries=[state.started_seq, state.last_seq],
-        next=_next(state.run, word, state.phase),
+        next=_next(state, word),
         checkpoint=checkpoint,
         request=state.request[:_REQUEST_CHARS],
         context=[
@@ -110,6 +111,7 @@ def run_view(store: Store, state: RunState, *, live: bool, checkpoint: str | Non
             for name, held in state.contexts.items()
         ],
         review=_review(state),
+        gates=[] if state.phase == "finished" else list(state.gates),
     )
 
 
@@ -156,14 +158,17 @@ def _text(store: Store, ref: BodyRef | None) -> str | None:
     return None if body is None else body.data.decode("utf-8", "replace")
 
 
-def _next(run: RunId, word: str, phase: str) -> Next | None:
+def _next(state: RunState, word: str) -> Next | None:
+    run: str = state.run
     match word:
         case "running":
             return Next(tool="run", arguments={"run_id": run, "wait_s": 45})
         case "interrupted":
             return Next(tool="run_control", arguments={"run_id": run, "action": "resume"})
-        case "waiting" if phase == "rest":
+        case "waiting" if state.phase == "rest":
             return Next(tool="submit", arguments={"run_id": run})
+        case "waiting" if state.gates and not state.open:
+            return Next(tool="run", arguments={"run_id": run, "wait_s": 45})
         case "waiting":
             return Next(tool="work", arguments={"action": "next", "run_id": run})
         case _:

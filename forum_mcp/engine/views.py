@@ -12,6 +12,8 @@ __all__ = [
     "DescentView",
     "EntryView",
     "FindingView",
+    "GateView",
+    "GatesView",
     "Next",
     "ReplayView",
     "Review",
@@ -152,6 +154,29 @@ class RunView(View, frozen=True, kw_only=True):
     route_by: str | None = None
     context: list[ContextView] = []
     review: Review | None = None
+    gates: list[int] = []
+    """Seqs of the gates that wait for an approval."""
+
+
+class GateView(View, frozen=True, kw_only=True):
+    """One open gate. ``gate`` is its seq, ``digest`` the commitment of ``asks``, which is what an approval approves.
+
+    ``deadline_us``: wall clock, microseconds since the epoch; then it counts as rejected.
+    """
+
+    gate: int
+    run_id: str
+    subject: str
+    key: str
+    digest: str
+    deadline_us: int
+    asks: dict[str, object]
+
+
+class GatesView(View, frozen=True, kw_only=True):
+    """Gates that wait for somebody, the one that closes first in front."""
+
+    gates: list[GateView]
 
 
 class RunLine(View, frozen=True, kw_only=True):

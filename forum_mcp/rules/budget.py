@@ -126,6 +126,9 @@ def room(
                 return found
             if found:
                 reserve[currency] = min(found, reserve.get(currency, found))
+    assert state.contract is not None
+    if state.contract.gates.cost_microusd is not None and asked.microusd:
+        reserve.setdefault("microusd", asked.microusd)
     return Amounts(**reserve)
 
 

@@ -18,6 +18,7 @@ from forum_mcp.roles.prompt import Prompt
 from forum_mcp.rules.budget import asks, room, spent_up, timeout_ms
 from forum_mcp.rules.contract import RULES, ExecutorTerms
 from forum_mcp.rules.failures import TRANSIENT
+from forum_mcp.rules.gates import toll
 from forum_mcp.rules.ladder import executor_for, turns_left
 from forum_mcp.rules.run import Attempts, RunState, TaskState, done_once
 
@@ -108,7 +109,11 @@ def next_call(
     # A judge may repeat its fence's token in its reasons, which the next rung's worker reads: none is used twice.
     about = () if held is None or attempts is held.work else (held.work.rung, attempts.seat)
     prompt = ask(token(state.seed, attempts.purpose, task, n, rung, attempt, *about))
-    reserve = room(state, attempts.purpose, asks(prompt, terms), terms, held)
+    asked = asks(prompt, terms)
+    gate = toll(state, asked.microusd, *parents)
+    if isinstance(gate, Draft):
+        return gate if state.stopped is None else "exhausted"
+    reserve = gate or room(state, attempts.purpose, asked, terms, held)
     if reserve == "wait":
         return None
     if isinstance(reserve, BudgetStopped):

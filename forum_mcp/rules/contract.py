@@ -12,7 +12,7 @@ from forum_mcp.ledger.kinds.base import Amounts
 from forum_mcp.rules.policy import Policy
 from forum_mcp.rules.prices import Price
 
-__all__ = ["RULES", "VERSION", "ContextTerms", "Contract", "ExecutorTerms", "LaneTerms", "Steps", "members"]
+__all__ = ["RULES", "VERSION", "ContextTerms", "Contract", "ExecutorTerms", "Gates", "LaneTerms", "Steps", "members"]
 
 VERSION: Final = 1
 RULES: Final = "rules"  # the name of the deterministic implementation in a role's ladder
@@ -91,6 +91,16 @@ class ContextTerms(msgspec.Struct, frozen=True, kw_only=True):
     always: bool = False
 
 
+class Gates(msgspec.Struct, frozen=True, kw_only=True):
+    """What waits for approval: the run, each wave, tasks of some lanes, each multiple of a cost; and for how long."""
+
+    run: bool = False
+    wave: bool = False
+    lanes: list[str] = []
+    cost_microusd: int | None = None
+    timeout_ms: int = 86_400_000
+
+
 class Contract(msgspec.Struct, frozen=True, kw_only=True):
     """The terms of a run.
 
@@ -109,6 +119,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     max_parallel: int
     steps: Steps = Steps()
     lanes: dict[str, LaneTerms] = {}
+    gates: Gates = Gates()
     single: bool = False
     local_only: bool = False
     task_limits: Amounts = Amounts()

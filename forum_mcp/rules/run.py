@@ -21,6 +21,7 @@ __all__ = [
     "CONTEXT",
     "Attempts",
     "ContextState",
+    "Gate",
     "OpenCall",
     "Phase",
     "Progress",
@@ -43,9 +44,10 @@ CONTEXT: Final = "context:"
 
 Phase = Literal["route", "context", "plan", "rest", "tasks", "answer", "review", "seal", "finished"]
 
-TaskStatus = Literal["pending", "ready", "working", "judging", "retiring", "doomed", "ok", "failed", "skipped"]
-"""pending: dependencies not settled; ready: may start; working: attempts under way; judging: an output to judge;
-retiring: this rung is over and the next one is to be chosen; doomed: will be skipped; the last three are settled."""
+TaskStatus = Literal["pending", "gated", "ready", "working", "judging", "retiring", "doomed", "ok", "failed", "skipped"]
+"""pending: dependencies not settled; gated: an approval is asked for; ready: may start; working: attempts under way;
+judging: an output to judge; retiring: this rung is over and the next one is to be chosen; doomed: will be skipped; the
+last three are settled."""
 
 
 @dataclass(slots=True)
@@ -114,6 +116,8 @@ class TaskState:
     verdict: str | None = None
     because: str = ""
     """Why a doomed or skipped task does not run."""
+    doomed_by: int = -1
+    """Seq of the rejection of a task that is doomed by a gate."""
     reason: str | None = None
     """The verdict's words."""
     error: str | None = None
@@ -139,6 +143,17 @@ class OpenCall:
     lease_until_us: int = 0
     day: str = ""
     """The day (UTC) whose account it is charged to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """An open gate; ``digest`` is the commitment of its subject, ``task`` the task that is on the agenda for it."""
+
+    subject: str
+    key: str
+    digest: str
+    deadline_us: int
+    task: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +228,8 @@ class RunState:
     last_seq: int = -1
     t_ms: int = 0
     started_us: int = 0
+    at_us: int = 0
+    """Wall clock of the newest entry, microseconds since the epoch."""
     fence: int = 0
     seed: str = ""
     mode: str = "submit"
@@ -244,6 +261,14 @@ class RunState:
     """Heap of (index, id): tasks whose dependencies are settled ok."""
     agenda: dict[str, None] = field(default_factory=dict[str, None])
     """Ids of tasks that need a decision, oldest first (an ordered set)."""
+    gates: dict[int, Gate] = field(default_factory=dict[int, Gate])
+    """Open gates by the seq of their gate.opened."""
+    gated: dict[str, None] = field(default_factory=dict[str, None])
+    """Ids of tasks that an open gate keeps, oldest first."""
+    granted: set[str] = field(default_factory=set[str])
+    """Keys, and classes for the whole run, that were approved."""
+    denied: dict[str, int] = field(default_factory=dict[str, int])
+    """Key or class that was rejected -> seq of what rejected it."""
     slots: int = 0
     """Tasks started and not settled."""
     unsettled: int = 0

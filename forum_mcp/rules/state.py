@@ -5,7 +5,6 @@ verification all build it here. ``evolve`` owns the state it is given: it change
 caller uses only what is returned.
 """
 
-import heapq
 from collections.abc import Iterable
 from typing import Final
 
@@ -15,15 +14,17 @@ from forum_mcp.errors import PlanRefused
 from forum_mcp.ledger.entry import Entry, RunId
 from forum_mcp.ledger.kinds import plan as planning
 from forum_mcp.ledger.kinds import run
+from forum_mcp.rules.agenda import touch
 from forum_mcp.rules.context import HANDLERS as CONTEXT_HANDLERS
 from forum_mcp.rules.context import begin, read_again
 from forum_mcp.rules.contract import RULES, Contract
+from forum_mcp.rules.gates import admit, close
 from forum_mcp.rules.lanes import Roster
 from forum_mcp.rules.plan import from_json
 from forum_mcp.rules.reviewing import HANDLERS as REVIEW_HANDLERS
 from forum_mcp.rules.reviewing import bind
 from forum_mcp.rules.run import Attempts, RunState, TaskState
-from forum_mcp.rules.transitions import HANDLERS, Bodies, Handler, attempts_of, settle_spend, text_of, touch
+from forum_mcp.rules.transitions import HANDLERS, Bodies, Handler, attempts_of, settle_spend, text_of
 
 __all__ = ["VERSION", "evolve", "fold"]
 
@@ -45,7 +46,7 @@ def evolve(state: RunState, entry: Entry, bodies: Bodies) -> RunState:
     not fit where the run stands, changes nothing but the position: a damaged or forged record is folded as far as it
     goes and never raises.
     """
-    state.last_seq = entry.seq
+    state.last_seq, state.at_us = entry.seq, max(state.at_us, entry.at)
     t_ms = entry.data.get("t_ms")
     if isinstance(t_ms, int):
         state.t_ms = max(state.t_ms, t_ms)
@@ -121,6 +122,7 @@ def _run_cancelled(state: RunState, entry: Entry, _data: run.RunCancelled, _: Bo
 
 def _timer_fired(state: RunState, entry: Entry, _data: run.TimerFired, _: Bodies) -> None:
     for parent in entry.parents:
+        close(state, parent, entry.seq, approved=False)
         if parent == state.started_seq:
             state.time_up = True
         timer = state.timers.pop(parent, None)
@@ -135,10 +137,11 @@ def _timer_fired(state: RunState, entry: Entry, _data: run.TimerFired, _: Bodies
 def _budget_stopped(state: RunState, entry: Entry, data: run.BudgetStopped, _: Bodies) -> None:
     state.stopped, state.stopped_seq = data.currency, entry.seq
     for held in state.tasks.values():
-        if held.status in ("pending", "ready"):
+        if held.status in ("pending", "gated", "ready"):
             held.status, held.because = "doomed", "budget"
             touch(state, held)
     state.ready.clear()
+    state.gated.clear()
 
 
 def _run_finished(state: RunState, entry: Entry, data: run.RunFinished, _: Bodies) -> None:
@@ -195,8 +198,7 @@ def _plan_accepted(state: RunState, entry: Entry, data: planning.PlanAccepted, b
         for edge in held.plan.depends_on:
             state.tasks[edge.id].dependants.append(held.plan.id)
         if held.waits_for == 0:
-            held.status = "ready"
-            heapq.heappush(state.ready, (held.index, held.plan.id))
+            admit(state, held)
     state.unsettled = len(state.tasks)
     state.unsettled_in = [len(wave) for wave in plan.waves]
     if state.stopped is not None:

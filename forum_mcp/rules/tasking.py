@@ -15,6 +15,7 @@ from forum_mcp.rules.budget import spent_up
 from forum_mcp.rules.calls import TEXT, draft, follow, may_call, terms_of
 from forum_mcp.rules.checks import criteria_of
 from forum_mcp.rules.context import fitting, with_context
+from forum_mcp.rules.gates import before, in_doubt, unmet
 from forum_mcp.rules.ladder import executor_for
 from forum_mcp.rules.run import RunState, TaskState, effects_of
 from forum_mcp.rules.verdicts import decide_verdict
@@ -37,6 +38,7 @@ def _go_on(state: RunState, held: TaskState) -> Draft | None:
     match held.status:
         case "doomed":
             because = state.tasks[held.upstream].settled_seq if held.upstream is not None else state.stopped_seq
+            because = held.doomed_by if held.doomed_by >= 0 else because
             return draft(
                 "task.skipped",
                 "engine",
@@ -59,7 +61,11 @@ def _go_on(state: RunState, held: TaskState) -> Draft | None:
 
 def _work(state: RunState, held: TaskState) -> Draft | None:
     if held.work.progress == "redo" and effects_of(state, held) == "once":
-        return _finished(held, "in-doubt", held.work.cause)
+        asked = in_doubt(state, held)
+        if asked == "never" or state.stopped is not None:
+            return _finished(held, "in-doubt", held.work.cause)
+        if asked != "again":
+            return asked
     found = follow(state, held.work, lambda mark: _ask(state, held, mark), climb=False, held=held)
     if found == "reply":
         if held.work.reply_ref is None:
@@ -89,6 +95,8 @@ def _start(state: RunState) -> Draft | None:
     held = state.tasks[state.ready[0][1]]
     if executor_for(state, held.work, 0, 1, held) is None:
         return None
+    if (need := unmet(state, held)) is not None:
+        return before(state, held, need)
     upstream = tuple(state.tasks[edge.id].settled_seq for edge in held.plan.depends_on)[:255]
     refused = spent_up(state, "task")
     if refused is not None:

@@ -9,17 +9,19 @@ from collections.abc import Callable
 from typing import Final
 
 from forum_mcp.ledger.entry import Entry
-from forum_mcp.ledger.kinds import call, task
+from forum_mcp.ledger.kinds import call, gate, task
 from forum_mcp.ledger.kinds.base import Payload
 from forum_mcp.roles.fence import cap
+from forum_mcp.rules.agenda import touch
 from forum_mcp.rules.budget import day_of
 from forum_mcp.rules.checks import outside_checks
+from forum_mcp.rules.gates import admit, on_opened, on_resolved
 from forum_mcp.rules.ladder import judges
 from forum_mcp.rules.policy import Policy
 from forum_mcp.rules.run import CONTEXT, Attempts, OpenCall, RunState, TaskState, TaskStatus, Timer, done_once
 from forum_mcp.rules.sketch import sketch
 
-__all__ = ["FLOW_CHARS", "HANDLERS", "Bodies", "Handler", "attempts_of", "settle_spend", "text_of", "touch"]
+__all__ = ["FLOW_CHARS", "HANDLERS", "Bodies", "Handler", "attempts_of", "settle_spend", "text_of"]
 
 FLOW_CHARS: Final = 65_536
 """Most characters of a settled output that flow on, with a line that says what is left out; the record keeps it all."""
@@ -74,29 +76,6 @@ def _attempts_of_task(held: TaskState, purpose: str, seat: int) -> Attempts | No
             return seats[seat] if 0 <= seat < len(seats) else None
         case _:
             return held.work
-
-
-def _needs_decision(held: TaskState) -> bool:
-    match held.status:
-        case "working":
-            return held.work.progress not in ("open", "deferred")
-        case "judging":
-            under_way = [*held.checking, held.verdict_calls]
-            return all(each.progress not in ("open", "deferred") for each in under_way)
-        case "retiring" | "doomed":
-            return True
-        case _:
-            return False
-
-
-def touch(state: RunState, held: TaskState | None) -> None:
-    """Put the task on the agenda if it needs a decision, else take it off."""
-    if held is None:
-        return
-    if _needs_decision(held):
-        state.agenda[held.plan.id] = None
-    else:
-        state.agenda.pop(held.plan.id, None)
 
 
 def _task_at(state: RunState, name: str, *statuses: TaskStatus) -> TaskState | None:
@@ -219,8 +198,7 @@ def _settle(state: RunState, held: TaskState, status: TaskStatus, seq: int) -> N
         if status == "ok":
             follower.waits_for -= 1
             if follower.waits_for == 0 and follower.status == "pending":
-                follower.status = "ready"
-                heapq.heappush(state.ready, (follower.index, name))
+                admit(state, follower)
         elif follower.status == "pending":
             follower.status, follower.because, follower.upstream = "doomed", "upstream", held.plan.id
             touch(state, follower)
@@ -308,6 +286,14 @@ def _call_deferred(state: RunState, entry: Entry, data: call.CallDeferred, _: Bo
     touch(state, state.tasks.get(data.task or ""))
 
 
+def _gate_opened(state: RunState, entry: Entry, data: gate.GateOpened, _: Bodies) -> None:
+    on_opened(state, entry, data)
+
+
+def _gate_resolved(state: RunState, entry: Entry, data: gate.GateResolved, _: Bodies) -> None:
+    on_resolved(state, entry, data)
+
+
 def _work_offered(state: RunState, entry: Entry, data: call.WorkOffered, _: Bodies) -> None:
     if state.unoffered and state.unoffered[0] == data.call:
         state.unoffered.popleft()
@@ -334,6 +320,8 @@ HANDLERS: Final[dict[str, Handler]] = {
     "call.started": (call.CallStarted, _call_started),
     "call.finished": (call.CallFinished, _call_finished),
     "call.deferred": (call.CallDeferred, _call_deferred),
+    "gate.opened": (gate.GateOpened, _gate_opened),
+    "gate.resolved": (gate.GateResolved, _gate_resolved),
     "work.offered": (call.WorkOffered, _work_offered),
     "work.taken": (call.WorkTaken, _work_taken),
     "work.expired": (call.WorkExpired, _work_expired),

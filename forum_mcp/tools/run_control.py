@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from forum_mcp.engine.views import RunView
+from forum_mcp.errors import RequestRefused
 from forum_mcp.tools.base import WAIT_S, Tool, input_schema, output_schema
 
 if TYPE_CHECKING:
@@ -17,20 +18,43 @@ __all__ = ["TOOL"]
 
 async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> RunView:
     run_id = arguments.required("run_id")
-    if arguments.required("action") == "cancel":
+    action = arguments.required("action")
+    if action == "cancel":
         return await forum.cancel(run_id, reason=arguments.text("reason") or "", by=caller.actor)
+    if action in ("approve", "reject"):
+        return await _resolve(forum, arguments, caller, run_id, approved=action == "approve")
     view = await forum.resume(run_id, wait_s=0.0)
+    return await caller.follow(forum, view, arguments.number("wait_s") or 0.0)
+
+
+async def _resolve(
+    forum: Orchestrator, arguments: Arguments, caller: Caller, run_id: str, *, approved: bool
+) -> RunView:
+    gate = arguments.whole("gate")
+    if not forum.takes_approvals:
+        raise RequestRefused(
+            f"this server takes no approvals from a tool, which a model could call; ask the person to run: "
+            f"forum-mcp gate {'approve' if approved else 'reject'} {gate if gate is not None else 'SEQ'}"
+        )
+    if gate is None:
+        raise RequestRefused("argument 'gate' is missing; the run's open gates are in 'gates' of run(run_id)")
+    if gate not in (await forum.run(run_id)).gates:
+        raise RequestRefused(f"gate {gate} is not open in run {run_id[:80]}; read its open gates with run(run_id)")
+    view = await forum.resolve(
+        gate, approved=approved, by=caller.actor, how="tool", reason=arguments.text("reason") or ""
+    )
     return await caller.follow(forum, view, arguments.number("wait_s") or 0.0)
 
 
 TOOL = Tool(
     name="run_control",
-    title="Cancel or resume a run",
-    description="Cancel a run, or resume an interrupted one from its record.",
+    title="Cancel, resume or approve a run",
+    description="Cancel a run, resume an interrupted one from its record, or resolve a gate where allowed.",
     input_schema=input_schema(
         {
             "run_id": {"type": "string"},
-            "action": {"type": "string", "enum": ["cancel", "resume"]},
+            "action": {"type": "string", "enum": ["cancel", "resume", "approve", "reject"]},
+            "gate": {"type": "integer"},
             "reason": {"type": "string"},
             "wait_s": WAIT_S,
         },

@@ -27,6 +27,8 @@ _OPTIONS: dict[str, Schema] = {
     "max_total_tokens": {"type": "integer", "minimum": 1},
     "max_usd": {"type": "number", "minimum": 0},
     "max_parallel": {"type": "integer", "minimum": 1},
+    "approve": {"type": "string", "enum": ["run", "wave"]},
+    "approve_above_usd": {"type": "number", "minimum": 0},
     **{step: {"type": "boolean"} for step in STEPS},
 }
 

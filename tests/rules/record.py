@@ -17,7 +17,8 @@ from forum_mcp.ledger.kinds.call import CallFinished
 from forum_mcp.ledger.kinds.run import RunResumed, RunStarted
 from forum_mcp.ledger.members import seal
 from forum_mcp.rules.calls import JSON, TEXT
-from forum_mcp.rules.contract import Contract, ExecutorTerms, LaneTerms, Steps
+from forum_mcp.rules.contract import Contract, ExecutorTerms, Gates, LaneTerms, Steps
+from forum_mcp.rules.gates import due
 from forum_mcp.rules.lanes import Lane, Roster
 from forum_mcp.rules.next import VERSIONS, decide, next_deadline_ms
 from forum_mcp.rules.policy import Policy
@@ -66,6 +67,7 @@ def contract(
     day_limits: Amounts | None = None,
     steps: Steps | None = None,
     lanes: Mapping[str, LaneTerms] | None = None,
+    gates: Gates | None = None,
     **ladders: list[str],
 ) -> Contract:
     """Return a contract; a role without a ladder is played by rules, the worker by the executor ``m``."""
@@ -80,6 +82,7 @@ def contract(
         single=single,
         task_limits=task_limits or Amounts(),
         day_limits=day_limits or Amounts(),
+        gates=gates or Gates(),
     )
 
 
@@ -209,10 +212,26 @@ class Record:
     def fire(self) -> None:
         """Let time pass until the nearest deadline, and report it."""
         deadline = next_deadline_ms(self.state)
+        closing = due(self.state)
+        if deadline is None and closing is not None:
+            self.now_ms = max(self.now_ms, closing[0] // 1_000)
+            self.report(Draft("timer.fired", "engine", {"due_us": closing[0]}, {}, (closing[1],)))
+            return
         assert deadline is not None
         due_ms, seq = deadline
         self.now_ms = max(self.now_ms, due_ms)
         self.report(Draft("timer.fired", "engine", {"due_ms": due_ms}, {}, (seq,)))
+
+    def resolve(self, gate: int, *, approved: bool, scope: str = "once") -> None:
+        """Let a person resolve a gate."""
+        data = {
+            "gate": gate,
+            "approved": approved,
+            "digest": self.state.gates[gate].digest,
+            "how": "terminal",
+            "scope": scope,
+        }
+        self.report(Draft("gate.resolved", "person", data, {}, (gate,)))
 
     def cancel(self) -> None:
         """Report that somebody asked for the run's end."""

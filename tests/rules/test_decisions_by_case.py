@@ -71,6 +71,9 @@ def test_work_that_may_be_done_once_is_not_done_again_after_a_crash(effects: str
     tries = [entry.data["attempt"] for entry in record.of_kind("call.started")]
     if effects == "once":
         assert tries == [1]
+        [gate] = record.of_kind("gate.opened")
+        assert gate.data["subject"] == "in-doubt"
+        record.fire()
         assert [entry.data.get("error") for entry in record.of_kind("task.finished")] == ["in-doubt"]
         assert record.state.end == "failed"
     else:

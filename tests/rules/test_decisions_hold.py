@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from forum_mcp.ledger.kinds.base import Amounts
-from forum_mcp.rules.contract import Contract
+from forum_mcp.rules.contract import Contract, Gates
 from forum_mcp.rules.failures import ERROR_CLASSES
 from forum_mcp.rules.policy import Policy
 from tests.rules.invariants import SAID, check, check_end, derive_again
@@ -76,6 +76,12 @@ CONTRACTS: Final = st.builds(
     policy=st.builds(Policy, undecided=st.sampled_from(["pass", "escalate", "fail"])),
     max_parallel=st.sampled_from([4, 3, 2, 1]),
     single=st.sampled_from([False, False, False, True]),
+    gates=st.builds(
+        Gates,
+        run=st.sampled_from([False, False, True]),
+        wave=st.sampled_from([False, False, True]),
+        lanes=st.sampled_from([[], [], ["backend"]]),
+    ),
     coordinator=ladders(rules=True),
     worker=ladders(rules=False),
     validator=ladders(rules=True),
@@ -207,6 +213,12 @@ class AnyRun(RuleBasedStateMachine):
             self.record.expire(item.seq)
         self.record.take(item.seq)
 
+    @precondition(lambda self: bool(self.record.state.gates) and self.record.state.phase != "finished")
+    @rule(pick=PICK, approved=st.booleans(), scope=st.sampled_from(["once", "run"]))
+    def somebody_resolves_a_gate(self, pick: int, scope: str, *, approved: bool) -> None:
+        gates = list(self.record.state.gates)
+        self.record.resolve(gates[pick % len(gates)], approved=approved, scope=scope)
+
     @rule(count=st.integers(1, 3))
     def another_run_goes_on(self, count: int) -> None:
         self.record.elsewhere(count)
@@ -221,7 +233,7 @@ class AnyRun(RuleBasedStateMachine):
     @invariant()
     def a_run_never_waits_for_nothing(self) -> None:
         state = self.record.state
-        assert state.phase in ("rest", "finished") or state.open or state.timers
+        assert state.phase in ("rest", "finished") or state.open or state.timers or state.gates
 
     @invariant()
     def the_entries_keep_the_rules(self) -> None:
@@ -237,6 +249,8 @@ class AnyRun(RuleBasedStateMachine):
                 break
             if record.state.phase == "rest":
                 record.resume("submit")
+            elif record.state.gates:
+                record.resolve(next(iter(record.state.gates)), approved=True)
             elif record.state.open:
                 call = next(iter(record.state.open))
                 record.answer(call, self._reply(call, SAID, '{"passed": true}'))

@@ -55,9 +55,10 @@ class RunCancelled(Payload, frozen=True, kw_only=True):
 
 
 class TimerFired(Payload, frozen=True, kw_only=True):
-    """The deadline at ``due_ms`` (active milliseconds of the run) has passed."""
+    """A deadline has passed: ``due_ms`` in active milliseconds of the run, or a gate's ``due_us`` of the wall clock."""
 
-    due_ms: int
+    due_ms: int | None = None
+    due_us: int | None = None
 
 
 class BudgetStopped(Payload, frozen=True, kw_only=True):

@@ -1,0 +1,143 @@
+"""Approvals: the events that resolve a gate, and approvals that stand for a whole class of gates."""
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import msgspec
+
+from forum_mcp.engine.outcomes import Event
+from forum_mcp.errors import AppendRefused, EntryRefused, NotFound, RequestRefused
+from forum_mcp.ledger.entry import BodyRef, Draft, Entry, NewBody
+from forum_mcp.ledger.kinds.gate import GateResolved
+from forum_mcp.ledger.kinds.run import TimerFired
+from forum_mcp.rules.calls import TEXT
+from forum_mcp.rules.run import Gate, RunState
+
+__all__ = [
+    "HOW",
+    "SCOPES",
+    "Approvals",
+    "check_scope",
+    "gate_closed",
+    "keep_standing",
+    "open_gate",
+    "resolution",
+    "standing",
+]
+
+SCOPES: Final = ("once", "run", "class")
+HOW: Final = ("terminal", "tool", "elicitation", "api")
+"""How it can be known who decided: at a terminal, by a tool's argument, asked through the client, by a program."""
+
+
+class Approvals(Protocol):
+    """The part of a transaction that keeps standing approvals."""
+
+    def account(self, name: str) -> bytes | None:
+        """Return what was written last under the name, or None."""
+        ...
+
+    def set_account(self, name: str, value: bytes) -> None:
+        """Write it."""
+        ...
+
+
+def resolution(
+    gate_seq: int,
+    *,
+    approved: bool,
+    by: str,
+    how: str,
+    scope: str,
+    until_us: int | None,
+    digest: str | None,
+    reason: str,
+) -> Event:
+    """Return the event that resolves a gate.
+
+    ``digest``, when given, must be the commitment of the gate's subject: an approval is of what was read.
+    """
+
+    def event(state: RunState) -> Draft:
+        gate = open_gate(state, gate_seq)
+        if digest is not None and digest != gate.digest:
+            raise AppendRefused(
+                f"gate {gate_seq} asks for approval of {gate.digest[:16]}..., not of {digest[:16]}...; read it again"
+            )
+        payload = GateResolved(
+            gate=gate_seq, approved=approved, digest=gate.digest, how=how, scope=scope, until_us=until_us
+        )
+        bodies: dict[str, NewBody | BodyRef] = {}
+        if reason:
+            bodies["reason"] = NewBody(TEXT, reason.encode("utf-8", "replace"))
+        return Draft("gate.resolved", by[:200], msgspec.to_builtins(payload), bodies, (gate_seq,))
+
+    return event
+
+
+def open_gate(state: RunState, gate_seq: int) -> Gate:
+    """Return the open gate.
+
+    Raises:
+        AppendRefused: it is resolved, its deadline has passed, or the run never opened it.
+    """
+    gate = state.gates.get(gate_seq)
+    if gate is None or state.phase == "finished" or state.cancelled_seq >= 0:
+        raise AppendRefused(f"gate {gate_seq} is not open any more; list the open ones with: forum-mcp gate list")
+    return gate
+
+
+def gate_closed(state: RunState, due_us: int, gate_seq: int) -> Draft:
+    """Return the event of a gate's deadline."""
+    open_gate(state, gate_seq)
+    return Draft("timer.fired", "engine", msgspec.to_builtins(TimerFired(due_us=due_us)), {}, (gate_seq,))
+
+
+def keep_standing(tx: Approvals, project: str, subject: str, resolved: Entry) -> None:
+    """Keep an approval of a class where the next gate of the class finds it."""
+    if resolved.data.get("approved") and resolved.data.get("scope") == "class":
+        tx.set_account(_name(project, subject), str(resolved.seq).encode())
+
+
+def standing(
+    tx: Approvals, project: str, gate_seq: int, gate: Gate, at_us: int, entry: Callable[[int], Entry]
+) -> Draft | None:
+    """Return the resolution of a gate by an approval of its class that still stands, or None.
+
+    What is kept outside the chain is only where to look; the entry itself must say it.
+    """
+    kept = tx.account(_name(project, gate.subject))
+    if kept is None or not kept.isdigit():
+        return None
+    try:
+        given = entry(int(kept))
+        opened = entry(int(str(given.data.get("gate"))))
+        approval = msgspec.convert(given.data, GateResolved)
+    except (NotFound, EntryRefused, ValueError, msgspec.ValidationError):
+        return None
+    stands = approval.approved and approval.scope == "class" and (approval.until_us or 0) > at_us
+    same = given.kind == "gate.resolved" and opened.data.get("subject") == gate.subject
+    if not (stands and same and given.seq < gate_seq):
+        return None
+    payload = GateResolved(
+        gate=gate_seq, approved=True, digest=gate.digest, how="standing", until_us=approval.until_us, standing=given.seq
+    )
+    return Draft("gate.resolved", given.actor, msgspec.to_builtins(payload), {}, (given.seq, gate_seq))
+
+
+def check_scope(scope: str, until_us: int | None, now_us: int) -> None:
+    """Check what an approval is for.
+
+    Raises:
+        RequestRefused: an unknown scope, a class without an end, or an end in the past.
+    """
+    if scope not in SCOPES:
+        raise RequestRefused(f"scope {scope[:40]!r} is not known; expected one of: {', '.join(SCOPES)}")
+    if (scope == "class") != (until_us is not None):
+        raise RequestRefused("an approval of a class needs a time until which it stands, and no other has one")
+    if until_us is not None and until_us <= now_us:
+        raise RequestRefused("the approval would end before it begins; give a time that is to come")
+
+
+def _name(project: str, subject: str) -> str:
+    return f"approval:{project}:{subject}"

@@ -1,0 +1,97 @@
+"""Beginning a run: everything that can be refused is refused, then ``run.started`` is the first of its entries."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+
+import msgspec
+
+from forum_mcp.configs.nesting import refuse_nested
+from forum_mcp.configs.settings import LimitSettings
+from forum_mcp.engine.clock import Clock
+from forum_mcp.engine.keeping import Keeper
+from forum_mcp.engine.options import RunOptions, check_prices, contract_for, limits_for
+from forum_mcp.engine.requests import checked_plan, checked_request
+from forum_mcp.errors import RequestRefused
+from forum_mcp.ledger.entry import Draft, NewBody, RunId
+from forum_mcp.ledger.kinds.run import RunStarted
+from forum_mcp.rules.calls import JSON, TEXT
+from forum_mcp.rules.contract import Contract
+from forum_mcp.rules.next import VERSIONS, environment
+from forum_mcp.rules.policy import refusal
+from forum_mcp.rules.roster import Roster
+
+__all__ = ["Beginner"]
+
+
+class Beginner:
+    """Begins runs under one contract and roster."""
+
+    def __init__(self, contract: Contract, roster: Roster, limits: LimitSettings, keeper: Keeper, clock: Clock) -> None:
+        self._contract = contract
+        self._roster = roster
+        self._limits = limits
+        self._keeper = keeper
+        self._clock = clock
+
+    async def begin(
+        self,
+        mode: str,
+        request: str | None,
+        plan: Mapping[str, object] | None,
+        options: RunOptions,
+        *,
+        by: str,
+        idempotency_key: str | None = None,
+    ) -> RunId:
+        """Check everything that can be refused, then append ``run.started`` and hold the run.
+
+        Raises:
+            InvalidInput: the request, the plan or an option is refused; nothing was recorded.
+        """
+        refuse_nested(os.environ)
+        contract = contract_for(self._contract, options)
+        lane = options.get("lane")
+        bodies = {
+            "contract": NewBody(JSON, contract.to_json()),
+            "roster": NewBody(JSON, self._roster.to_json()),
+        }
+        if plan is not None:
+            encoded, words = checked_plan(plan, self._roster, contract)
+            bodies["plan"] = NewBody(JSON, encoded)
+            request = request if request is not None else words
+        bodies["request"] = NewBody(TEXT, checked_request(request).encode())
+        if lane is not None:
+            self._check_lane(lane)
+        limits = limits_for(self._limits, options)
+        check_prices(contract, limits)
+        seed = self._clock.entropy(32).hex()
+
+        def started(fence: int) -> Draft:
+            payload = RunStarted(
+                mode=mode,
+                fence=fence,
+                seed=seed,
+                rules=VERSIONS,
+                environment=environment(),
+                limits=limits,
+                lane=lane,
+            )
+            return Draft("run.started", by[:200], msgspec.to_builtins(payload), bodies, ())
+
+        run = self._new_run_id(idempotency_key)
+        await self._keeper.begin(run, started)
+        return run
+
+    def _new_run_id(self, idempotency_key: str | None) -> RunId:
+        if idempotency_key is None:
+            return RunId(self._clock.entropy(16).hex())
+        text = f"{self._keeper.ledger.store.ledger_id}\n{idempotency_key}"
+        return RunId(hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32])
+
+    def _check_lane(self, name: str) -> None:
+        lane = self._roster.lanes.get(name)
+        if lane is None:
+            raise RequestRefused(f"lane {name[:80]!r} is not in the roster; lanes are: {', '.join(self._roster.lanes)}")
+        if (why := refusal(self._contract.policy, lane)) is not None:
+            raise RequestRefused(f"lane {name!r} is not permitted: {why}")
