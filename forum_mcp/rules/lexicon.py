@@ -1,39 +1,37 @@
-"""A roster compiled for routing: which words and phrases speak for which lanes, and how loudly. Integers only.
+"""A roster compiled for routing: which terms speak for which lanes, and how loudly. Integers only.
 
-A term's weight for a lane comes from where the roster names it (``strong``, ``keywords``, a word of a phrase, the
-description, an example; the loudest place counts) times how much of the term's total weight is that lane's own: a term
-that every lane uses tells nothing. The share enters as its square root, so that a word two lanes rightly claim still
-counts for both.
+The weight of a term for a lane is how much likelier the lane is once the term was read: the lane's share of the
+term's evidence, smoothed towards a prior, as the logarithm of its ratio to the prior, in thousandths. A term all lanes
+use weighs nothing, one that a single lane lists several times the most. Weights add up, as independent evidence does.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from math import isqrt
+from hashlib import sha256
 from typing import Final
 
-from forum_mcp.rules.lanes import Lane, Roster
-from forum_mcp.rules.stopwords import GENERIC, STOP
-from forum_mcp.rules.words import split_words, stem
+import msgspec
 
-__all__ = ["FULL", "Lexicon", "Postings", "compile_roster"]
+from forum_mcp.rules.evidence import ROOT, Evidence, of_lane
+from forum_mcp.rules.knowledge import knowledge, meaning
+from forum_mcp.rules.lanes import Roster
 
-FULL: Final = 1_000
-"""Weight of one strong keyword that no other lane has."""
+__all__ = ["Lexicon", "Postings", "compile_roster", "digest_of", "weigh"]
 
-_STRONG: Final = 1_000
-_KEYWORD: Final = 600
-_DESCRIPTION: Final = 200
-_EXAMPLE: Final = 120
-_PHRASE_WORD: Final = 180
-_WHOLE_EXAMPLE: Final = 3_000
-_PHRASE_BONUS: Final = (0, 0, 350, 700)
-"""Added per mille for a phrase of two, and of three or more words: the longer, the less by chance."""
+Postings = tuple[int, ...]
+"""Lane number, weight in thousandths, lane number, weight ...; by lane number."""
 
-_PHRASE_MAX: Final = 6
+_PRIOR: Final = 36
+"""Lanes as likely as each other before anything is read; fixed, so that weights mean the same in every roster."""
 
-Postings = tuple[tuple[int, int], ...]
-"""(index of the lane, weight), by index."""
+_SMOOTHING: Final = 1_500
+"""Units of evidence that count for the prior."""
+
+_PAIR_PER_MILLE: Final = 400
+"""How much of its weight a pair of words adds, beside what the words say on their own."""
+
+_LN2_Q20: Final = 726_817
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,72 +39,82 @@ class Lexicon:
     """Terms and what they weigh.
 
     Attributes:
-        lanes: names of the lanes that can be chosen, sorted; postings hold indexes into it.
-        words: stem -> postings.
-        phrases: first stem -> (all stems, postings), longest first.
-        known: every stem that stands in a word or a phrase, to tell a known whole from one to take apart.
+        lanes: names of the lanes that can be chosen, sorted; lane numbers index it, the number after is the fallback.
+        words: stem, or two stems with a space between -> postings.
+        roots: beginnings of words -> postings.
     """
 
     lanes: tuple[str, ...]
-    words: dict[str, Postings]
-    phrases: dict[str, tuple[tuple[tuple[str, ...], Postings], ...]]
-    known: frozenset[str]
+    words: Mapping[str, Postings]
+    roots: Mapping[str, Postings]
+
+
+def digest_of(roster: Roster) -> str:
+    """Return the SHA-256 of a roster's canonical JSON, hex."""
+    return sha256(roster.to_json()).hexdigest()
 
 
 @lru_cache(maxsize=16)
 def compile_roster(roster: Roster) -> Lexicon:
     """Return the lexicon of a roster; equal rosters share one."""
+    known = knowledge()
+    if digest_of(roster) == known.roster:
+        return Lexicon(known.lanes, known.words, known.roots)
     names = tuple(sorted(name for name in roster.lanes if name != roster.fallback))
-    weights: dict[tuple[str, ...], dict[int, int]] = {}
-    for index, name in enumerate(names):
-        for term, weight in _terms(roster.lanes[name]):
-            lanes = weights.setdefault(term, {})
-            lanes[index] = max(weight, lanes.get(index, 0))
+    # The number of each of the table's lanes in this roster, where the lane still means the same.
+    places = {name: number for number, name in enumerate(names)} | {roster.fallback: len(names)}
+    numbers = [
+        places[name] if name in places and meaning(roster.lanes[name]) == known.meanings.get(name) else -1
+        for name in (*known.lanes, roster.fallback)
+    ]
+    total: dict[str, dict[int, int]] = {}
+    for term, pairs in msgspec.json.decode(known.evidence, type=dict[str, tuple[int, ...]]).items():
+        for number, units in zip(pairs[::2], pairs[1::2], strict=True):
+            if numbers[number] >= 0:
+                total.setdefault(term, {})[numbers[number]] = units
+    return weigh(names, total, ((number, of_lane(roster.lanes[name])) for number, name in enumerate(names)))
+
+
+def weigh(
+    names: tuple[str, ...], vocabulary: dict[str, dict[int, int]], lanes: Iterable[tuple[int, Evidence]]
+) -> Lexicon:
+    """Return the lexicon of the vocabulary's evidence with that of the lanes' own texts added to it."""
+    total = {term: dict(units) for term, units in vocabulary.items()}
+    for number, evidence in lanes:
+        for term, units in evidence.items():
+            of_term = total.setdefault(term, {})
+            of_term[number] = of_term.get(number, 0) + units
     words: dict[str, Postings] = {}
-    phrases: dict[str, list[tuple[tuple[str, ...], Postings]]] = {}
-    for term, lanes in weights.items():
-        postings = _postings(lanes)
-        if len(term) == 1:
-            words[term[0]] = postings
+    roots: dict[str, Postings] = {}
+    for term in sorted(total):
+        postings = _postings(total[term], _PAIR_PER_MILLE if " " in term else 1_000)
+        if term.endswith(ROOT):
+            roots[term[: -len(ROOT)]] = postings
         else:
-            phrases.setdefault(term[0], []).append((term, postings))
-    ordered = {
-        first: tuple(sorted(found, key=lambda each: (-len(each[0]), each[0]))) for first, found in phrases.items()
-    }
-    return Lexicon(names, words, ordered, frozenset(part for term in weights for part in term))
+            words[term] = postings
+    return Lexicon(names, words, roots)
 
 
-def _postings(lanes: dict[int, int]) -> Postings:
-    total = sum(lanes.values())
-    return tuple(
-        (index, weight * isqrt(1_000_000 * weight // total) // 1_000) for index, weight in sorted(lanes.items())
-    )
+def _postings(units: dict[int, int], per_mille: int) -> Postings:
+    total = sum(units.values()) + _SMOOTHING
+    found: list[int] = []
+    for number in sorted(units):
+        weight = _ln_milli(_PRIOR * units[number] + _SMOOTHING, total) * per_mille // 1_000
+        if weight > 0:
+            found += (number, weight)
+    return tuple(found)
 
 
-def _terms(lane: Lane) -> Iterable[tuple[tuple[str, ...], int]]:
-    """Yield each term of a lane with its weight; the same term may come more than once."""
-    for keywords, weight in ((lane.strong, _STRONG), (lane.keywords, _KEYWORD)):
-        for keyword in keywords:
-            term = tuple(stem(word.whole) for word in split_words(keyword.casefold()))[:_PHRASE_MAX]
-            if len(term) > 1:
-                weight_of_phrase = weight + weight * _PHRASE_BONUS[min(len(term), 3)] // 1_000
-                yield term, weight_of_phrase
-                for word in split_words(keyword):
-                    if _speaks(word.whole):
-                        yield (stem(word.whole),), _PHRASE_WORD
-            elif term:
-                yield term, weight
-    for example in lane.examples:
-        term = tuple(stem(word.whole) for word in split_words(example.casefold()))
-        if len(term) > 1:
-            yield term, _WHOLE_EXAMPLE
-    for texts, weight in (((lane.description,), _DESCRIPTION), (lane.examples, _EXAMPLE)):
-        for text in texts:
-            for word in split_words(text.casefold()):
-                if _speaks(word.whole):
-                    yield (stem(word.whole),), weight
-
-
-def _speaks(word: str) -> bool:
-    """Whether a word out of running text may speak for a lane."""
-    return len(word) > 1 and word not in STOP and word not in GENERIC and not word.isdecimal()
+@lru_cache(maxsize=4_096)
+def _ln_milli(above: int, below: int) -> int:
+    """Return 1000 * ln(above / below), at least 0; by a series in 20-bit fractions."""
+    if above <= below:
+        return 0
+    halvings = (above // below).bit_length() - 1
+    z = ((above - (below << halvings)) << 20) // (above + (below << halvings))
+    square = z * z >> 20
+    term = series = z
+    for divisor in (3, 5, 7, 9):
+        term = term * square >> 20
+        series += term // divisor
+    return (halvings * _LN2_Q20 + 2 * series) * 1_000 >> 20

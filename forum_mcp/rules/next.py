@@ -32,6 +32,7 @@ from forum_mcp.rules import (
     failures,
     gates,
     intent,
+    knowledge,
     ladder,
     loops,
     opinions,
@@ -73,6 +74,7 @@ VERSIONS: Final[dict[str, int]] = {
     "delivery": delivery.VERSION,
     "failures": failures.VERSION,
     "intent": intent.VERSION,
+    "knowledge": knowledge.VERSION,
     "ladder": ladder.VERSION,
     "loops": loops.VERSION,
     "gates": gates.VERSION,
@@ -101,10 +103,11 @@ VERSIONS: Final[dict[str, int]] = {
 
 @cache
 def environment() -> dict[str, str]:
-    """Return the versions of what decisions rest on beside the rules: Unicode, the stemmer, libraries they quote."""
+    """Return the versions of what decisions rest on beside the rules: tables, the stemmer, libraries they quote."""
     return {
         "jsonschema": version("jsonschema"),
         "msgspec": msgspec.__version__,
+        "routing-table": knowledge.digest(),
         "stemmer": words.STEMMER,
         "unicode": unicodedata.unidata_version,
     }

@@ -1,9 +1,10 @@
 """The router: which lane a request belongs to, why, and whether to say so at all.
 
-Version 1 adds up, per lane, the weights of the distinct words and phrases of the request that speak for it (see
-``lexicon``), compares the best lane with the next, and abstains when the evidence is thin or split. Arithmetic is on
-integers only, ties go by the lane's name, and nothing outside the request and the roster counts, so that a recorded
-route derives again bit for bit.
+Version 2 adds up, per lane, the weights of the distinct words and pairs of words of the request (see ``lexicon``),
+compares the best lane with the next, takes off what is said of anything and of daily life, and looks up how often a
+decision on such evidence was right on labelled requests: that is the confidence, and below a threshold the router
+abstains. Arithmetic is on integers only, ties go by the lane's name, and nothing outside the request, the roster and
+the shipped table counts, so that a recorded route derives again bit for bit.
 """
 
 from dataclasses import dataclass
@@ -11,14 +12,16 @@ from typing import Final
 
 import msgspec
 
+from forum_mcp.rules.confidence import confidence_ppm
+from forum_mcp.rules.evidence import is_telling
 from forum_mcp.rules.lanes import Roster
-from forum_mcp.rules.lexicon import FULL, Lexicon, Postings, compile_roster
-from forum_mcp.rules.stopwords import STOP
+from forum_mcp.rules.lexicon import Lexicon, Postings, compile_roster
+from forum_mcp.rules.typos import ATTEMPTS_MAX, meant
 from forum_mcp.rules.words import split_words, stem
 
-__all__ = ["CANDIDATES_MAX", "VERSION", "Candidate", "Route", "route"]
+__all__ = ["CANDIDATES_MAX", "VERSION", "Candidate", "Route", "route", "weighed"]
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 CANDIDATES_MAX: Final = 5
 _TERMS_MAX: Final = 8
@@ -30,14 +33,12 @@ _TAIL_WORDS: Final = 100
 _TEXT_MAX: Final = 20_000
 """Characters looked at, at each end of a very long request."""
 
-_HALF_SCORE: Final = FULL
-"""Evidence that makes half of the full score: one strong keyword."""
+_ROOT_MIN: Final = 4
+_HALF_SCORE: Final = 3_000
+"""Evidence that makes half of the full score: one word that only one lane lists."""
 
-_CONFIDENT_PPM: Final = 220_000
-"""Least confidence at which the router names a lane; set on tests/data/routing and public issue titles."""
-
-_AHEAD_PPM: Final = 20_000
-"""Least margin at which it does: lanes that are level are no decision, however much speaks for both."""
+_CONFIDENT_PPM: Final = 360_000
+"""Least confidence at which the router names a lane; see docs/explanation/routing.md for what it costs and gains."""
 
 _PPM: Final = 1_000_000
 
@@ -60,7 +61,7 @@ class Route:
         chosen: the lane, or the roster's fallback.
         score_ppm: how much speaks for the best lane, whatever else does; 0 when nothing matched.
         margin_ppm: how far the best lane's evidence is ahead of the next lane's.
-        confidence_ppm: both together, what abstention is decided by.
+        confidence_ppm: share of labelled requests with evidence like this whose best lane was right.
         candidates: the best lanes, at most five, best first.
     """
 
@@ -83,24 +84,34 @@ def route(text: str, roster: Roster) -> Route:
     """Return where a request goes; never raises on a text."""
     lexicon = compile_roster(roster)
     found = _match(_words(text, lexicon), lexicon)
-    totals = [0] * len(lexicon.lanes)
-    for _, postings in found:
-        for lane, weight in postings:
-            totals[lane] += weight
+    totals = _totals(found, lexicon)
+    elsewhere = totals.pop()
     ranked = sorted((lane for lane, total in enumerate(totals) if total), key=lambda lane: (-totals[lane], lane))
     if not ranked:
         return Route(None, roster.fallback, 0, 0, 0, ())
     best = totals[ranked[0]]
     second = totals[ranked[1]] if len(ranked) > 1 else 0
-    score = _score(best)
     margin = (best - second) * _PPM // best
-    confidence = score * (_PPM + margin) // (2 * _PPM)
-    decided = lexicon.lanes[ranked[0]] if confidence >= _CONFIDENT_PPM and margin >= _AHEAD_PPM else None
+    confidence = confidence_ppm(best, best - second, elsewhere)
+    decided = lexicon.lanes[ranked[0]] if confidence >= _CONFIDENT_PPM and best > second else None
     candidates = tuple(
         Candidate(lexicon.lanes[index], _score(totals[index]), _spoke_for(index, found))
         for index in ranked[:CANDIDATES_MAX]
     )
-    return Route(decided, decided or roster.fallback, score, margin, confidence, candidates)
+    return Route(decided, decided or roster.fallback, _score(best), margin, confidence, candidates)
+
+
+def weighed(text: str, lexicon: Lexicon) -> list[int]:
+    """Return the evidence a text has for each lane number, the fallback's last; in thousandths."""
+    return _totals(_match(_words(text, lexicon), lexicon), lexicon)
+
+
+def _totals(found: list[tuple[str, Postings]], lexicon: Lexicon) -> list[int]:
+    totals = [0] * (len(lexicon.lanes) + 1)
+    for _, postings in found:
+        for at in range(0, len(postings), 2):
+            totals[postings[at]] += postings[at + 1]
+    return totals
 
 
 def _score(total: int) -> int:
@@ -108,13 +119,13 @@ def _score(total: int) -> int:
 
 
 def _words(text: str, lexicon: Lexicon) -> list[tuple[str, str]]:
-    """Return (folded word, stem) in order; a whole that the roster does not know gives way to its parts."""
+    """Return (folded word, stem) in order; a whole that nobody knows gives way to its parts."""
     if len(text) > 2 * _TEXT_MAX:
         text = f"{text[:_TEXT_MAX]} {text[-_TEXT_MAX:]}"
     words: list[tuple[str, str]] = []
     for word in split_words(text):
         whole = stem(word.whole)
-        if whole in lexicon.known or len(word.parts) == 1:
+        if whole in lexicon.words or len(word.parts) == 1:
             words.append((word.whole, whole))
         else:
             words.extend((part, stem(part)) for part in word.parts)
@@ -124,29 +135,43 @@ def _words(text: str, lexicon: Lexicon) -> list[tuple[str, str]]:
 
 
 def _match(words: list[tuple[str, str]], lexicon: Lexicon) -> list[tuple[str, Postings]]:
-    """Return the distinct terms found, as written, with what they weigh; words inside a phrase weigh half."""
+    """Return the distinct terms found, as written, with what they weigh."""
     found: dict[str, tuple[str, Postings]] = {}
-    covered = [False] * len(words)
-    stems = tuple(stemmed for _, stemmed in words)
-    for at, first in enumerate(stems):
-        for term, postings in lexicon.phrases.get(first, ()):
-            end = at + len(term)
-            if stems[at:end] == term and not all(covered[at:end]):
-                found.setdefault(" ".join(term), (" ".join(word for word, _ in words[at:end]), postings))
-                covered[at:end] = [True] * len(term)
-                break
-    for at, (written, stemmed) in enumerate(words):
-        if written in STOP or stemmed in found or stemmed not in lexicon.words:
+    unknown: list[str] = []
+    before = ("", "")
+    for word in words:
+        written, stemmed = word
+        pair = f"{before[1]} {stemmed}"
+        if pair in lexicon.words and pair not in found:
+            found[pair] = (f"{before[0]} {written}", lexicon.words[pair])
+        before = word
+        if stemmed in found or not is_telling(written):
             continue
-        postings = lexicon.words[stemmed]
-        if covered[at]:
-            postings = tuple((lane, weight // 2) for lane, weight in postings)
-        found[stemmed] = (written, postings)
+        if stemmed in lexicon.words:
+            found[stemmed] = (written, lexicon.words[stemmed])
+        elif root := _root(written, lexicon):
+            found[stemmed] = (written, lexicon.roots[root])
+        else:
+            unknown.append(stemmed)
+    for stemmed in unknown[:ATTEMPTS_MAX]:
+        if (right := meant(stemmed, lexicon.words)) and right not in found:
+            halved = tuple(n // 2 if at % 2 else n for at, n in enumerate(lexicon.words[right]))
+            found[right] = (f"{stemmed} ~ {right}", halved)
     return list(found.values())
+
+
+def _root(word: str, lexicon: Lexicon) -> str | None:
+    """Return the longest known root a word begins with."""
+    return next((word[:end] for end in range(len(word), _ROOT_MIN - 1, -1) if word[:end] in lexicon.roots), None)
 
 
 def _spoke_for(lane: int, found: list[tuple[str, Postings]]) -> tuple[str, ...]:
     """Return the terms that spoke for a lane, strongest first, then as they stand in the request."""
-    weighed = [(weight, term) for term, postings in found for index, weight in postings if index == lane and weight]
-    weighed.sort(key=lambda each: -each[0])
-    return tuple(term for _, term in weighed[:_TERMS_MAX])
+    spoke = [
+        (postings[at + 1], term)
+        for term, postings in found
+        for at in range(0, len(postings), 2)
+        if postings[at] == lane
+    ]
+    spoke.sort(key=lambda each: -each[0])
+    return tuple(term for _, term in spoke[:_TERMS_MAX])

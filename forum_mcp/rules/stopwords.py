@@ -30,7 +30,29 @@ set sets setting show shows simple single small start stop stops support team te
 type unable unexpected update updated user users value values version work working works write wrong
 """
 
-STOP: Final = frozenset(_STOP.split())
+_ELSEWHERE: Final = """
+aan aber algo alla alle als anche ao aos au auf aus aux avec bei bij bir bis bu ce cela ces cette che chi com
+comme como con cosa cual cuando czy da dalla damit dann dans das dass dat de dei dein del della delle dem den der
+des deze di dies diese dieser dit doch donde du durch e een ein eine einem einen einer eines el ella elle ellos en
+entre er essa esse est esta estas este esto estos et eu faire fais foi fur gli haben han hat het ho hoe i ich icin
+ihr ik il ile ils io isso ist ja jak je jede jedem jeder kan kann kannst kein keine konnen la las le les
+leur lo los lui ma mais mas mein meine mes meu mi mich mijn minha mio mir mis moi mon muy na naar nach nao nas ne
+nel nella nicht nie niet noch nog non nos notre nous nuestra nuestro num numa nur o ob oder om ont onze op ou para
+pas pela pelo perche pero piu po por porque pour pourquoi przez quando que quel quelle quello questa questo qui
+sa sans schon se sein seine sem ser ses seu sich sie sin sind sobre son sono sont sua suo sur sus ta te tem
+to toi ton tous tout tra tu tus uber uit um uma un una und une uno unos uns unser unsere unter van ve voce vom
+von voor vor vos votre vous w waar waarom warum wat weil wenn wer werden wie wij wir wird wo worden y ya z za zijn
+zu zum zur а без бы в все вы для до его если есть же за и из или их к как ко ли мне мы на нам не нет ни но о об он
+от по почему при с со так то у что чтобы это этот эту я
+"""
+
+# Pairs of characters, as words.split_words gives them.
+_PAIRS: Final = """
+我们 们的 你们 他们 我的 你的 这个 那个 这些 一个 一下 一些 怎么 么办 什么 为什 么这 如何 可以 不能
+不会 请帮 帮我 是否 有没 没有 已经 因为 所以 但是 해주 해줘 주세 세요 합니 니다 하는 에서 으로
+"""
+
+STOP: Final = frozenset((_STOP + _ELSEWHERE + _PAIRS).split())
 """Words that speak for no lane by themselves; inside a phrase they count like any other."""
 
 GENERIC: Final = frozenset(_GENERIC.split())

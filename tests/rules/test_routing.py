@@ -1,6 +1,7 @@
 import json
 from functools import cache
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import pytest
@@ -67,11 +68,13 @@ def test_the_fallback_is_never_a_candidate() -> None:
     assert "general" not in [candidate.lane for candidate in found.candidates]
 
 
-# Regression floors, no estimate for unseen text: whoever wrote the roster had read the sample and wrote the other file.
-@pytest.mark.parametrize(("name", "top", "abstained"), [("sample", 0.85, 0.75), ("written", 0.85, 0.75)])
+# Regression floors; only ``apart`` says something of unseen text (docs/explanation/routing.md).
+@pytest.mark.parametrize(
+    ("name", "top", "abstained"), [("sample", 0.85, 0.75), ("development", 0.9, 0.9), ("apart", 0.55, 0.75)]
+)
 def test_labelled_requests_go_to_their_lane_and_others_abstain(name: str, top: float, abstained: float) -> None:
     found = [(row, route(str(row["text"]), shipped()).lane) for row in rows(name)]
-    fits = [lane == row["best"] for row, lane in found if row["best"] != "general"]
+    fits = [lane in cast("list[str]", row["ok"]) for row, lane in found if row["best"] != "general"]
     others = [lane is None for row, lane in found if row["best"] == "general"]
     assert sum(fits) / len(fits) >= top
     assert sum(others) / len(others) >= abstained
@@ -92,7 +95,7 @@ def test_figures_and_candidates_explain_the_choice() -> None:
 def test_the_explanation_is_canonical_json_of_the_route() -> None:
     found = route("Fix the flaky test in the Café module", shipped())
     explained = json.loads(found.explanation())
-    assert explained["v"] == 1
+    assert explained["v"] == 2
     assert msgspec.convert(explained["route"], Route) == found
     assert (
         found.explanation() == json.dumps(explained, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
@@ -118,16 +121,16 @@ def test_lanes_with_equal_evidence_are_no_decision() -> None:
 
 def test_a_users_lane_is_found_by_its_keywords_in_any_script() -> None:
     text = '[lanes.kitchen]\ncategory = "home"\ndescription = "Cooking."\n'
-    text += 'keywords = ["数据库", "рецепт", "crème brûlée"]\n'
+    text += 'keywords = ["菜谱", "рецепт", "crème brûlée"]\n'
     mine = parse(text, "my.toml", shipped())
-    for request_text in ("我们的数据库很慢", "Дай мне РЕЦЕПТ", "CREME BRULEE for four"):
+    for request_text in ("我们的菜谱很旧", "Дай мне РЕЦЕПТ", "CREME BRULEE for four"):
         assert route(request_text, mine).lane == "kitchen"
-        assert route(request_text, shipped()).lane is None
+        assert route(request_text, shipped()).lane is None, request_text
 
 
 def test_names_written_together_are_known_whole_or_by_their_parts() -> None:
     terms = [candidate.terms for candidate in route("PyTorch fails in createShaderGraph", shipped()).candidates]
-    assert ("shader graph", "shader", "graph") in terms
+    assert any({"shader graph", "shader", "graph"} <= set(found) for found in terms)
     assert any("pytorch" in found for found in terms)
 
 

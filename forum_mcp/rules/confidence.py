@@ -1,0 +1,43 @@
+"""How often a decision on given evidence was right: the reliability curve of tests/data/routing, as integers."""
+
+from itertools import pairwise
+from typing import Final
+
+__all__ = ["CURVE", "confidence_ppm", "strength"]
+
+_BEST_MOST: Final = 16_000
+"""More evidence than this makes nobody surer; long requests have it without being clearer."""
+
+CURVE: Final = (
+    (0, 0),
+    (307, 30_000),
+    (2_676, 241_000),
+    (3_854, 526_000),
+    (4_889, 564_000),
+    (5_938, 714_000),
+    (6_908, 835_000),
+    (7_940, 932_000),
+    (9_834, 959_000),
+    (15_347, 990_000),
+)
+"""(strength, confidence in parts per million), rising; fitted by ``python -m tests.bench.routing calibrate``."""
+
+
+def strength(best: int, ahead: int, elsewhere: int) -> int:
+    """Return one figure for the evidence, in thousandths of a natural logarithm, at least 0.
+
+    Args:
+        best: evidence for the best lane.
+        ahead: by how much it is ahead of the next lane.
+        elsewhere: evidence for the request to be about anything at all, or about daily life.
+    """
+    return max(0, min(best, _BEST_MOST) - elsewhere + ahead // 2)
+
+
+def confidence_ppm(best: int, ahead: int, elsewhere: int) -> int:
+    """Return the share of labelled requests with such evidence whose best lane was right, in parts per million."""
+    figure = strength(best, ahead, elsewhere)
+    for (left, low), (right, high) in pairwise(CURVE):
+        if figure < right:
+            return low + (high - low) * (figure - left) // (right - left)
+    return CURVE[-1][1]

@@ -1,0 +1,210 @@
+"""Figures of the router on labelled requests, and what it ships that is made from data.
+
+    python -m tests.bench.routing               figures, reliability curve and confusion of both parts
+    python -m tests.bench.routing compile       make forum_mcp/configs/routing.json again
+    python -m tests.bench.routing calibrate     print the curve for forum_mcp/rules/confidence.py
+
+``development`` was written with the vocabulary at hand and goes into the table; ``apart`` was labelled after the
+vocabulary was closed and goes into nothing but the curve. ``sample`` was given with the task.
+"""
+
+import json
+import sys
+import time
+import tomllib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from forum_mcp.configs.roster import shipped_roster_text
+from forum_mcp.configs.routing import COMPILED_NAME, vocabulary_text
+from forum_mcp.rules.confidence import strength
+from forum_mcp.rules.evidence import of_lane, of_requests, of_vocabulary
+from forum_mcp.rules.knowledge import VERSION, meaning
+from forum_mcp.rules.lanes import FALLBACK, Roster
+from forum_mcp.rules.lexicon import Lexicon, digest_of, weigh
+from forum_mcp.rules.roster import parse
+from forum_mcp.rules.routing import route, weighed
+
+__all__ = ["compiled", "read", "score"]
+
+DATA: Final = Path(__file__).parents[1] / "data" / "routing"
+CONFIGS: Final = Path(__file__).parents[2] / "forum_mcp" / "configs"
+_PARTS: Final = ("apart", "development", "sample")
+_FOLDS: Final = 4
+_KNOTS: Final = 12
+_MOST_UNITS: Final = 6_000
+
+
+@dataclass(frozen=True)
+class Row:
+    """A labelled request; ``ok`` are the lanes that count as right, ``general`` alone when none fits."""
+
+    text: str
+    best: str
+    ok: tuple[str, ...]
+
+    @property
+    def fits(self) -> bool:
+        """Whether some lane fits."""
+        return self.best != FALLBACK
+
+
+def read(name: str) -> list[Row]:
+    """Return the rows of one part."""
+    lines = (DATA / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+    return [Row(row["text"], row["best"], tuple(row["ok"])) for row in map(json.loads, lines)]
+
+
+def shipped() -> Roster:
+    """Return the shipped roster."""
+    return parse(shipped_roster_text(), "roster.toml")
+
+
+def evidence(roster: Roster, rows: Iterable[Row]) -> dict[str, dict[int, int]]:
+    """Return term -> lane number -> units, of the vocabulary and of labelled requests."""
+    numbers = {name: at for at, name in enumerate((*sorted(n for n in roster.lanes if n != FALLBACK), FALLBACK))}
+    total: dict[str, dict[int, int]] = {}
+    labelled = ((row.text, tuple(dict.fromkeys((row.best, *row.ok)))) for row in rows)
+    for source in (of_vocabulary(tomllib.loads(vocabulary_text()).values()), of_requests(labelled)):
+        for lane, found in source.items():
+            for term, units in found.items():
+                of_term = total.setdefault(term, {})
+                of_term[numbers[lane]] = min(_MOST_UNITS, of_term.get(numbers[lane], 0) + units)
+    return total
+
+
+def lexicon(roster: Roster, rows: Iterable[Row]) -> Lexicon:
+    """Return the lexicon the shipped roster gets when the table is made from these rows."""
+    names = tuple(sorted(name for name in roster.lanes if name != FALLBACK))
+    lanes = ((at, of_lane(roster.lanes[name])) for at, name in enumerate(names))
+    return weigh(names, evidence(roster, rows), lanes)
+
+
+def compiled() -> str:
+    """Return the text of the table that ships: JSON, one term a line."""
+    roster, rows = shipped(), read("development")
+    made = lexicon(roster, rows)
+    units = {
+        term: [figure for number in sorted(lanes) for figure in (number, lanes[number])]
+        for term, lanes in sorted(evidence(roster, rows).items())
+    }
+    members = {
+        "v": str(VERSION),
+        "roster": json.dumps(digest_of(roster)),
+        "lanes": json.dumps(made.lanes),
+        "meanings": json.dumps({name: meaning(lane) for name, lane in sorted(roster.lanes.items())}),
+        "words": _lines(made.words),
+        "roots": _lines(made.roots),
+        "evidence": _lines(units),
+    }
+    return "{" + ",\n".join(f'"{name}":{text}' for name, text in members.items()) + "}\n"
+
+
+def _lines(table: object) -> str:
+    text = json.dumps(table, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("],", "],\n")
+
+
+def score(rows: list[Row], roster: Roster) -> dict[str, float]:
+    """Return the shares the router is judged by."""
+    found = [(row, route(row.text, roster).lane) for row in rows]
+    fitting = [(row, lane) for row, lane in found if row.fits]
+    decided = [(row, lane) for row, lane in found if lane is not None]
+    others = [lane for row, lane in found if not row.fits]
+    return {
+        "top-1": sum(lane in row.ok for row, lane in fitting) / len(fitting),
+        "abstained": sum(lane is None for _, lane in fitting) / len(fitting),
+        "wrong when decided": sum(lane not in row.ok for row, lane in decided) / len(decided),
+        "right abstention": sum(lane is None for lane in others) / len(others),
+    }
+
+
+def _report() -> None:
+    roster = shipped()
+    route("", roster)
+    for part in _PARTS:
+        rows = read(part)
+        print(f"{part}: {len(rows)} requests, {len({row.best for row in rows})} lanes")
+        for name, share in score(rows, roster).items():
+            print(f"  {name:20s} {share:.3f}")
+        _reliability(rows, roster)
+        _confusion(rows, roster)
+    times: list[int] = []
+    for row in read("apart") + read("development"):
+        begin = time.perf_counter_ns()
+        route(row.text, roster)
+        times.append(time.perf_counter_ns() - begin)
+    times.sort()
+    print(f"a request: median {times[len(times) // 2] // 1_000} us, p99 {times[len(times) * 99 // 100] // 1_000} us")
+
+
+def _reliability(rows: list[Row], roster: Roster) -> None:
+    print("  confidence   requests   best lane right")
+    bins: dict[int, list[bool]] = {}
+    for row in rows:
+        found = route(row.text, roster)
+        right = bool(found.candidates) and row.fits and found.candidates[0].lane in row.ok
+        bins.setdefault(min(9, found.confidence_ppm // 100_000), []).append(right)
+    for tenth, rights in sorted(bins.items()):
+        print(f"  {tenth / 10:.1f} - {tenth / 10 + 0.1:.1f}    {len(rights):5d}      {sum(rights) / len(rights):.2f}")
+
+
+def _confusion(rows: list[Row], roster: Roster) -> None:
+    pairs = Counter(
+        (row.best, lane) for row in rows if (lane := route(row.text, roster).lane) is not None and lane not in row.ok
+    )
+    print("  most often confused: wanted -> decided")
+    for (wanted, decided), count in pairs.most_common(12):
+        print(f"  {count:3d}  {wanted} -> {decided}")
+
+
+def _calibrate() -> None:
+    """Print the curve: apart rows thrice, development rows as their own folds see them, pooled to rise."""
+    roster, rows = shipped(), read("development")
+    points: list[tuple[int, bool, int]] = []
+    for fold in range(_FOLDS):
+        made = lexicon(roster, [row for at, row in enumerate(rows) if at % _FOLDS != fold])
+        points += [_point(row, made, 1) for at, row in enumerate(rows) if at % _FOLDS == fold]
+    points += [_point(row, lexicon_of_all, 3) for lexicon_of_all in [lexicon(roster, rows)] for row in read("apart")]
+    points.sort()
+    share = sum(weight for _, _, weight in points) / _KNOTS
+    bins: list[list[float]] = [[0, 0, 0]]
+    for figure, right, weight in points:
+        if bins[-1][2] >= share:
+            bins.append([0, 0, 0])
+        bins[-1] = [bins[-1][0] + figure * weight, bins[-1][1] + right * weight, bins[-1][2] + weight]
+    place = 0
+    while place < len(bins) - 1:
+        (left, right_of_left, of_left), (other, right_of_other, of_other) = bins[place], bins[place + 1]
+        if right_of_left / of_left > right_of_other / of_other:
+            bins[place : place + 2] = [[left + other, right_of_left + right_of_other, of_left + of_other]]
+            place = max(0, place - 1)
+        else:
+            place += 1
+    for figures, rights, weights in bins:
+        print(f"    ({round(figures / weights):_}, {round(rights / weights * 1_000) * 1_000:_}),")
+
+
+def _point(row: Row, made: Lexicon, weight: int) -> tuple[int, bool, int]:
+    totals = weighed(row.text, made)
+    elsewhere = totals.pop()
+    ranked = sorted(range(len(totals)), key=lambda lane: (-totals[lane], lane))
+    best, second = totals[ranked[0]], totals[ranked[1]]
+    right = row.fits and best > 0 and made.lanes[ranked[0]] in row.ok
+    return strength(best, best - second, elsewhere), right, weight
+
+
+def _main(arguments: list[str]) -> None:
+    if arguments == ["compile"]:
+        (CONFIGS / COMPILED_NAME).write_text(compiled(), encoding="utf-8")
+    elif arguments == ["calibrate"]:
+        _calibrate()
+    else:
+        _report()
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1:])
