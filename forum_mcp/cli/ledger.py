@@ -10,9 +10,10 @@ from forum_mcp.cli.options import AsJson, LedgerPath, ledger_of, root_flags
 from forum_mcp.cli.places import opened
 from forum_mcp.cli.terminal import columns, emit, emit_json
 from forum_mcp.cli.verdict import Asked, verify_and_tell
+from forum_mcp.errors import NotFound
 
 if TYPE_CHECKING:
-    pass
+    from forum_mcp.engine.ledger import Ledger
 
 __all__ = ["app", "register"]
 
@@ -20,6 +21,10 @@ app = typer.Typer(
     cls=LedgerGroup, help="Verify, read and export the record.", no_args_is_help=True, rich_markup_mode=None
 )
 
+_Body = Annotated[
+    str | None,
+    typer.Option("--body", metavar="NAME", help="A body of the entry: reply, patch, prompt ...", show_default=False),
+]
 _Seq = Annotated[int, typer.Argument(metavar="SEQ", min=0, help="The entry's place, from 0.", show_default=False)]
 
 
@@ -83,12 +88,19 @@ def verify(
 
 
 @app.command("get")
-def get(ctx: typer.Context, seq: _Seq, ledger: LedgerPath = None) -> None:
-    """Write an entry's exact bytes to stdout: what is stored, hashed and verified; no line feed is added."""
+def get(ctx: typer.Context, seq: _Seq, body: _Body = None, ledger: LedgerPath = None) -> None:
+    """Write an entry's exact bytes to stdout, or those of one of its bodies: no line feed is added."""
     with opened(ledger_of(ctx, ledger)) as record:
-        raw = record.raw(seq)
+        raw = record.raw(seq) if body is None else _body(record, seq, body)
     sys.stdout.buffer.write(raw)
     sys.stdout.buffer.flush()
+
+
+def _body(record: "Ledger", seq: int, name: str) -> bytes:
+    bodies = record.entry(seq).bodies
+    if name not in bodies:
+        raise NotFound(f"entry {seq} has no body {name!r}; it has: {', '.join(bodies) or 'none'}")
+    return record.body(str(bodies[name]["commit"])).data
 
 
 @app.command("replay")

@@ -132,3 +132,12 @@ def test_show_filters_and_pages(ledger: str) -> None:
     assert cast("list[dict[str, int]]", older["entries"])[-1]["seq"] == seqs[0] - 1
     out = forum("ledger", "show", "--kind", "task.judged", "--ledger", ledger).out
     assert out.count("task.judged") == 2
+
+
+def test_get_writes_a_body_byte_for_byte_and_names_those_there_are(ledger: str) -> None:
+    view = forum("ledger", "show", "--kind", "call.finished", "--limit", "1", "--json", "--ledger", ledger).json()
+    seq = str(cast("list[dict[str, int]]", view["entries"])[0]["seq"])
+    assert forum("ledger", "get", seq, "--body", "reply", "--ledger", ledger).raw.strip() != b""
+    refused = forum("ledger", "get", seq, "--body", "patch", "--ledger", ledger)
+    assert refused.code == 2
+    assert "it has: reply" in refused.err

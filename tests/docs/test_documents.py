@@ -45,7 +45,7 @@ WITH_COMMANDS: Final = [page for page in PAGES if page.name != "cli.md" and comm
 def test_every_command_of_a_page_is_one_the_program_knows(page: Path) -> None:
     for line in commands_of(page):
         words = shlex.split(line)[1:]
-        path = [words[0]] if words[0] not in ("run", "ledger") else words[:2]
+        path = [words[0]] if words[0] not in ("run", "ledger", "models") else words[:2]
         help_text = forum(*path, "--help")
         assert help_text.code == 0, line
         for flag in (word for word in words if word.startswith("--")):
