@@ -252,7 +252,7 @@ class _Verification:  # findings of a depth beyond the level asked for are not k
         return int(entry["seq"])
 
     def body(self, record: _Members, place: int | None) -> bytes | None:
-        """Check a body against its commitment and those who cite it; return its bytes when all agree."""
+        """Check a body against its commitment and those who cite it; return its bytes when the commitment holds."""
         self.depth, commit, kind, salted = 2, record["commit"], record["type"], record["salt"]
         data = self.held(None, _unbase64, record["bytes"], "unreadable")
         if not self.expect(re.fullmatch("([0-9a-f]{2})*", salted), "unreadable", None, "no hex salt") or data is None:
@@ -269,7 +269,7 @@ class _Verification:  # findings of a depth beyond the level asked for are not k
         wrong = [ref[0] for ref in refs if ref[1:] != (len(data), kind)] if whole else [seq]
         for citing in wrong:
             self.expect(False, "body-mismatch", citing, f"{len(data)} bytes of {kind}, salted {digest}", commit)
-        return None if wrong else data
+        return data if whole else None
 
     def run(self) -> list[Finding]:  # verify the lines in their order, then what needs all of them
         last, place, shift, latest, follows, stated, leaf = "head", 0, 0, -1, True, None, b""

@@ -352,3 +352,13 @@ def test_odd_texts_in_place_of_an_entry_are_the_same_fault_for_both(text: str) -
     for lines, find in ((list(EXPORT), of_export), (list(RECEIPT), of_receipt)):
         edited(1, bytes=text)(lines)
         assert find(lines)
+
+
+def test_a_checkpoint_whose_entry_misstates_its_body_still_vouches_for_a_key_with_both() -> None:
+    place = next(number for number, raw in enumerate(EXPORT) if b"key.rotated" in raw) + 1
+    for plain, changed in (("text/plain", "tExt/plain"), ('"size":389', '"size":388')):
+        lines = list(EXPORT)
+        text = json.loads(lines[place])["bytes"]
+        assert plain in text
+        edited(place, bytes=text.replace(plain, changed))(lines)
+        assert "vkey" not in {code for code, _, _ in of_export(lines)}
