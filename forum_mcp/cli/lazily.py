@@ -24,6 +24,7 @@ ROOT: Final[Mapping[str, str]] = {
     "gate": "forum_mcp.cli.gates",
     "ledger": "forum_mcp.cli.ledger",
     "models": "forum_mcp.cli.models",
+    "init": "forum_mcp.cli.init",
     "install": "forum_mcp.cli.install",
     "uninstall": "forum_mcp.cli.install",
     "doctor": "forum_mcp.cli.doctor.command",

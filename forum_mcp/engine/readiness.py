@@ -58,9 +58,10 @@ def checked(flags: Flags, *, cwd: Path | None = None) -> ReadyView:
 
 def _refuse_executor(name: str, settings: ExecutorSettings) -> None:
     """Refuse an executor whose program is not there."""
-    if settings.argv and shutil.which(settings.argv[0]) is None:
+    program = settings.argv[0] if settings.argv else settings.profile
+    if program is not None and shutil.which(program) is None:
         raise ConfigRefused(
-            f"executor {name!r} runs {settings.argv[0]!r}, which is no program on this PATH; "
+            f"executor {name!r} runs {program!r}, which is no program on this PATH; "
             "write its absolute path: a server that a desktop program starts sees fewer directories"
         )
 
