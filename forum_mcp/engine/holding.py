@@ -9,6 +9,7 @@ a run that is resumed after its process died enters here with a folded state and
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import anyio
 import anyio.abc
@@ -39,6 +40,17 @@ _log = logging.getLogger(__name__)
 _LOOK_S = 60.0
 
 
+class _Report:
+    """Events of one step that wait to be recorded, and what came of it."""
+
+    __slots__ = ("done", "error", "events")
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        self.events = events
+        self.done = False
+        self.error: Exception | None = None
+
+
 class Held:
     """One run held by this process."""
 
@@ -66,6 +78,7 @@ class Held:
         self._active = ActiveClock(clock, folded.state.t_ms)
         self._wake = anyio.Event()
         self._turn = anyio.Lock(fast_acquire=True)
+        self._reports: list[_Report] = []
         self._scopes: dict[int, anyio.CancelScope] = {}
         self._endings: dict[int, ErrorClass] = {}
         self._reason = "shutdown"
@@ -108,27 +121,28 @@ class Held:
             with anyio.CancelScope(shield=True):
                 await self._end()
 
-    async def step(self, *events: Event) -> Sequence[Stored]:
+    async def step(self, *events: Event) -> None:
         """Append events and every decision they make possible in one transaction; start what was decided.
 
-        A step is whole: a caller that is cancelled while it takes one still has its calls started.
+        Steps that wait at the same moment share one transaction and decide together. A step is whole: a caller that is
+        cancelled while it takes one still has its calls started.
 
         Raises:
             AttemptClosed: an event is the outcome of an attempt that has one.
             Fenced: another process took the run, or this one let it go.
         """
-        made: Sequence[Stored] = ()
-        async with self._turn:
-            with anyio.CancelScope(shield=True):
-                made = await self._record(events)
-            for stored in made:
-                if stored.entry.kind == "call.started":
-                    self._begin_call(stored)
-            self._end_calls()
-            self._active.pause() if self.quiet else self._active.go_on()
-            self._sign_settled_wave()
-            self.announce()
-        return made
+        report = _Report(events)
+        self._reports.append(report)
+        try:
+            async with self._turn:
+                if not report.done:
+                    with anyio.CancelScope(shield=True):
+                        await self._record(report)
+        finally:
+            if report in self._reports:
+                self._reports.remove(report)
+        if report.error is not None:
+            raise report.error
 
     def _sign_settled_wave(self) -> None:
         """Have a checkpoint recorded when the step settled a wave: one, however many it settled.
@@ -140,29 +154,58 @@ class Held:
             self._sign(state.wave_seq)
         self._wave_seq = state.wave_seq
 
-    async def _record(self, events: Sequence[Event]) -> Sequence[Stored]:
-        while True:
+    async def _record(self, report: _Report) -> None:
+        """Record what waits together with ``report``; where that cannot be, ``report`` by itself."""
+        alone = False
+        while not report.done:
+            taken = [report]
             try:
-                return await self._recorder.record(lambda tx: self._advance(tx, events))
+                made = await self._recorder.record(partial(self._advance, taken, alone))
             except StaleAppend:
                 self.folded.refold()
+                continue
+            except Exception as error:
+                self.folded.refold()
+                if len(taken) > 1:
+                    alone = True
+                    continue
+                report.done, report.error = True, error
+                return
             except BaseException:
                 self.folded.refold()
                 raise
+            for each in taken:
+                each.done = True
+                self._reports.remove(each)
+            self._follow_up(made)
 
-    def _advance(self, tx: Transaction, events: Sequence[Event]) -> list[Stored]:
+    def _advance(self, taken: list[_Report], alone: bool, tx: Transaction) -> list[Stored]:
+        """Append events and decisions. Unless ``alone``, ``taken`` becomes every report that waits at this moment."""
+        if not alone:
+            taken[:] = self._reports
         if self._over:
             raise Fenced(f"run {self.folded.run} is not held here any more; read its state again")
         check(tx, self.lease)
         self.folded.catch_up(tx)
         t_ms, at_us = self._active.now_ms(), self._clock.now_us()
         try:
-            for event in events:
-                self.folded.append(tx, event(self.folded.state), t_ms=t_ms, at_us=at_us)
+            for each in taken:
+                for event in each.events:
+                    self.folded.append(tx, event(self.folded.state), t_ms=t_ms, at_us=at_us)
             return [] if self._closing else [*self.folded.decide(tx, t_ms=t_ms, at_us=at_us)]
         except BaseException:
             self.folded.spoil()
             raise
+
+    def _follow_up(self, made: Sequence[Stored]) -> None:
+        """Do what the record says now."""
+        for stored in made:
+            if stored.entry.kind == "call.started":
+                self._begin_call(stored)
+        self._end_calls()
+        self._active.pause() if self.quiet else self._active.go_on()
+        self._sign_settled_wave()
+        self.announce()
 
     def _begin_call(self, stored: Stored) -> None:
         payload = msgspec.convert(stored.entry.data, CallStarted)
