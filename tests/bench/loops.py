@@ -77,7 +77,10 @@ class _Verdict:
 
 async def forum_engine(place: Path, tasks: int, delay_s: float) -> Figures:
     """Run the plan with forum-engine over its SQLite storage, every append durable."""
-    part: Callable[[str], Any] = lambda name: import_module(f"forum.{name}")  # noqa: E731 - it has no types to import
+
+    def part(name: str) -> Any:  # it has no types to import
+        return import_module(f"forum.{name}")
+
     made = part("plan")
 
     class Coordinator:
@@ -95,7 +98,7 @@ async def forum_engine(place: Path, tasks: int, delay_s: float) -> Figures:
             return part("executor").Result(assignment.task_id, assignment.agent, said)
 
     roster = part("roster").load_default()
-    lane = next(iter(roster.agents)) if isinstance(roster.agents, dict) else roster.agents[0].name
+    lane = str(next(iter(roster.agents)))
     storage = part("sqlite_storage").SqliteStorage(str(place / "ledger.db"), fsync_each=True)
     ledger = part("ledger").Ledger(storage)
     policy = part("policy").Policy(frozenset(), max_parallel=PARALLEL)
