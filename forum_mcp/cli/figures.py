@@ -103,6 +103,7 @@ def _lines(view: "SummaryView") -> Iterator[str]:
     if view.first_at is not None and view.last_at is not None:
         yield f"from {_time(view.first_at)} to {_time(view.last_at)}; active {view.active_seconds:.2f} s"
     yield f"tasks: {_counted(view.tasks) or 'none'}; verdicts: {_counted(view.verdicts) or 'none'}"
+    yield f"steps: {_counted(view.steps) or 'none'}"
     failed = f", failed: {_counted(view.call_errors)}" if view.call_errors else ""
     other = f", {view.served_other} served by another model than requested" if view.served_other else ""
     yield f"calls: {view.calls}, {view.call_seconds:.2f} s{failed}{other}"

@@ -23,7 +23,7 @@ _FIGURES: Final = (
     "active_seconds",
     "call_seconds",
 )
-_COUNTS: Final = ("runs", "tasks", "verdicts", "call_errors")
+_COUNTS: Final = ("runs", "tasks", "verdicts", "steps", "call_errors")
 
 
 class Fact(View, frozen=True, kw_only=True):

@@ -42,11 +42,12 @@ class Verified(View, frozen=True, kw_only=True):
 class SummaryView(View, frozen=True, kw_only=True):
     """Figures of one run, or of a whole ledger (``run`` is None).
 
-    ``runs``, ``tasks`` and ``verdicts`` count by how they ended (``unfinished`` while they have not); ``task_list`` is
-    there for a run only. ``served_other``: calls whose model was not the one requested. ``tokens_in`` and
-    ``tokens_out`` are sums over the calls that told them; ``tokens_untold`` counts the others, as ``unpriced`` does
-    for the cost. ``active_seconds``: active time of the runs, added up; ``call_seconds``: time of the calls, added up.
-    ``first_at`` and ``last_at``: microseconds since the epoch. ``state``, ``lane`` and ``request`` are of a run.
+    ``runs``, ``tasks`` and ``verdicts`` count by how they ended (``unfinished`` while they have not), ``steps`` what
+    routing and the steps after the answer came to (``intent met``); ``task_list`` is there for a run only.
+    ``served_other``: calls whose model was not the one requested. ``tokens_in`` and ``tokens_out`` are sums over the
+    calls that told them; ``tokens_untold`` counts the others, as ``unpriced`` does for the cost. ``active_seconds``:
+    active time of the runs, added up; ``call_seconds``: time of the calls, added up. ``first_at`` and ``last_at``:
+    microseconds since the epoch. ``state``, ``lane`` and ``request`` are of a run.
     """
 
     ledger: str
@@ -73,6 +74,7 @@ class SummaryView(View, frozen=True, kw_only=True):
     tasks: dict[str, int]
     task_list: list[TaskFigures]
     verdicts: dict[str, int]
+    steps: dict[str, int]
     payload: Payload
     checkpoint: str | None
     verified: Verified | None
@@ -130,6 +132,7 @@ def summarize(ledger: Ledger, run_id: str | None = None, *, verify: bool = True)
         tasks=tally.task_states(),
         task_list=tally.task_list(),
         verdicts=_sorted(tally.verdicts),
+        steps=_sorted(tally.steps),
         payload=payload.view(),
         checkpoint=ledger.newest_checkpoint(),
         verified=None if verified is None else _verified(verified),

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Final
 
 from forum_mcp.engine.views import View
 from forum_mcp.ledger.entry import Entry
@@ -9,6 +10,16 @@ from forum_mcp.ledger.entry import Entry
 __all__ = ["ModelCalls", "Tally", "TaskFigures"]
 
 _UNFINISHED = "unfinished"
+_STEPS: Final = {
+    "route.decided": ("routed by", "by"),
+    "answer.intent": ("covered", "passed"),
+    "answer.judged": ("intent", "verdict"),
+    "answer.delivery": ("concise", "passed"),
+    "answer.revised": ("revised", "accepted"),
+    "answer.verified": ("verification", "verdict"),
+}
+"""Kind of an entry -> what its outcome is counted as, and the member that tells it."""
+
 _NO_MODEL = "(no model named)"
 
 
@@ -82,6 +93,7 @@ class Tally:
         entries: how many.
         kinds: entries of each kind.
         verdicts: verdicts on tasks, by word.
+        steps: what routing and the steps after the answer came to, as ``step word``.
         errors: calls that failed, by error class.
         microusd: cost told so far, millionths of a US dollar, or None.
     """
@@ -92,6 +104,7 @@ class Tally:
         self.last_at: int | None = None
         self.kinds: Counter[str] = Counter()
         self.verdicts: Counter[str] = Counter()
+        self.steps: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
         self.served_other = 0
         self.active_ms = 0
@@ -114,6 +127,8 @@ class Tally:
         self.last_at = entry.at if self.last_at is None else max(self.last_at, entry.at)
         if entry.run is not None:
             self._add_time(entry.run, _whole(entry, "t_ms"))
+        if (step := _STEPS.get(entry.kind)) is not None:
+            self._add_step(step, entry)
         match entry.kind:
             case "run.started":
                 request = entry.bodies.get("request")
@@ -132,6 +147,14 @@ class Tally:
                 self._add_task(entry)
             case _:
                 pass
+
+    def _add_step(self, step: tuple[str, str], entry: Entry) -> None:
+        name, member = step
+        value = entry.data.get(member)
+        if isinstance(value, bool):
+            value = "yes" if value else "no"
+        if isinstance(value, str):
+            self.steps[f"{name} {value}"] += 1
 
     @property
     def tokens_in(self) -> int | None:

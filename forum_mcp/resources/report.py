@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from forum_mcp.engine.views import RunView, TaskView
+    from forum_mcp.engine.views import Review, RunView, TaskView
 
 __all__ = ["report_of"]
 
@@ -35,6 +35,11 @@ def _lines(view: RunView) -> Iterator[str]:
         yield from _block("Request", view.request)
     if view.answer is not None:
         yield from _block("Answer", view.answer)
+    if view.review is not None:
+        yield from _review(view.review)
+    for given in view.context:
+        found = f"{given.chars} characters, entry {given.entry}" if given.error is None else f"not read, {given.error}"
+        yield f"\n**Context {_inline(given.name)}**: {found}"
     for name, ids in (("unvalidated", view.unvalidated), ("failed", view.failed), ("skipped", view.skipped)):
         if ids:
             yield f"\n**{len(ids)} {name}**: {', '.join(map(_inline, ids))}"
@@ -48,6 +53,22 @@ def _lines(view: RunView) -> Iterator[str]:
     yield "`forum-mcp ledger verify` whether the record is whole; keep the checkpoint as a proof of its age."
     if view.checkpoint is not None:
         yield from _block("Checkpoint", view.checkpoint.rstrip("\n"))
+
+
+def _review(found: Review) -> Iterator[str]:
+    if found.intent is not None:
+        yield f"\n**Intent**: {found.intent}"
+        if found.missing:
+            yield f"; not in the answer: {', '.join(map(_inline, found.missing))}"
+        if found.intent_reason:
+            yield from _block(None, found.intent_reason)
+    if found.delivery is not None:
+        shorter = "; a shorter answer stands in its place" if found.revised else ""
+        yield f"\n**Delivery**: {', '.join(found.delivery) or 'nothing found'}{shorter}"
+    if found.verified is not None:
+        yield f"\n**Verification**: {found.verified}"
+        if found.verified_reason:
+            yield from _block(None, found.verified_reason)
 
 
 def _task(task: TaskView) -> Iterator[str]:

@@ -7,6 +7,7 @@ import pytest
 
 from forum_mcp.configs.settings import ExecutorSettings, LimitSettings, PolicySettings, RoleSettings, StepSettings
 from forum_mcp.engine.orchestrator import Orchestrator
+from forum_mcp.engine.summary import summarize
 from forum_mcp.engine.views import EntryView, Review, RunView
 from forum_mcp.executors.base import Call, Outcome
 from forum_mcp.executors.scripted import ScriptedExecutor
@@ -336,3 +337,20 @@ async def test_an_opinion_that_the_budget_has_no_room_for_stops_nothing(stage: S
         assert stage.entries(forum, "budget.stopped") == []
     assert (view.state, purposes(stage)) == ("succeeded", ["task"])
     assert view.route_by == "rules"
+
+
+async def test_the_figures_of_a_run_say_what_its_steps_came_to(stage: Stage) -> None:
+    stage.cast.task = lambda _: LINE * 6
+    stage.cast.revise = lambda _: LINE.strip()
+    settings = stage.settings(ROLES, steps=StepSettings(classify=True, intent=True, delivery=True, verification=True))
+    async with stage.forum(settings) as forum:
+        view = await forum.submit("zzz qqq", single=True, wait_s=30)
+        figures = summarize(forum.ledger, view.run_id, verify=False)
+    assert figures.steps == {
+        "routed by classifier": 1,
+        "covered no": 1,
+        "intent met": 1,
+        "concise no": 1,
+        "revised yes": 1,
+        "verification passed": 1,
+    }

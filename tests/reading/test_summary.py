@@ -19,9 +19,10 @@ def test_a_run_is_counted_from_its_record(ledger: Path) -> None:
         raws = [stored.raw for stored in record.store.run_entries(run)]
     assert (view.state, view.entries, view.calls) == ("succeeded", len(raws), 2)
     assert (view.tokens_in, view.tokens_out, view.tokens_untold) == (200, 40, 0)
-    assert (view.cost_usd, view.unpriced) == (None, 2)
+    assert (view.cost_usd, view.unpriced) == (0.0, 0)
     assert view.tasks == {"succeeded": 2}
     assert view.verdicts == {"passed": 2}
+    assert view.steps == {"routed by rules": 1}
     assert [(task.id, task.state, task.calls, task.tokens) for task in view.task_list] == [
         ("schema", "succeeded", 1, 120),
         ("endpoint", "succeeded", 1, 120),
@@ -103,7 +104,7 @@ def test_two_runs_are_set_side_by_side(ledger: Path) -> None:
     assert other.same_request is False
     facts = {fact.name: fact for fact in same.facts}
     assert (facts["calls"].a, facts["calls"].b, facts["calls"].difference) == (2, 2, 0)
-    assert facts["cost_usd"].difference is None
+    assert facts["cost_usd"].difference == 0
     assert [pair.id for pair in same.tasks] == ["schema", "endpoint"]
     view = forum("ledger", "compare", oldest, newest, "--json", "--ledger", str(ledger))
     assert view.code == 0
