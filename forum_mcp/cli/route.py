@@ -1,18 +1,22 @@
-"""``forum-mcp route``: where a request goes and why; records nothing, needs no model."""
+"""``forum-mcp route``: where a request goes and why, and what the record tells of lanes; records nothing."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from forum_mcp.cli.options import AsJson, with_flags
+from forum_mcp.cli.places import opened
 from forum_mcp.cli.terminal import columns, emit, emit_json
 from forum_mcp.configs.flags import Flags
 from forum_mcp.configs.paths import MEMORY
 from forum_mcp.engine.views import RouteView
 from forum_mcp.errors import RequestRefused
+
+if TYPE_CHECKING:
+    from forum_mcp.engine.learning import LearnedRow
 
 __all__ = ["register"]
 
@@ -32,14 +36,20 @@ def route(
             "--batch", metavar="FILE", help="JSON Lines of strings, or of objects with 'text'.", show_default=False
         ),
     ] = None,
+    learn: Annotated[
+        bool, typer.Option("--learn", help="Which models earned passing verdicts in which lanes, at what cost.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show the lane a request goes to, with score, margin and the words that spoke for it."""
     import anyio
 
     del ctx
-    if (request is None) == (batch is None):
-        raise RequestRefused("route takes a request or --batch FILE; give exactly one of them")
+    if (request is not None) + (batch is not None) + learn != 1:
+        raise RequestRefused("route takes a request, --batch FILE or --learn; give exactly one of them")
+    if learn:
+        _learn(flags, as_json=as_json)
+        return
     requests = [request] if request is not None else list(_read(cast("Path", batch)))
     for asked, view in zip(requests, anyio.run(_route, flags, requests), strict=True):
         if batch is not None:
@@ -48,6 +58,28 @@ def route(
             emit_json(view.to_dict())
         else:
             _print(view)
+
+
+def _learn(flags: Flags, *, as_json: bool) -> None:
+    from forum_mcp.configs.load import load
+    from forum_mcp.configs.paths import default_ledger
+    from forum_mcp.engine.learning import learned
+
+    with opened(load(flags).ledger or str(default_ledger())) as ledger:
+        view = learned(ledger.store)
+    if as_json:
+        emit_json(view.to_dict())
+        return
+    emit(f"{view.runs} runs read; advice only, nothing is changed by it")
+    shown = ((row.lane, row.model, f"{row.passed} passed", f"{row.failed} failed", _cost(row)) for row in view.rows)
+    for line in columns(shown):
+        print("  " + line)
+    for line in view.advice:
+        emit(line)
+
+
+def _cost(row: "LearnedRow") -> str:
+    return "cost unknown" if row.cost_usd is None else f"${row.cost_usd:.4f} a task"
 
 
 async def _route(flags: Flags, requests: list[str]) -> list[RouteView]:

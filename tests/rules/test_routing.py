@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import cast
@@ -9,10 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forum_mcp.configs.roster import shipped_roster_text
-from forum_mcp.rules.lexicon import compile_roster
+from forum_mcp.configs.routing import compiled_routing
+from forum_mcp.rules.knowledge import knowledge
+from forum_mcp.rules.lexicon import Lexicon, compile_roster, digest_of
 from forum_mcp.rules.roster import Lane, Roster, parse
-from forum_mcp.rules.routing import CANDIDATES_MAX, Route, route
+from forum_mcp.rules.routing import CANDIDATES_MAX, Route, route, weighed
 from forum_mcp.rules.words import STEMMER, UNICODE, Word, fold, split_words, stem
+from tests.bench.routing import compiled
 
 DATA = Path(__file__).parents[1] / "data" / "routing"
 ANY_TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]))
@@ -138,6 +142,95 @@ def test_the_beginning_and_the_end_of_a_long_request_count() -> None:
     filler = "lorem ipsum dolor " * 20_000
     assert route("Write a GLSL fragment shader " + filler, shipped()).lane == "shader-effects"
     assert route(filler + " Write a GLSL fragment shader", shipped()).lane == "shader-effects"
+
+
+def test_the_table_that_ships_is_made_from_the_vocabulary_the_roster_and_the_labelled_requests() -> None:
+    assert compiled_routing().decode() == compiled()
+
+
+def test_the_shipped_lexicon_is_what_the_shipped_roster_compiles_to() -> None:
+    known = knowledge()
+    lexicon = compile_roster(shipped())
+    assert known.roster == digest_of(shipped())
+    assert lexicon.words is known.words
+    general = shipped().lanes["general"]
+    other = Roster(dict(shipped().lanes) | {"general": replace(general, tier="large")})
+    assert compile_roster(other) == lexicon
+
+
+def test_a_lane_keeps_its_vocabulary_until_its_description_says_something_else() -> None:
+    request_text = "my photos get squashed on the laptop"
+    assert route(request_text, shipped()).candidates[0].lane == "frontend"
+    dearer = parse('[lanes.frontend]\ntier = "large"\n', "my.toml", shipped())
+    assert route(request_text, dearer) == route(request_text, shipped())
+    changed = parse('[lanes.frontend]\ndescription = "Shop windows and street fronts."\n', "my.toml", shipped())
+    assert "squashed" not in [
+        term for each in route(request_text, changed).candidates if each.lane == "frontend" for term in each.terms
+    ]
+    gone = parse('remove = ["frontend"]\n', "my.toml", shipped())
+    assert "frontend" not in [each.lane for each in route(request_text, gone).candidates]
+
+
+def test_a_slip_of_one_letter_is_forgiven_and_shown() -> None:
+    for written in ("kuberentes", "kuberneetes", "kubrnetes"):
+        candidate = route(f"upgrade our {written} nodes", shipped()).candidates[0]
+        assert candidate.lane == "cloud-infra"
+        assert any("~ kubernet" in term for term in candidate.terms), candidate.terms
+
+
+@pytest.mark.parametrize(
+    ("request_text", "lane"),
+    [
+        ("Die Datenbankabfrage ist zu langsam", "database"),
+        ("Rédige le manuel et la notice de cet outil", "technical-writing"),
+        ("Entrena un modelo que clasifique imágenes", "data-ml"),
+        ("Почини утечку памяти и двойное освобождение указателя", "native-cpp"),
+        ("为登录接口编写单元测试用例", "testing-qa"),
+        ("データベースのインデックスを追加", "database"),
+        ("Traduza a interface para o português", "localization"),
+    ],
+)
+def test_requests_in_other_languages_find_their_lane(request_text: str, lane: str) -> None:
+    assert route(request_text, shipped()).candidates[0].lane == lane
+
+
+@pytest.mark.parametrize("request_text", ["ქართული ტექსტი", "ဘာသာစကား", "\u1200\u1218\u1228", "ᚠᚢᚦᚨᚱᚲ"])
+def test_a_script_nobody_wrote_knowledge_for_is_not_guessed_at(request_text: str) -> None:
+    assert route(request_text, shipped()).lane is None
+
+
+class Counted(dict[str, tuple[int, ...]]):
+    """A table that counts how often it is asked."""
+
+    asked = 0
+
+    def __contains__(self, key: object) -> bool:
+        self.asked += 1
+        return super().__contains__(key)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "x" * 1_000_000,
+        "zqxjkvb " * 125_000,
+        "a\u0301" * 500_000,
+        "\u200b\u200d" * 500_000,
+        "\ud800" * 1_000_000,
+        "据" * 1_000_000,
+        "aB" * 500_000,
+        "".join(f"qzx{number}vw " for number in range(100_000)),
+        "\U0001f984" * 1_000_000,
+        "(" * 1_000_000,
+    ],
+    ids=["one word", "unknown words", "marks", "zero width", "surrogates", "han", "humps", "many", "emoji", "brackets"],
+)
+def test_a_megabyte_of_anything_costs_a_bounded_number_of_look_ups(hostile: str) -> None:
+    lexicon = compile_roster(shipped())
+    words, roots = Counted(lexicon.words), Counted(lexicon.roots)
+    weighed(hostile, Lexicon(lexicon.lanes, words, roots))
+    assert words.asked < 60_000
+    assert roots.asked < 60_000
 
 
 @given(ANY_TEXT)
