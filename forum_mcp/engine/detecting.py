@@ -7,6 +7,7 @@ had, it is not asked. A key of the environment is only named; ``online`` asks it
 
 import os
 import shutil
+import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, cast
@@ -158,6 +159,8 @@ async def detect(
 
 async def _version(launcher: Launcher, path: str, environ: Mapping[str, str], *, online: bool) -> str | None:
     """Return the first line a program prints for ``--version``, or None."""
+    if sys.platform == "win32":
+        return None
     order = unconfined(private_directory())
     order["network"] = online
     env = {"PATH": environ.get("PATH", os.defpath), "HOME": order["directory"], "TERM": "dumb", "NO_COLOR": "1"}

@@ -24,7 +24,7 @@ from forum_mcp.configs.settings import ExecutorSettings
 from forum_mcp.errors import ConfigRefused, NestedRefused
 from forum_mcp.executors.base import Call, Egress, Outcome
 from forum_mcp.executors.child import LaunchFailed
-from forum_mcp.executors.ending import not_started, outcome_of, with_patch
+from forum_mcp.executors.ending import REPLY_MAX_BYTES, not_started, outcome_of, with_patch
 from forum_mcp.executors.isolation import Isolation, Place
 from forum_mcp.executors.process import Launcher, Limits, private_directory, unconfined
 from forum_mcp.executors.profiles import PROFILES, Profile
@@ -57,7 +57,7 @@ class CommandExecutor:
         model: str | None = None,
         egress: Egress | None = None,
         allow_nested: bool = False,
-        stdout_bytes: int = 1_048_576,
+        stdout_bytes: int | None = None,
         profile: str | None = None,
         repo: str | None = None,
         isolation: Isolation | None = None,
@@ -68,7 +68,7 @@ class CommandExecutor:
         self.egress: Egress = egress or (self._profile.egress if self._profile else "internet")
         self._argv = _vector(argv, self._profile, model, worktree=repo is not None)
         self._environ = dict(environ)
-        self._stdout_bytes = stdout_bytes
+        self._stdout_bytes = stdout_bytes or (self._profile.stdout_bytes if self._profile else REPLY_MAX_BYTES)
         self._isolation = isolation or Isolation()
         self._repo = repo
         self._named_env = sorted({*pass_env, *(env or {})})

@@ -11,7 +11,10 @@ from forum_mcp.executors.process import Ended
 from forum_mcp.executors.profiles import Profile
 from forum_mcp.rules.failures import ErrorClass
 
-__all__ = ["not_started", "outcome_of", "with_patch"]
+__all__ = ["REPLY_MAX_BYTES", "not_started", "outcome_of", "with_patch"]
+
+REPLY_MAX_BYTES: Final = 1_048_576
+"""Most bytes of a reply, and of the output that is kept where there is none."""
 
 _OCTETS: Final = "application/octet-stream"
 _TEXT: Final = "text/plain; charset=utf-8"
@@ -97,19 +100,23 @@ def _as_reported(outcome: Outcome, profile: Profile, stdout: bytes, stderr: str)
             error, detail = "empty-reply", "the program reports success and no text"
     elif error == "exit-code" and report.error not in (None, "bad-response"):
         error, detail = report.error, f"{detail}; {report.detail}"
-    told = report.text is not None
+    said = outcome.reply or b"" if report.text is None else report.text.encode("utf-8", "replace")
+    cut = len(said) > REPLY_MAX_BYTES
+    reply, readable = _readable(said[:REPLY_MAX_BYTES], truncated=cut)
+    if cut and error is None:
+        error, detail = "output-limit", f"the reply is larger than {REPLY_MAX_BYTES} bytes; its first part is kept"
     return replace(
         outcome,
         error=error,
         detail=detail,
-        reply=report.text.encode("utf-8", "replace") if report.text is not None else outcome.reply,
-        reply_type=_TEXT if told else outcome.reply_type,
+        reply=reply or None,
+        reply_type=_TEXT if readable else _OCTETS,
         finish_reason=report.finish_reason,
         served_model=report.served_model,
         tokens_in=report.tokens_in,
         tokens_out=report.tokens_out,
         cost_microusd=report.cost_microusd,
-        truncated=outcome.truncated or report.error == "length",
+        truncated=outcome.truncated or cut or report.error == "length",
     )
 
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Final, Literal
 
 from forum_mcp.configs.executor import ResourceSettings
-from forum_mcp.executors.minder import landlock
 from forum_mcp.executors.minder.order import Confinement, Limits
 
 __all__ = ["SYSTEM_PATHS", "Isolation", "Place", "Sandbox", "find_bwrap"]
@@ -150,6 +149,8 @@ class Isolation:
         if self.sandbox != "none":
             held.append("limits")
         if self.sandbox == "landlock":
+            from forum_mcp.executors.minder import landlock  # asks the C library at import: not on every system
+
             held.append(f"landlock-{landlock.version()}")
         if self.sandbox == "bwrap":
             held.append("bubblewrap")

@@ -48,6 +48,7 @@ class Profile:
         read: stdout, stderr -> what it said.
         env: variables it is given beside the clean environment.
         egress: how far what it is told travels, unless the settings say otherwise.
+        stdout_bytes: most bytes it may print: events tell all it did, not the reply alone.
     """
 
     program: str
@@ -55,6 +56,7 @@ class Profile:
     read: Callable[[bytes, str], Report]
     env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     egress: Egress = "internet"
+    stdout_bytes: int = 33_554_432
 
 
 def _claude_flags(model: str | None, worktree: bool) -> list[str]:

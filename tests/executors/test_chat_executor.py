@@ -221,6 +221,17 @@ async def test_nobody_listening_is_connect(opened: Opened, make_call: MakeCall) 
     assert outcome.error == "connect"
 
 
+async def test_a_name_that_nobody_knows_is_connect(
+    opened: Opened, make_call: MakeCall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    outcome = await opened(ChatExecutor("http://no-such-host.invalid", model="m")).perform(make_call())
+    assert (outcome.error, "not known" in (outcome.detail or "")) == ("connect", True)
+
+
 async def test_tls_towards_a_plain_server_is_connect(server: FaultServer, opened: Opened, make_call: MakeCall) -> None:
     server.greeting = b"HTTP/1.1 400 Bad Request\r\n\r\n"
     url = server.url.replace("http:", "https:")

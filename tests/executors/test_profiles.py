@@ -13,6 +13,7 @@ from forum_mcp.errors import ConfigRefused
 from forum_mcp.executors import build
 from forum_mcp.executors.base import Call
 from forum_mcp.executors.command import CommandExecutor
+from forum_mcp.executors.ending import REPLY_MAX_BYTES
 from forum_mcp.executors.profiles import PROFILES
 
 MakeCall = Callable[..., Call]
@@ -155,6 +156,26 @@ async def test_an_exit_code_keeps_what_was_printed_and_takes_the_program_s_class
     assert (
         await opened(CommandExecutor([], environ=silent, profile="codex")).perform(make_call())
     ).error == "exit-code"
+
+
+async def test_events_may_be_long_and_what_is_kept_of_them_is_not(
+    opened: Opened, make_call: MakeCall, tmp_path: Path
+) -> None:
+    noise = (
+        "import json\nfor n in range(60): print(json.dumps({'type': 'item.completed', 'item': {'x': 'y' * 65_000}}))\n"
+    )
+    said = "\n".join(f"print({json.dumps(json.dumps(line))})" for line in CODEX)
+    environ = fake(tmp_path, "codex", noise + said)
+    outcome = await opened(CommandExecutor([], environ=environ, profile="codex")).perform(make_call())
+    assert (outcome.error, outcome.reply, outcome.truncated) == (None, b"the answer", False)
+    failed = fake(tmp_path, "codex", noise + "raise SystemExit(1)")
+    outcome = await opened(CommandExecutor([], environ=failed, profile="codex")).perform(make_call())
+    assert (outcome.error, len(outcome.reply or b""), outcome.truncated) == ("exit-code", REPLY_MAX_BYTES, True)
+    long = json.dumps({**CLAUDE, "result": "z" * (REPLY_MAX_BYTES + 1)})
+    (tmp_path / "said").write_text(long)
+    environ = fake(tmp_path, "claude", f"print(open({str(tmp_path / 'said')!r}).read())")
+    outcome = await opened(CommandExecutor([], environ=environ, profile="claude")).perform(make_call())
+    assert (outcome.error, len(outcome.reply or b""), outcome.truncated) == ("output-limit", REPLY_MAX_BYTES, True)
 
 
 def test_a_program_of_another_name_takes_the_flags_of_its_profile() -> None:

@@ -25,7 +25,8 @@ def make(most: int) -> Path:
     place = _place()
     if place is None:
         raise OSError(errno.EOPNOTSUPP, "no control group for processes can be made")
-    group = place / f"forum-{os.getpid()}"
+    # A group that a killed minder left behind may have any process id in its name.
+    group = place / f"forum-{os.getpid()}-{os.urandom(4).hex()}"
     group.mkdir()
     try:
         (group / "pids.max").write_text(str(most))
