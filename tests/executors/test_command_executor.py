@@ -330,6 +330,20 @@ async def test_a_killed_watcher_is_told_and_the_next_call_works(
         assert (await fragile.perform(make_call())).reply == b"ok\n"
 
 
+@pytest.mark.parametrize("mode", ["group", "session", "pipe"])
+async def test_a_command_that_kills_its_watcher_leaves_nothing_behind(
+    opened: Opened, make_call: MakeCall, fifo: Path, mode: str
+) -> None:
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    traitor = FAMILY.replace("time.sleep(0.2)", "os.kill(os.getppid(), 9); time.sleep(600)")
+    with anyio.fail_after(10):
+        outcome = await opened(python(traitor, str(fifo), mode)).perform(make_call())
+        assert outcome.error == "executor-crashed"
+        # Its end is that of the last process which holds the FIFO; how many there were by then is theirs to say.
+        assert await read_to_end(reader)
+    os.close(reader)
+
+
 INSIDE = """
 import json, os, signal, sys
 blocked = [s.name for s in signal.pthread_sigmask(signal.SIG_BLOCK, ())]

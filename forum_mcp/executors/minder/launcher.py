@@ -55,22 +55,45 @@ def main() -> None:
     """Fork a minder for each request until the control socket closes."""
     control = socket.socket(fileno=os.dup(0))
     os.set_inheritable(control.fileno(), False)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.close(null)
+    # What a minder that was killed leaves behind becomes ours.
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    wake = _wake_on_child()
+    minders: set[int] = set()
     while True:
-        message, descriptors, _, _ = socket.recv_fds(control, 1, 4)
-        if not message:
-            return
-        # A refused fork closes the call socket: the other side sees the end without a status.
-        with contextlib.suppress(OSError):
-            if os.fork() == 0:
-                control.close()
-                _mind(descriptors)
-        for descriptor in descriptors:
-            os.close(descriptor)
+        ready, _, _ = select.select([control.fileno(), wake], [], [])
+        if wake in ready:
+            _drain(wake)
+            _tidy(minders)
+        if control.fileno() in ready:
+            message, descriptors, _, _ = socket.recv_fds(control, 1, 4)
+            if not message:
+                _tidy(minders)
+                return
+            # A refused fork closes the call socket: the other side sees the end without a status.
+            with contextlib.suppress(OSError):
+                minder = os.fork()
+                if minder == 0:
+                    control.close()
+                    os.close(wake)
+                    _mind(descriptors)
+                minders.add(minder)
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+
+def _tidy(minders: set[int]) -> None:
+    """Reap the minders that ended, and end what a killed one left: a command may turn against its minder."""
+    with contextlib.suppress(ChildProcessError):
+        while ended := os.waitpid(-1, os.WNOHANG)[0]:
+            minders.discard(ended)
+    for orphan in set(watch.children(os.getpid())) - minders:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(orphan, signal.SIGKILL)
 
 
 def _prctl(option: int, value: int) -> None:
@@ -138,6 +161,12 @@ def _wake_on_child() -> int:
     signal.signal(signal.SIGCHLD, _ignore)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     return reader
+
+
+def _drain(wake: int) -> None:
+    with contextlib.suppress(BlockingIOError):
+        while os.read(wake, 4096):
+            pass
 
 
 def _ignore(_number: int, _frame: object) -> None:
@@ -229,9 +258,7 @@ def _watch(call: socket.socket, wake: int, command: int, limits: Limits | None) 
             else:
                 _signal_group(command, signal.SIGKILL)
                 os.waitid(os.P_PID, command, os.WEXITED | os.WNOWAIT)
-        with contextlib.suppress(BlockingIOError):
-            while os.read(wake, 4096):
-                pass
+        _drain(wake)
         _reap_adopted(command)
         ended = os.waitid(os.P_PID, command, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         if ended is not None:

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Final, Literal
 
-__all__ = ["below", "exceeded", "threads_of_user"]
+__all__ = ["below", "children", "exceeded", "threads_of_user"]
 
 _PROC: Final = Path("/proc")
 
@@ -19,9 +19,9 @@ def below(root: int) -> list[int]:
     found: list[int] = []
     waiting = [root]
     while waiting:
-        children = _children(waiting.pop())
-        found += children
-        waiting += children
+        born = children(waiting.pop())
+        found += born
+        waiting += born
     return found
 
 
@@ -59,7 +59,8 @@ def _tasks(process: int) -> int:
         return 1
 
 
-def _children(process: int) -> list[int]:
+def children(process: int) -> list[int]:
+    """Return the ids of the processes a process is the parent of; none where the kernel does not tell."""
     found: list[int] = []
     try:
         for thread in Path(f"/proc/{process}/task").iterdir():
