@@ -237,6 +237,40 @@ def head_ours(place: Path, size: int) -> Figures:
     }
 
 
+def parts_head(place: Path, size: int) -> Figures:
+    """What a signature after an append is made of, microseconds of CPU; an append's commit leaves all caches cold."""
+    from forum_mcp.engine.ledger import Ledger
+    from forum_mcp.ledger.note import Pen, Signer, sign
+    from forum_mcp.stores.signed import Remembered, SignedFile
+
+    fresh = iter([draft(number) for number in _new(size, 4 * _TIMES, 3)])
+    memory, sizes = SignedFile(place / "ours" / "keys" / "bench.signed"), iter(range(_TIMES))
+    pen = Pen(Signer("bench", bytes(32)))
+
+    def remember() -> None:
+        with memory.hold() as held:
+            held.remember(Remembered(next(sizes), bytes(32)), durable=False)
+
+    with Ledger.open(_ledger(place)) as ledger:
+        stages: dict[str, Callable[[], object]] = {
+            "nothing: what measuring costs": lambda: None,
+            "asking SQLite whether another process has committed": ledger.store.change_token,
+            "the signer's memory: lock, look, read, write, unlock": remember,
+            "Ed25519": lambda: sign("bench\n1\n", pen),
+        }
+        found: Figures = {}
+        for name, stage in stages.items():
+            total = 0.0
+            for _ in range(_TIMES):
+                ledger.store.transact(partial(_append, next(fresh)))
+                started = process_time()
+                stage()
+                total += process_time() - started
+            found[name] = total / _TIMES * 1e6
+    memory.close()
+    return found
+
+
 def _head_peer(place: Path, store: str) -> Figures:
     ledger, _ = open_peer(store, _peer_place(place, store))
     started = process_time()
@@ -320,6 +354,7 @@ CELLS: Final[dict[str, Callable[[Path, int], Figures]]] = {
     "writers_file": lambda place, size: _writers_peer(place, size, "file"),
     "writers_sqlite": lambda place, size: _writers_peer(place, size, "sqlite"),
     "head_ours": head_ours,
+    "parts_head": parts_head,
     "head_file": lambda place, _: _head_peer(place, "file"),
     "runs_ours": runs_ours,
 }
