@@ -9,7 +9,7 @@ from forum_mcp.ledger.verify.strict import faultless
 __all__ = ["PAGE_ENTRIES", "Page", "RawBody", "RawEntry", "Source", "SourceFault", "read"]
 
 T = TypeVar("T")
-PAGE_ENTRIES: Final = 512
+PAGE_ENTRIES: Final = 64
 RawEntry = tuple[int, bytes]
 RawBody = tuple[str, str, bytes, bytes | None]
 
