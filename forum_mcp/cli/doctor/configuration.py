@@ -47,7 +47,7 @@ async def clients(patient: Patient) -> list[Line]:
         places: list[Path] = [client.user()]
         if client.project is not None:
             places.append(patient.cwd / client.project)
-        for path in places:
+        for path in dict.fromkeys(places):
             found = registered(client, path, "forum")
             area, again = f"client {client.name}", f"forum-mcp install {client.name}"
             if found.state == "ours" and shutil.which(found.words[0]) is None:
