@@ -10,15 +10,15 @@ _BEST_MOST: Final = 16_000
 
 CURVE: Final = (
     (0, 0),
-    (307, 30_000),
-    (2_676, 241_000),
-    (3_854, 526_000),
-    (4_889, 564_000),
-    (5_938, 714_000),
-    (6_908, 835_000),
-    (7_940, 932_000),
-    (9_834, 959_000),
-    (15_347, 990_000),
+    (673, 13_000),
+    (3_037, 320_000),
+    (4_144, 534_000),
+    (5_149, 644_000),
+    (6_114, 696_000),
+    (6_907, 824_000),
+    (8_417, 949_000),
+    (10_259, 953_000),
+    (14_782, 990_000),
 )
 """(strength, confidence in parts per million), rising; fitted by ``python -m tests.bench.routing calibrate``."""
 
@@ -31,7 +31,7 @@ def strength(best: int, ahead: int, elsewhere: int) -> int:
         ahead: by how much it is ahead of the next lane.
         elsewhere: evidence for the request to be about anything at all, or about daily life.
     """
-    return max(0, min(best, _BEST_MOST) - elsewhere + ahead // 2)
+    return max(0, min(best, _BEST_MOST) - elsewhere * 7 // 10 + ahead // 2)
 
 
 def confidence_ppm(best: int, ahead: int, elsewhere: int) -> int:

@@ -37,7 +37,7 @@ _ROOT_MIN: Final = 4
 _HALF_SCORE: Final = 3_000
 """Evidence that makes half of the full score: one word that only one lane lists."""
 
-_CONFIDENT_PPM: Final = 360_000
+_CONFIDENT_PPM: Final = 390_000
 """Least confidence at which the router names a lane; see docs/explanation/routing.md for what it costs and gains."""
 
 _PPM: Final = 1_000_000
