@@ -255,13 +255,13 @@ def build(name: str, settings: ExecutorSettings) -> CommandExecutor:
         egress=settings.egress or _egress(settings),
         allow_nested=settings.allow_nested,
         profile=settings.profile,
-        repo=settings.repo,
+        repo=None if settings.repo is None else _placed(settings.repo),
         isolation=Isolation(
             sandbox=settings.sandbox,
             limits=settings.limits,
             network=settings.network,
-            readable=tuple(settings.readable),
-            writable=tuple(settings.writable),
+            readable=tuple(map(_placed, settings.readable)),
+            writable=tuple(map(_placed, settings.writable)),
         ),
     )
 
@@ -275,3 +275,8 @@ def _egress(settings: ExecutorSettings) -> Egress | None:
         hosted = settings.model is not None and settings.model.endswith("cloud")
         return "internet" if hosted or "OLLAMA_HOST" in {*settings.env, *settings.pass_env} else "none"
     return None
+
+
+def _placed(path: str) -> str:
+    """Return an absolute path: what is relative to us means nothing where the command runs."""
+    return str(Path(path).expanduser().absolute())

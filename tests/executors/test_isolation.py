@@ -10,8 +10,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from forum_mcp.configs.executor import ResourceSettings
-from forum_mcp.executors import isolation
+from forum_mcp.configs.executor import ExecutorSettings, ResourceSettings
+from forum_mcp.executors import build, isolation
 from forum_mcp.executors.base import Call, Outcome
 from forum_mcp.executors.command import CommandExecutor
 from forum_mcp.executors.isolation import Isolation, Sandbox
@@ -202,3 +202,14 @@ async def test_a_bubblewrap_that_does_not_work_is_told_in_its_own_words(
     monkeypatch.setattr(isolation, "find_bwrap", lambda: str(broken))
     outcome = await opened(kept("print(1)", hiding("bwrap"))).perform(make_call())
     assert (outcome.error, "no permissions" in (outcome.detail or "")) == ("isolation-missing", True)
+
+
+def test_what_a_command_may_see_is_named_by_absolute_paths(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/me")
+    settings = ExecutorSettings(
+        type="command", argv=["cat"], sandbox="landlock", readable=["~/bin", "here"], writable=["/there"]
+    )
+    identity = build("a", settings).identity()
+    assert identity["readable"] == ["/home/me/bin", str(tmp_path / "here")]
+    assert identity["writable"] == ["/there"]
