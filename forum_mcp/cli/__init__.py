@@ -23,6 +23,8 @@ def main() -> None:
         _tell(words[0])
     elif words[:2] == ["ledger", "verify"]:
         _verify(words[2:])
+    elif words == ["mcp"] or (not words and _is_spoken_to()):
+        _serve()
     else:
         _run()
 
@@ -42,6 +44,21 @@ def _tell(word: str) -> None:
             return
         with open(HELP, encoding="utf-8") as file:  # noqa: PTH123
             print(file.read(), end="")
+
+
+def _is_spoken_to() -> bool:
+    """Tell whether a program, and not a person, holds the other end of stdin."""
+    stdin: object = sys.stdin  # None when the process was started without one
+    return stdin is not None and not sys.stdin.closed and not sys.stdin.isatty()
+
+
+def _serve() -> None:
+    from forum_mcp.cli.ending import ending
+    from forum_mcp.cli.serving import speak_mcp
+    from forum_mcp.configs.flags import Flags
+
+    with ending():
+        sys.exit(speak_mcp(Flags()))
 
 
 def _verify(words: list[str]) -> None:

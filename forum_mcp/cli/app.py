@@ -51,9 +51,9 @@ def before(
     if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
         print(ctx.get_help())
         return
-    from forum_mcp.cli.serve import speak_mcp
+    from forum_mcp.cli.serving import speak_mcp
 
-    speak_mcp(flags, tools=tools, read_only=read_only)
+    raise typer.Exit(speak_mcp(flags, tools=tools, read_only=read_only))
 
 
 def main() -> None:

@@ -22,8 +22,9 @@ from forum_mcp.errors import LedgerMissing, LedgerReadOnly, NotFound, RequestRef
 from forum_mcp.ledger import merkle
 from forum_mcp.ledger.entry import Body, Draft, LedgerId, RunId
 from forum_mcp.stores.base import Stored, Transaction
-from forum_mcp.stores.export_file import ExportStore, is_export
+from forum_mcp.stores.export_file import ExportStore
 from forum_mcp.stores.keys import KeyFile, KeyHere, Keys
+from forum_mcp.stores.recognition import is_export
 from forum_mcp.stores.signed import SignedFile
 from forum_mcp.stores.sqlite import SqliteStore, wall_clock_us
 

@@ -12,7 +12,8 @@ from forum_mcp.errors import LedgerError, NotFound, RequestRefused
 from forum_mcp.ledger.finding import Finding, Report
 from forum_mcp.ledger.verify import Source, verify
 from forum_mcp.stores.base import Store
-from forum_mcp.stores.export_file import ExportStore, is_export, open_source
+from forum_mcp.stores.export_file import ExportStore, open_source
+from forum_mcp.stores.recognition import is_export
 from forum_mcp.stores.sqlite import SqliteStore
 
 __all__ = ["DECISIONS", "rederived", "report_of", "verify_path", "verify_view"]

@@ -5,7 +5,6 @@ over is not believed: an entry is shown only while the chain holds up to it, a b
 commitment, and ``source`` gives verification the file as it is.
 """
 
-import stat
 from base64 import b64decode
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,10 +24,11 @@ from forum_mcp.stores.base import BodyState, Lease, RunRow, Stored, Transaction
 from forum_mcp.stores.base import Head as TreeHead
 from forum_mcp.stores.connection import translated
 from forum_mcp.stores.export_index import LINE_MAX_BYTES, Head, Indexed, build, read_head
+from forum_mcp.stores.recognition import is_export
 from forum_mcp.stores.rows import bounded
 from forum_mcp.stores.source import open_source as open_file_source
 
-__all__ = ["ExportStore", "is_export", "open_source"]
+__all__ = ["ExportStore", "open_source"]
 
 T = TypeVar("T")
 
@@ -48,17 +48,6 @@ class _BodyLine(msgspec.Struct):
 
 _ENTRY: Final = msgspec.json.Decoder(_EntryLine)
 _BODY: Final = msgspec.json.Decoder(_BodyLine)
-
-
-def is_export(path: Path) -> bool:
-    """Tell by its content whether a file is JSON Lines, as an export is, and not a database; False when unreadable."""
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            return False
-        with path.open("rb") as file:
-            return file.read(1) == b"{"
-    except OSError:
-        return False
 
 
 @contextmanager

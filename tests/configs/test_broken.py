@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 import pytest
 from mcp import Client
 
-from forum_mcp.cli.serve import ServerStart
+from forum_mcp.cli.serving import ServerStart
 from forum_mcp.configs.flags import Flags
 from forum_mcp.server.app import build_server
 from tests.cli.commands import COMMAND, forum

@@ -16,7 +16,8 @@ from forum_mcp.errors import LedgerReadOnly, LedgerUnreadable, NotFound
 from forum_mcp.ledger import merkle
 from forum_mcp.ledger.entry import Draft, RunId
 from forum_mcp.server.app import build_server
-from forum_mcp.stores.export_file import ExportStore, is_export
+from forum_mcp.stores.export_file import ExportStore
+from forum_mcp.stores.recognition import is_export
 from tests.cli.commands import forum
 from tests.reading.recorded import entry_lines, exported
 

@@ -97,7 +97,7 @@ def _private(path: Path) -> list[Line]:
 
 
 def _lock(path: Path) -> list[Line]:
-    from forum_mcp.stores.export_file import is_export
+    from forum_mcp.stores.recognition import is_export
 
     if is_export(path):
         return [fine("lock", "an export is read, never written")]

@@ -1,0 +1,17 @@
+"""What a ledger file is, told by its first byte; needs nothing else of this room."""
+
+import stat
+from pathlib import Path
+
+__all__ = ["is_export"]
+
+
+def is_export(path: Path) -> bool:
+    """Tell by its content whether a file is JSON Lines, as an export is, and not a database; False when unreadable."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return False
+        with path.open("rb") as file:
+            return file.read(1) == b"{"
+    except OSError:
+        return False
