@@ -34,14 +34,15 @@ def news(state: RunState, held: TaskState) -> Finding | None:
     if not same and not held.refused:
         return None
     mine = sketch(held.output)
-    seen = [seq for seq, other in held.refused if alike(mine, other)]
-    seen += [each.settled_seq for each in same if alike(mine, sketch(each.output))]
+    seen = [(seq, held.plan.id) for seq, other in held.refused if alike(mine, other)]
+    seen += [(each.settled_seq, each.plan.id) for each in same if alike(mine, sketch(each.output))]
     if not seen:
         return Finding(NEWS, True, f"differs from {len(held.refused) + len(same)} results of the same work")
     times = len(seen) + 1
-    said = ", ".join(str(seq) for seq in sorted(seen)[:_CITED])
-    words = f"the same work gave a result like this {times} times (verdicts {said}); {after} times are a loop"
-    return Finding(NEWS, times < after, words, cites=tuple(sorted(seen)[:_CITED]))
+    cited = sorted(seen)[:_CITED]
+    names = ", ".join(dict.fromkeys(name for _, name in cited))
+    words = f"the same work gave a result like this {times} times (before in {names}); {after} times are a loop"
+    return Finding(NEWS, times < after, words, cites=tuple(seq for seq, _ in cited))
 
 
 def _about(held: TaskState) -> tuple[str, str]:

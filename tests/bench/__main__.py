@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if given.measured is not None:
                 given.measured.write_text(json.dumps(measured), encoding="utf-8")
     words = ["--million"] if given.million else []
-    text = "\n".join(page(measured, machine=_machine(), command=" ".join(["python -m tests.bench", *words])))
+    text = "\n".join(page(measured, machine=machine(), command=" ".join(["python -m tests.bench", *words])))
     given.out.write_text(text, encoding="utf-8")
     print(text)
     return 0
@@ -93,7 +93,7 @@ def _cell(name: str, place: str, size: int, rounds: int) -> dict[str, float]:
     return shown
 
 
-def _machine() -> list[str]:
+def machine() -> list[str]:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         processor = next(line.split(":", 1)[1].strip() for line in lines if line.startswith(_NAMED))
