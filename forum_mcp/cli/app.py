@@ -18,7 +18,6 @@ app = typer.Typer(
     cls=RootGroup,
     help="A team for your coding assistant that can be held to account: each step is an entry of a ledger that "
     "anyone can verify. Without a command it speaks MCP over stdio when stdin is not a terminal.",
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

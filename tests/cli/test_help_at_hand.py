@@ -83,3 +83,12 @@ def test_the_short_way_to_verify_says_what_the_long_one_does(tmp_path: Path, wor
     command = ("ledger", "verify", *(() if "--ledger" in words else ("--ledger", str(ledger))), *words)
     long, short = forum(*command, cwd=tmp_path), process(*command, cwd=tmp_path)
     assert (short.code, short.out, short.err) == (long.code, long.out, long.err)
+
+
+@pytest.mark.parametrize(
+    ("words", "last", "offers"), [("forum-mcp led", 1, "ledger"), ("forum-mcp ledger ver", 2, "verify")]
+)
+def test_a_shell_completes_commands_of_every_depth(words: str, last: int, offers: str) -> None:
+    env = {"_FORUM_MCP_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(last)}
+    assert process(env=env).out.split() == [offers]
+    assert "_forum_mcp_completion" in process(env={"_FORUM_MCP_COMPLETE": "source_bash"}).out
