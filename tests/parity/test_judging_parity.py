@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import pytest
 
 from forum_mcp.configs.flags import Flags
@@ -17,8 +18,7 @@ REQUEST: Final = "Describe the table of users"
 
 def told(facts: Facts) -> list[tuple[object, ...]]:
     """Return what is said of each task."""
-    tasks = facts["tasks"]
-    assert isinstance(tasks, list)
+    tasks = msgspec.convert(facts["tasks"], list[dict[str, object]])
     return [tuple(task[name] for name in ("id", "state", "verdict", "executor", "error")) for task in tasks]
 
 
