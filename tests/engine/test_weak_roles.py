@@ -52,8 +52,12 @@ async def test_roles_that_say_nothing_usable_end_a_run_in_an_honest_answer(stage
 @pytest.mark.parametrize("error", ["refused", "auth", "length", "bad-response"])
 async def test_roles_whose_calls_fail_end_a_run_in_an_honest_answer(stage: Stage, error: ErrorClass) -> None:
     failed = Outcome(error=error)
+
+    def fail(_: Call) -> Outcome:
+        return failed
+
     for purpose in ROLES:
-        setattr(stage.cast, purpose, lambda _: failed)
+        setattr(stage.cast, purpose, fail)
     stage.cast.task = lambda _: SAID
     async with stage.forum(stage.settings(EVERYBODY, steps=ALL_STEPS)) as forum:
         view = await forum.submit(REQUEST, wait_s=60)

@@ -36,7 +36,8 @@ def check(record: Record) -> None:
         match entry.kind:
             case "call.started":
                 started[entry.seq] = entry
-                assert limit is None or len(started) <= limit, "settled + reserved goes beyond the limit"
+                paid = [each for each in started.values() if not reads_context(each)]
+                assert limit is None or len(paid) <= limit, "settled + reserved goes beyond the limit"
                 check_room(bound, [each for seq, each in started.items() if seq not in closed])
             case "call.finished":
                 assert data["call"] in started.keys() - closed, "an outcome without an open attempt"
@@ -55,9 +56,14 @@ def check(record: Record) -> None:
             case _:
                 pass
     state = record.state
-    assert state.spend.calls == len(closed)
+    assert state.spend.calls == len([seq for seq in closed if not reads_context(started[seq])])
     assert set(state.open) == started.keys() - closed
     assert state.slots == sum(held.status in UNDER_WAY for held in state.tasks.values()) <= bound.max_parallel
+
+
+def reads_context(entry: Entry) -> bool:
+    """Tell whether a call reads context, which no budget counts."""
+    return str(entry.data["purpose"]).startswith("context:")
 
 
 def check_room(bound: Contract, opened: list[Entry]) -> None:

@@ -5,7 +5,7 @@ folded from what was recorded, and ``decide`` is asked until it has nothing more
 outcome, a timer, a cancel, a process that takes the run up again) is a method.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -17,7 +17,7 @@ from forum_mcp.ledger.kinds.call import CallFinished
 from forum_mcp.ledger.kinds.run import RunResumed, RunStarted
 from forum_mcp.ledger.members import seal
 from forum_mcp.rules.calls import JSON, TEXT
-from forum_mcp.rules.contract import Contract, ExecutorTerms, Gates, LaneTerms, Steps
+from forum_mcp.rules.contract import ContextTerms, Contract, ExecutorTerms, Gates, LaneTerms, Steps
 from forum_mcp.rules.gates import due
 from forum_mcp.rules.lanes import Lane, Roster
 from forum_mcp.rules.next import VERSIONS, decide, next_deadline_ms
@@ -68,12 +68,17 @@ def contract(
     steps: Steps | None = None,
     lanes: Mapping[str, LaneTerms] | None = None,
     gates: Gates | None = None,
+    context: Sequence[str] = (),
     **ladders: list[str],
 ) -> Contract:
-    """Return a contract; a role without a ladder is played by rules, the worker by the executor ``m``."""
+    """Return a contract; a role without a ladder is played by rules, the worker by the executor ``m``.
+
+    ``context``: names of providers; the first concerns the lane ``backend`` alone.
+    """
+    readers = {f"context:{name}": terms(type="context", attempts=1, max_parallel=1) for name in context}
     roles = {role: ladders.get(role, ["rules"]) for role in ("coordinator", "validator", "synthesizer")}
     return Contract(
-        executors=dict(executors or {"m": terms()}),
+        executors={**(executors or {"m": terms()}), **readers},
         roles={"worker": ["m"], **roles, **ladders},
         steps=steps or Steps(escalate=True),
         lanes=dict(lanes or {}),
@@ -83,6 +88,9 @@ def contract(
         task_limits=task_limits or Amounts(),
         day_limits=day_limits or Amounts(),
         gates=gates or Gates(),
+        context={
+            name: ContextTerms(max_chars=50, lanes=[] if index else ["backend"]) for index, name in enumerate(context)
+        },
     )
 
 

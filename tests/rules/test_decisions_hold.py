@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from forum_mcp.ledger.kinds.base import Amounts
-from forum_mcp.rules.contract import Contract, Gates
+from forum_mcp.rules.contract import Contract, Gates, Steps
 from forum_mcp.rules.failures import ERROR_CLASSES
 from forum_mcp.rules.policy import Policy
 from tests.rules.invariants import SAID, check, check_end, derive_again
@@ -86,6 +86,19 @@ CONTRACTS: Final = st.builds(
     worker=ladders(rules=False),
     validator=ladders(rules=True),
     synthesizer=ladders(rules=True),
+    classifier=ladders(rules=True),
+    judge=ladders(rules=True),
+    reviser=ladders(rules=True),
+    verifier=ladders(rules=True),
+    steps=st.builds(
+        Steps,
+        escalate=st.just(True),
+        classify=st.booleans(),
+        intent=st.booleans(),
+        delivery=st.booleans(),
+        verification=st.booleans(),
+    ),
+    context=st.sampled_from([[], [], ["notes"], ["guide", "notes"]]),
 )
 LIMITS: Final = st.builds(
     Amounts,
@@ -96,6 +109,7 @@ REQUESTS: Final = st.sampled_from(
     [
         SAID,
         LONG,
+        f"{LONG}\n" * 3,
         f"1. write the guide {SAID}\n2. build the api\n3. build the database",
         f"build it, then test it {SAID}",
     ]
@@ -121,6 +135,8 @@ class AnyRun(RuleBasedStateMachine):
 
     record: Record
     tasks: list[dict[str, object]]
+    last: str
+    """What is answered to everything that is still asked at the end."""
 
     @initialize(
         drawn=CONTRACTS,
@@ -129,6 +145,7 @@ class AnyRun(RuleBasedStateMachine):
         request=REQUESTS,
         given=st.booleans(),
         mode=st.sampled_from(["submit", "submit", "plan"]),
+        last=st.sampled_from([SAID, LONG]),
     )
     def start(
         self,
@@ -139,15 +156,22 @@ class AnyRun(RuleBasedStateMachine):
         *,
         given: bool,
         mode: str,
+        last: str,
     ) -> None:
-        self.tasks = tasks
+        self.tasks, self.last = tasks, last
         plan = plan_bytes(tasks) if given else None
         self.record = Record(drawn, request=request, plan=plan, limits=limits, mode=mode)
 
     def _reply(self, call: int, text: str, verdict: str) -> str:
         match self.record.state.open[call].purpose:
-            case "validate":
+            case "validate" | "verify":
                 return verdict
+            case "judge":
+                return verdict.replace("passed", "met")
+            case "classify":
+                return '{"lane": "backend"}' if "true" in verdict else verdict
+            case "revise":
+                return text[: len(text) // 2] or text
             case "plan":
                 return text + plan_bytes(self.tasks).decode() if len(text) < 20 else text
             case _:
@@ -253,7 +277,7 @@ class AnyRun(RuleBasedStateMachine):
                 record.resolve(next(iter(record.state.gates)), approved=True)
             elif record.state.open:
                 call = next(iter(record.state.open))
-                record.answer(call, self._reply(call, SAID, '{"passed": true}'))
+                record.answer(call, self._reply(call, self.last, '{"passed": true}'))
             else:
                 record.fire()
         assert record.state.phase == "finished"
