@@ -92,7 +92,7 @@ def print_run(view: RunView) -> Iterator[str]:
 def _review(found: Review) -> Iterator[str]:
     """Yield what the steps after the answer found."""
     if found.intent is not None:
-        lacks = f"; not in it: {', '.join(found.missing)}" if found.missing else ""
+        lacks = f"; not in it: {one_line(', '.join(found.missing), 300)}" if found.missing else ""
         yield f"intent: {found.intent}{lacks}"
     if found.delivery is not None:
         shorter = "; a shorter answer stands in its place" if found.revised else ""

@@ -137,7 +137,7 @@ class Settings(Section):
     lanes: dict[str, LaneSettings] = {}
     categories: dict[str, LaneSettings] = {}
     tiers: dict[str, LaneSettings] = {}
-    context: dict[str, ContextSettings] = {}
+    context: dict[str, ContextSettings] = Field(default={}, max_length=32)
     max_parallel: int = Field(default=4, gt=0, le=64)
     local_only: bool = False
     local: LocalSettings = LocalSettings()

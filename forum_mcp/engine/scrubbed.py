@@ -27,6 +27,8 @@ _WRITTEN: Final = frozenset({"request", "plan", "reply", "stderr", "detail", "re
 def scrubber_of(settings: Settings, environ: Mapping[str, str]) -> Scrubber:
     """Return a scrubber of the secrets this process knows: its environment's and its executors'."""
     secrets = environment_secrets(environ)
+    for name, provider in settings.context.items():
+        secrets |= {f"context.{name}:{key}": value for key, value in environment_secrets(provider.env).items()}
     for name, each in settings.executors.items():
         secrets |= {f"{name}:{key}": value for key, value in environment_secrets(each.env).items()}
         if each.api_key is not None:

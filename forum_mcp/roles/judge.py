@@ -16,6 +16,7 @@ CITES_MAX: Final = 50
 """Most entries a judgement may cite."""
 
 _MISSING_MAX: Final = 20
+_MISSING_CHARS: Final = 200
 
 Judged = tuple[int, str, str]
 """A result that was judged: (seq of its verdict, what was asked of it, the result)."""
@@ -86,5 +87,7 @@ def parse(reply: str, shown: Sequence[int]) -> IntentReply | Unusable:
         numbers = ", ".join(map(str, shown[:CITES_MAX])) or "none"
         return Unusable(f"cites holds an entry that was not shown; the entries shown are: {numbers}")
     return msgspec.structs.replace(
-        found, cites=sorted(set(found.cites))[:CITES_MAX], missing=found.missing[:_MISSING_MAX]
+        found,
+        cites=sorted(set(found.cites))[:CITES_MAX],
+        missing=[cap(each, _MISSING_CHARS) for each in found.missing[:_MISSING_MAX]],
     )

@@ -216,6 +216,7 @@ def _ask(state: RunState, held: TaskState, calls: Attempts, mark: str, problem: 
         mark=mark,
         limit=terms_of(state, calls).input_chars,
         problem=problem,
+        last_reply=calls.reply if problem is not None else None,
     )
 
 
