@@ -86,7 +86,7 @@ def with_patch(outcome: Outcome, patch: bytes) -> Outcome:
         return replace(outcome, patch=patch)
     heads = [line for line in patch.split(b"\n") if line.startswith(b"diff --git ")]
     names = [head.partition(b" b/")[2].decode("utf-8", "replace") for head in heads[:_NAMES_SHOWN]]
-    said = f"changed {len(heads)} files:\n" + "\n".join(names)
+    said = f"changed {len(heads)} file{'' if len(heads) == 1 else 's'}:\n" + "\n".join(names)
     return replace(outcome, patch=patch, error=None, detail=None, reply=said.encode(), reply_type=_TEXT)
 
 

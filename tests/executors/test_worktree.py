@@ -104,7 +104,7 @@ async def test_a_command_that_works_without_a_word_has_its_files_as_its_reply(
     opened: Opened, make_call: MakeCall, repo: Path
 ) -> None:
     outcome = await opened(worker(repo, "open('new.txt', 'w').write('x')")).perform(make_call())
-    assert (outcome.error, outcome.reply) == (None, b"changed 1 files:\nnew.txt")
+    assert (outcome.error, outcome.reply) == (None, b"changed 1 file:\nnew.txt")
     idle = await opened(worker(repo, "pass")).perform(make_call())
     assert (idle.error, idle.patch) == ("empty-reply", None)
 
