@@ -8,6 +8,7 @@ import msgspec
 
 from forum_mcp.engine.scrubbed import recorded_identity
 from forum_mcp.engine.scrubbing import Scrubber
+from forum_mcp.engine.spans import attempt_span
 from forum_mcp.errors import AttemptClosed
 from forum_mcp.executors.base import Call, Executor, Outcome
 from forum_mcp.ledger.entry import BodyRef, Draft, Entry, NewBody
@@ -44,6 +45,12 @@ class Performer:
 
     async def perform(self, stored: Stored, payload: CallStarted) -> Outcome:
         """Perform the attempt; every failure but cancellation is an outcome."""
+        with attempt_span(stored.entry, payload) as span:
+            outcome = await self._outcome(stored, payload)
+            span.ended(outcome)
+        return outcome
+
+    async def _outcome(self, stored: Stored, payload: CallStarted) -> Outcome:
         try:
             outcome = await self._attempt(stored.entry, payload)
         except Exception as error:
