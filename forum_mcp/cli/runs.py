@@ -1,23 +1,24 @@
-"""``forum-mcp run``: list, show, cancel and resume runs."""
+"""``forum-mcp run``: list, show, cancel, resume and fork runs."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from forum_mcp.cli.following import follow, print_run
+from forum_mcp.cli.following import exit_code, follow, print_run
 from forum_mcp.cli.options import AsJson, LedgerPath, ledger_of, root_flags, with_flags
 from forum_mcp.cli.submit import Quiet, Wait, in_forum, show_result
 from forum_mcp.cli.terminal import columns, emit, emit_json, note
 from forum_mcp.configs.flags import Flags
 from forum_mcp.engine.views import RunsView, RunView
+from forum_mcp.errors import RequestRefused
 
 if TYPE_CHECKING:
     from forum_mcp.engine.orchestrator import Orchestrator
 
 __all__ = ["app", "register"]
 
-app = typer.Typer(help="List, show, cancel and resume runs.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="List, show, cancel, resume and fork runs.", no_args_is_help=True, rich_markup_mode=None)
 
 _RunId = Annotated[str, typer.Argument(metavar="RUN_ID", help="The run's id, 32 hex.", show_default=False)]
 
@@ -132,19 +133,81 @@ def cancel(
 def resume(
     ctx: typer.Context,
     flags: Flags,
-    run_id: _RunId,
+    run_id: Annotated[str | None, typer.Argument(metavar="RUN_ID", show_default=False)] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every interrupted run.")] = False,
     wait: Wait = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Go on with a run that no live process holds; its finished tasks are not run again."""
+    """Go on with a run that no live process holds, or with all of them; finished tasks are not run again."""
+    flags = Flags(ledger=ledger_of(ctx, flags.ledger)).over(flags)
+    if (run_id is None) != every:
+        raise RequestRefused("say which run to resume by its id, or give --all for every interrupted one")
+
+    async def work(forum: "Orchestrator") -> RunView:
+        view = await forum.resume(run_id or "", wait_s=0)
+        return await follow(forum, view, wait_s=wait, quiet=quiet)
+
+    async def work_all(forum: "Orchestrator") -> list[RunView]:
+        lines = await forum.resume_all()
+        return [await follow(forum, await forum.run(each.run_id), wait_s=wait, quiet=quiet) for each in lines]
+
+    if not every:
+        show_result(in_forum(flags, work), as_json=as_json)
+        return
+    views = in_forum(flags, work_all)
+    if as_json:
+        emit_json({"runs": [view.to_dict() for view in views]})
+    else:
+        for line in columns((view.run_id, view.state, view.error or "") for view in views):
+            print(line)
+        note(f"{len(views)} resumed")
+    raise typer.Exit(max((exit_code(view) for view in views), default=0))
+
+
+@app.command("fork")
+@with_flags
+def fork(
+    ctx: typer.Context,
+    flags: Flags,
+    run_id: _RunId,
+    at: Annotated[
+        int | None, typer.Option("--at", metavar="SEQ", help="Its last entry that counts.", show_default=False)
+    ] = None,
+    request: Annotated[
+        str | None, typer.Option("--request", metavar="TEXT", help="Another request.", show_default=False)
+    ] = None,
+    with_worker: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with-worker", metavar="LANE=NAME", help="Another executor for a lane, or * for all.", show_default=False
+        ),
+    ] = None,
+    wait: Wait = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run again from an entry of a run with something changed; tasks it does not touch are reused, on record."""
     flags = Flags(ledger=ledger_of(ctx, flags.ledger)).over(flags)
 
     async def work(forum: "Orchestrator") -> RunView:
-        view = await forum.resume(run_id, wait_s=0)
+        view = await forum.fork(run_id, seq=at, request=request, workers=_workers(with_worker or []), wait_s=0)
         return await follow(forum, view, wait_s=wait, quiet=quiet)
 
     show_result(in_forum(flags, work), as_json=as_json)
+
+
+def _workers(given: list[str]) -> dict[str, str]:
+    """Return lane -> executor.
+
+    Raises:
+        RequestRefused: one is not LANE=NAME.
+    """
+    pairs = [text.partition("=") for text in given]
+    for lane, _, name in pairs:
+        if not lane or not name:
+            raise RequestRefused("--with-worker is LANE=NAME, such as backend=local or '*=local'")
+    return {lane: name for lane, _, name in pairs}
 
 
 def _time(at_us: int) -> str:

@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, cast
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar, cast
 
 import typer
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from forum_mcp.engine.orchestrator import Orchestrator
 
 __all__ = ["Quiet", "Wait", "in_forum", "register", "show_result"]
+
+T = TypeVar("T")
 
 _TERMINATED: Final = 143
 
@@ -181,9 +183,7 @@ def show_result(view: RunView, *, as_json: bool) -> None:
     raise typer.Exit(exit_code(view))
 
 
-def in_forum(
-    flags: Flags, work: "Callable[[Orchestrator], Awaitable[RunView]]", *, needs_worker: bool = False
-) -> RunView:
+def in_forum(flags: Flags, work: "Callable[[Orchestrator], Awaitable[T]]", *, needs_worker: bool = False) -> T:
     """Open the forum these flags describe, do the work in it and close it; SIGTERM ends both in order.
 
     Raises:
@@ -205,13 +205,13 @@ def in_forum(
     return anyio.run(_open_and_work, settings, work)
 
 
-async def _open_and_work(settings: "Settings", work: "Callable[[Orchestrator], Awaitable[RunView]]") -> RunView:
+async def _open_and_work(settings: "Settings", work: "Callable[[Orchestrator], Awaitable[T]]") -> T:
     import anyio
 
     from forum_mcp.engine.orchestrator import Orchestrator
 
     terminated = False
-    views: list[RunView] = []
+    done: list[T] = []
 
     async def await_sigterm(scope: "anyio.CancelScope") -> None:
         nonlocal terminated
@@ -224,11 +224,11 @@ async def _open_and_work(settings: "Settings", work: "Callable[[Orchestrator], A
         if sys.platform != "win32":
             tasks.start_soon(await_sigterm, tasks.cancel_scope)
         async with Orchestrator.open(settings) as forum:
-            views.append(await work(forum))
+            done.append(await work(forum))
         tasks.cancel_scope.cancel()
     if terminated:
         sys.exit(_TERMINATED)
-    return views[0]
+    return done[0]
 
 
 def _request(request: str | None) -> str:

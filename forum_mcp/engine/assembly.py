@@ -8,7 +8,7 @@ from forum_mcp.configs.context import ContextSettings
 from forum_mcp.configs.paths import shown
 from forum_mcp.configs.roster import shipped_roster_text
 from forum_mcp.configs.settings import ExecutorSettings, Settings
-from forum_mcp.engine.ladders import check_policy, lanes_of, roles_of, used_by
+from forum_mcp.engine.ladders import check_policy, lanes_of, roles_of
 from forum_mcp.engine.options import amounts_of, check_steps
 from forum_mcp.engine.pricing import price_of
 from forum_mcp.engine.scrubbed import recorded_identity
@@ -62,7 +62,7 @@ def executors_of(settings: Settings, given: Mapping[str, Executor]) -> dict[str,
 
 
 def contract_of(settings: Settings, executors: Mapping[str, Executor], roster: Roster, scrubber: Scrubber) -> Contract:
-    """Return the contract of a run under these settings; only executors that a role names are part of it.
+    """Return the terms of every run under these settings; the contract of one run holds what it may use of them.
 
     Raises:
         ConfigRefused: a ladder or a check names an executor that does not exist or cannot do it, the policy, a table of
@@ -71,7 +71,6 @@ def contract_of(settings: Settings, executors: Mapping[str, Executor], roster: R
     ladders = roles_of(settings, executors)
     lanes = lanes_of(settings, executors, roster)
     check_policy(settings, executors)
-    used = used_by(ladders, lanes, settings.checks)
     steps = Steps(**settings.steps.model_dump())
     try:
         check_steps(steps, ladders)
@@ -79,7 +78,11 @@ def contract_of(settings: Settings, executors: Mapping[str, Executor], roster: R
         raise ConfigRefused(str(error)) from None
     return Contract(
         executors={
-            **{name: _terms(name, settings, executors[name], scrubber) for name in used},
+            **{
+                name: _terms(name, settings, executors[name], scrubber)
+                for name in sorted(executors)
+                if not name.startswith(CONTEXT)
+            },
             **{
                 f"{CONTEXT}{name}": _reading_terms(each, executors[f"{CONTEXT}{name}"], scrubber)
                 for name, each in settings.context.items()

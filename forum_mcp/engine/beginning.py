@@ -14,7 +14,7 @@ from forum_mcp.engine.options import RunOptions, check_prices, contract_for, lim
 from forum_mcp.engine.requests import checked_plan, checked_request
 from forum_mcp.errors import RequestRefused
 from forum_mcp.ledger.entry import Draft, NewBody, RunId
-from forum_mcp.ledger.kinds.run import RunStarted
+from forum_mcp.ledger.kinds.run import Fork, RunStarted
 from forum_mcp.rules.calls import JSON, TEXT
 from forum_mcp.rules.contract import Contract
 from forum_mcp.rules.next import VERSIONS, environment
@@ -43,6 +43,7 @@ class Beginner:
         *,
         by: str,
         idempotency_key: str | None = None,
+        fork: Fork | None = None,
     ) -> RunId:
         """Check everything that can be refused, then append ``run.started`` and hold the run.
 
@@ -50,6 +51,7 @@ class Beginner:
             InvalidInput: the request, the plan or an option is refused; nothing was recorded.
         """
         refuse_nested(os.environ)
+        self._check_lanes(options.get("workers") or {})
         contract = contract_for(self._contract, options)
         lane = options.get("lane")
         bodies = {
@@ -76,8 +78,10 @@ class Beginner:
                 environment=environment(),
                 limits=limits,
                 lane=lane,
+                fork=fork,
             )
-            return Draft("run.started", by[:200], msgspec.to_builtins(payload), bodies, ())
+            parents = () if fork is None else (fork.seq,)
+            return Draft("run.started", by[:200], msgspec.to_builtins(payload), bodies, parents)
 
         run = self._new_run_id(idempotency_key)
         await self._keeper.begin(run, started)
@@ -88,6 +92,11 @@ class Beginner:
             return RunId(self._clock.entropy(16).hex())
         text = f"{self._keeper.ledger.store.ledger_id}\n{idempotency_key}"
         return RunId(hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32])
+
+    def _check_lanes(self, workers: Mapping[str, str]) -> None:
+        for lane in workers:
+            if lane != "*":
+                self._check_lane(lane)
 
     def _check_lane(self, name: str) -> None:
         lane = self._roster.lanes.get(name)

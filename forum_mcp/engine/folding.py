@@ -8,6 +8,7 @@ import msgspec
 from forum_mcp.engine.accounts import account, limited, move, moves_between
 from forum_mcp.engine.accounts import standing as standing_of
 from forum_mcp.engine.approving import keep_standing, standing
+from forum_mcp.engine.recalling import Recall
 from forum_mcp.engine.scrubbed import scrub_event
 from forum_mcp.engine.scrubbing import Scrubber
 from forum_mcp.errors import NotFound, StaleAppend
@@ -61,6 +62,7 @@ class Folded:
         self.run = run
         self.state = fold_run(store, run) if state is None else state
         self._scrubber = scrubber
+        self._recall = Recall(store, fold_run)
         self._spoiled = False
         self._unwritten: dict[str, bytes] = {}
         """Bodies of the transaction under way by commitment: a later entry of it may cite what no reader sees yet."""
@@ -121,6 +123,8 @@ class Folded:
         self.state = evolve(self.state, stored.entry, read)
         if before is not None and self.state.contract is not None:
             move(tx, self.state.contract.project, moves_between(before, self.state))
+        if draft.kind == "task.judged":
+            self._recall.keep(tx, self.state, str(draft.data["task"]), stored.entry.seq)
         if gate is not None and self.state.contract is not None:
             keep_standing(tx, self.state.contract.project, gate.subject, stored.entry)
         return stored
@@ -137,7 +141,11 @@ class Folded:
             if limited(self.state) and self.state.contract is not None:
                 self.state.seen = account(tx, self.state.contract.project, at_us)
             if (draft := decide(self.state)) is None:
-                return made
+                if (held := self._recall.due(self.state)) is None:
+                    return made
+                recalled = self._recall.look_up(tx, self.state, held, at_us)
+                made.append(self.append(tx, recalled, t_ms=t_ms, at_us=at_us))
+                continue
             made.append(self.append(tx, draft, t_ms=t_ms, at_us=at_us))
             if draft.kind == "gate.opened" and (given := self._standing(tx, made[-1].entry.seq, at_us)) is not None:
                 made.append(self.append(tx, given, t_ms=t_ms, at_us=at_us))

@@ -7,6 +7,7 @@ import msgspec
 
 from forum_mcp.configs.names import STEP_ROLES, STEPS
 from forum_mcp.configs.settings import AmountSettings, LimitSettings
+from forum_mcp.engine.ladders import used_by
 from forum_mcp.errors import RequestRefused
 from forum_mcp.ledger.kinds.base import Amounts
 from forum_mcp.rules.contract import RULES, ContextTerms, Contract, Gates, LaneTerms, Steps
@@ -24,6 +25,7 @@ class RunOptions(TypedDict, total=False):
         lane: the lane, instead of routing.
         context: names of context providers the run is given, in place of those it has without asking.
         max_calls, max_seconds, max_total_tokens, max_usd, max_parallel: limits; seconds are of active time.
+        workers: executors that do the tasks of a lane, in place of the operator's: lane -> name, ``*`` for all others.
         approve: ``run`` or ``wave``, which then wait for approval; approve_above_usd: each multiple of it does.
         classify, escalate, panel, intent, delivery, verification, reuse: whether the step is taken
             (``configs.names.STEPS`` says what each does).
@@ -37,6 +39,7 @@ class RunOptions(TypedDict, total=False):
     max_total_tokens: int | None
     max_usd: float | None
     max_parallel: int | None
+    workers: dict[str, str] | None
     approve: str | None
     approve_above_usd: float | None
     classify: bool | None
@@ -65,18 +68,35 @@ def contract_for(terms: Contract, options: RunOptions) -> Contract:
     steps = msgspec.structs.replace(terms.steps, **asked)
     check_steps(steps, terms.roles)
     context = _chosen(terms, options.get("context"))
-    unread = {f"{CONTEXT}{name}" for name in terms.context} - {f"{CONTEXT}{name}" for name in context}
+    terms = _with_workers(terms, options.get("workers") or {})
+    roles = terms.roles if steps.escalate else _first_rungs(terms.roles, terms.policy)
+    lanes = terms.lanes if steps.escalate else _first_rungs_of_lanes(terms)
+    used = {*used_by(roles, lanes, terms.policy.checks), *(f"{CONTEXT}{name}" for name in context)}
     return msgspec.structs.replace(
         terms,
         context=context,
-        executors={name: each for name, each in terms.executors.items() if name not in unread},
+        executors={name: each for name, each in terms.executors.items() if name in used},
         steps=steps,
         gates=_gates(terms.gates, options),
-        roles=terms.roles if steps.escalate else _first_rungs(terms.roles, terms.policy),
-        lanes=terms.lanes if steps.escalate else _first_rungs_of_lanes(terms),
+        roles=roles,
+        lanes=lanes,
         single=options.get("single", False),
         max_parallel=min(terms.max_parallel, parallel or terms.max_parallel),
     )
+
+
+def _with_workers(terms: Contract, workers: Mapping[str, str]) -> Contract:
+    """Return the terms with other workers: lane -> executor, or ``*`` for every lane without one of its own."""
+    roles, lanes = dict(terms.roles), dict(terms.lanes)
+    for lane, executor in workers.items():
+        if executor not in terms.executors or executor.startswith(CONTEXT):
+            known = ", ".join(name for name in terms.executors if not name.startswith(CONTEXT))
+            raise RequestRefused(f"worker {executor[:80]!r} is no executor; they are: {known}")
+        if lane == "*":
+            roles["worker"] = [executor]
+        else:
+            lanes[lane] = msgspec.structs.replace(lanes.get(lane, LaneTerms()), worker=[executor])
+    return msgspec.structs.replace(terms, roles=roles, lanes=lanes)
 
 
 def _chosen(terms: Contract, asked: Sequence[str] | None) -> dict[str, ContextTerms]:
@@ -159,10 +179,8 @@ def check_prices(contract: Contract, limits: Amounts) -> None:
     )
     if all(each is None for each in limited):
         return
-    bound = {name for ladder in contract.roles.values() for name in ladder if name != RULES}
-    for name in sorted(bound):
-        terms = contract.executors[name]
-        if terms.price is None:
+    for name, terms in contract.executors.items():
+        if terms.price is None and not name.startswith(CONTEXT):
             raise RequestRefused(
                 f"US dollars are limited and nobody knows what executor '{name}' costs; "
                 f"leave the limit out, or have the operator set price under [executors.{name}]"

@@ -8,7 +8,6 @@ from typing import Final, Self, Unpack
 
 import anyio
 import anyio.lowlevel
-import msgspec
 
 from forum_mcp.configs.nesting import refuse_nested
 from forum_mcp.configs.paths import default_ledger
@@ -17,22 +16,21 @@ from forum_mcp.engine.assembly import contract_of, executors_of, roster_of
 from forum_mcp.engine.beginning import Beginner
 from forum_mcp.engine.clock import Clock
 from forum_mcp.engine.custody import growth
+from forum_mcp.engine.forking import changed_plan, origin_of
 from forum_mcp.engine.gatekeeping import GateDesk
 from forum_mcp.engine.keeping import Keeper
 from forum_mcp.engine.ledger import Ledger
 from forum_mcp.engine.options import RunOptions
-from forum_mcp.engine.present import route_view, run_line, run_state, run_view
+from forum_mcp.engine.outcomes import cancellation
+from forum_mcp.engine.present import roster_rows, route_view, run_line, run_state, run_view
 from forum_mcp.engine.requests import checked_request
 from forum_mcp.engine.scrubbed import scrubber_of
-from forum_mcp.engine.views import GatesView, Next, ReplayView, RouteView, RunsView, RunView, WorkItem, WorkView
+from forum_mcp.engine.views import GatesView, ReplayView, RouteView, RunLine, RunsView, RunView, WorkItem, WorkView
 from forum_mcp.engine.working import WorkDesk
-from forum_mcp.errors import AppendRefused, NotFound, RequestRefused
+from forum_mcp.errors import AppendRefused, NotFound, RequestRefused, RunHeld
 from forum_mcp.executors.base import Executor
-from forum_mcp.ledger.entry import BodyRef, Draft, NewBody, RunId
-from forum_mcp.ledger.kinds.run import RunCancelled
-from forum_mcp.rules.calls import TEXT
+from forum_mcp.ledger.entry import RunId
 from forum_mcp.rules.contract import Contract
-from forum_mcp.rules.policy import refusal
 from forum_mcp.rules.roster import Roster
 from forum_mcp.rules.routing import route
 from forum_mcp.rules.run import RunState
@@ -42,6 +40,7 @@ __all__ = ["Orchestrator"]
 _log = logging.getLogger(__name__)
 
 _WAIT_MAX_S: Final = 3_600.0
+_RESUMED_MAX: Final = 1_000
 
 
 class Orchestrator:
@@ -130,17 +129,7 @@ class Orchestrator:
 
     def roster(self) -> list[dict[str, object]]:
         """Return the lanes: name, category, tier, description, keywords, and whether policy permits them."""
-        return [
-            {
-                "name": lane.name,
-                "category": lane.category,
-                "tier": lane.tier,
-                "description": lane.description,
-                "keywords": list(lane.keywords),
-                "permitted": refusal(self._contract.policy, lane) is None,
-            }
-            for lane in self._roster.lanes.values()
-        ]
+        return roster_rows(self._roster, self._contract.policy)
 
     async def plan(
         self,
@@ -219,17 +208,8 @@ class Orchestrator:
             NotFound: the ledger has no such run.
         """
         run = self._run_id(run_id)
-        bodies: dict[str, NewBody | BodyRef] = {}
-        if reason:
-            bodies["reason"] = NewBody(TEXT, reason.encode("utf-8", "replace"))
-
-        def cancelled(state: RunState) -> Draft:
-            if state.phase == "finished":
-                raise AppendRefused(f"run {run} is over: it {state.end}")
-            return Draft("run.cancelled", by[:200], msgspec.to_builtins(RunCancelled()), bodies, (state.started_seq,))
-
         try:
-            await self._keeper.report(run, cancelled)
+            await self._keeper.report(run, cancellation(by, reason))
         except AppendRefused:
             if self._keeper.state(run).phase != "finished":
                 raise
@@ -247,6 +227,48 @@ class Orchestrator:
         if self._keeper.state(run).phase not in ("finished", "rest"):
             await self._keeper.resume(run)
         return await self.run(run_id, wait_s=wait_s)
+
+    async def resume_all(self) -> list[RunLine]:
+        """Take up every interrupted run among the newest 1,000, and return them as they were; wait for none."""
+        rows = self.ledger.store.runs(_RESUMED_MAX)
+        lines = [run_line(self._keeper.state(row.run), live=self._keeper.live(row.run)) for row in rows]
+        interrupted = [line for line in lines if line.state == "interrupted"]
+        for line in interrupted:
+            try:
+                await self.resume(line.run_id, wait_s=0.0)
+            except RunHeld:
+                _log.info("run %s was taken up by another process in the meantime", line.run_id)
+        return interrupted
+
+    async def fork(
+        self,
+        run_id: str,
+        *,
+        seq: int | None = None,
+        request: str | None = None,
+        plan: Mapping[str, object] | None = None,
+        wait_s: float = 45.0,
+        by: str = "person:local",
+        **options: Unpack[RunOptions],
+    ) -> RunView:
+        """Start a run from an entry of another one (default: its newest), with what is given changed.
+
+        Tasks that had passed by then and whose key is unchanged are reused, each citing the entry that settled it.
+
+        Raises:
+            NotFound: the ledger has no such run.
+            InvalidInput: the entry is not the run's, or the request, the plan or an option is refused.
+        """
+        origin = origin_of(self.ledger.store, self._run_id(run_id), seq)
+        run = await self._beginner.begin(
+            "submit",
+            request if request is not None else origin.request,
+            changed_plan(origin, request, plan),
+            options,
+            by=by,
+            fork=origin.fork,
+        )
+        return await self.run(run, wait_s=wait_s)
 
     def gates(self, run_id: str | None = None) -> GatesView:
         """List the gates that wait for an approval, of one run or of the newest ones.
@@ -314,12 +336,12 @@ class Orchestrator:
         """
         if item is not None:
             again = self._desk.again(item)
-            return self._work_view([again], [RunId(again.run_id)])
+            return self._desk.view([again], [RunId(again.run_id)])
         run = self._run_id(run_id) if run_id is not None else None
         items = await self._desk.hand_out(run, limit, client)
         concerned = list(dict.fromkeys([RunId(each.run_id) for each in items] or ([run] if run is not None else [])))
         mine = None if items else self._desk.unreturned(run, client)
-        return self._work_view(items, concerned, mine)
+        return self._desk.view(items, concerned, mine)
 
     def work_open(self, run_id: str) -> list[WorkItem]:
         """Return the items of a run that nobody has taken; they stay on offer.
@@ -349,25 +371,7 @@ class Orchestrator:
 
     async def _taken_back(self, run: RunId, wait_s: float) -> WorkView:
         await self.run(run, wait_s=wait_s)
-        return self._work_view([], [run])
-
-    def _work_view(self, items: list[WorkItem], runs: list[RunId], mine: int | None = None) -> WorkView:
-        words = {run: run_state(self._keeper.state(run), live=self._keeper.live(run)) for run in runs}
-        upcoming: Next | None = None
-        if items:
-            upcoming = Next(tool="work", arguments={"action": "complete", "item": items[0].item, "result": "..."})
-        elif mine is not None:
-            upcoming = Next(tool="work", arguments={"action": "next", "item": mine})
-        elif runs and words[runs[0]] == "waiting":
-            upcoming = Next(tool="work", arguments={"action": "next", "run_id": runs[0]})
-        elif runs:
-            upcoming = Next(tool="run", arguments={"run_id": runs[0]})
-        return WorkView(
-            items=items,
-            runs={str(run): word for run, word in words.items()},
-            next=upcoming,
-            checkpoint=self.ledger.newest_checkpoint(),
-        )
+        return self._desk.view([], [run])
 
     def _run_id(self, run_id: str) -> RunId:
         if self.ledger.store.newest(RunId(run_id)) is None:

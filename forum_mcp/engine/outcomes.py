@@ -9,10 +9,11 @@ import msgspec
 from forum_mcp.engine.scrubbed import recorded_identity
 from forum_mcp.engine.scrubbing import Scrubber
 from forum_mcp.engine.spans import attempt_span
-from forum_mcp.errors import AttemptClosed
+from forum_mcp.errors import AppendRefused, AttemptClosed
 from forum_mcp.executors.base import Call, Executor, Outcome
 from forum_mcp.ledger.entry import BodyRef, Draft, Entry, NewBody
 from forum_mcp.ledger.kinds.call import CallFinished, CallStarted
+from forum_mcp.ledger.kinds.run import RunCancelled
 from forum_mcp.rules.calls import TEXT
 from forum_mcp.rules.contract import Contract
 from forum_mcp.rules.failures import ENGINE_CLASSES, ERROR_CLASSES
@@ -20,7 +21,7 @@ from forum_mcp.rules.prices import cost_microusd
 from forum_mcp.rules.run import OpenCall, RunState
 from forum_mcp.stores.base import Store, Stored
 
-__all__ = ["Event", "Performer", "host_outcome", "open_call", "outcome_event"]
+__all__ = ["Event", "Performer", "cancellation", "host_outcome", "open_call", "outcome_event"]
 
 Event = Callable[[RunState], Draft]
 """Something from outside the rules: given the newest state under the write lock, the entry that reports it.
@@ -164,6 +165,20 @@ def _cost(state: RunState, executor: str, outcome: Outcome) -> tuple[int | None,
     if outcome.tokens_in is None or outcome.tokens_out is None:
         return (price.call_microusd, price.source) if price.input_pusd == price.output_pusd == 0 else (None, None)
     return cost_microusd(price, outcome.tokens_in, outcome.tokens_out), price.source
+
+
+def cancellation(by: str, reason: str) -> Event:
+    """Return the event that asks a run to end."""
+    bodies: dict[str, NewBody | BodyRef] = {}
+    if reason:
+        bodies["reason"] = NewBody(TEXT, reason.encode("utf-8", "replace"))
+
+    def event(state: RunState) -> Draft:
+        if state.phase == "finished":
+            raise AppendRefused(f"run {state.run} is over: it {state.end}")
+        return Draft("run.cancelled", by[:200], msgspec.to_builtins(RunCancelled()), bodies, (state.started_seq,))
+
+    return event
 
 
 def host_outcome(seq: int, client: str, *, result: str | None, reason: str | None) -> tuple[Event, Event]:

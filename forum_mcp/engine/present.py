@@ -5,12 +5,13 @@ from typing import Final
 from forum_mcp.engine.leases import alive
 from forum_mcp.engine.views import Candidate, ContextView, Next, Review, RouteView, RunLine, RunView, Spent, TaskView
 from forum_mcp.ledger.entry import BodyRef
+from forum_mcp.rules.policy import Policy, refusal
 from forum_mcp.rules.roster import Roster
 from forum_mcp.rules.routing import Route
 from forum_mcp.rules.run import RunState, TaskState
 from forum_mcp.stores.base import Lease, Store
 
-__all__ = ["is_live", "route_view", "run_line", "run_state", "run_view"]
+__all__ = ["is_live", "roster_rows", "route_view", "run_line", "run_state", "run_view"]
 
 _REQUEST_CHARS: Final = 4_000
 _LINE_CHARS: Final = 120
@@ -64,6 +65,21 @@ def route_view(found: Route, roster: Roster) -> RouteView:
             for each in found.candidates
         ],
     )
+
+
+def roster_rows(roster: Roster, policy: Policy) -> list[dict[str, object]]:
+    """Return the lanes of a roster as they are shown, and whether the policy permits them."""
+    return [
+        {
+            "name": lane.name,
+            "category": lane.category,
+            "tier": lane.tier,
+            "description": lane.description,
+            "keywords": list(lane.keywords),
+            "permitted": refusal(policy, lane) is None,
+        }
+        for lane in roster.lanes.values()
+    ]
 
 
 def run_line(state: RunState, *, live: bool) -> RunLine:

@@ -7,7 +7,8 @@ import msgspec
 from forum_mcp.engine.clock import Clock
 from forum_mcp.engine.keeping import Keeper
 from forum_mcp.engine.outcomes import Event, host_outcome, open_call
-from forum_mcp.engine.views import WorkItem
+from forum_mcp.engine.present import run_state
+from forum_mcp.engine.views import Next, WorkItem, WorkView
 from forum_mcp.errors import AttemptClosed, NotFound, RequestRefused
 from forum_mcp.ledger.entry import Draft, Entry, RunId
 from forum_mcp.rules.run import OpenCall, RunState
@@ -85,6 +86,25 @@ class WorkDesk:
         assert entry.run is not None
         await self._keeper.report(entry.run, *host_outcome(item, client, result=result, reason=reason))
         return entry.run
+
+    def view(self, items: list[WorkItem], runs: list[RunId], mine: int | None = None) -> WorkView:
+        """Return what an assistant is told: its items, how their runs stand, and the call to make now."""
+        words = {run: run_state(self._keeper.state(run), live=self._keeper.live(run)) for run in runs}
+        upcoming: Next | None = None
+        if items:
+            upcoming = Next(tool="work", arguments={"action": "complete", "item": items[0].item, "result": "..."})
+        elif mine is not None:
+            upcoming = Next(tool="work", arguments={"action": "next", "item": mine})
+        elif runs and words[runs[0]] == "waiting":
+            upcoming = Next(tool="work", arguments={"action": "next", "run_id": runs[0]})
+        elif runs:
+            upcoming = Next(tool="run", arguments={"run_id": runs[0]})
+        return WorkView(
+            items=items,
+            runs={str(run): word for run, word in words.items()},
+            next=upcoming,
+            checkpoint=self._keeper.ledger.newest_checkpoint(),
+        )
 
     def _runs(self) -> list[RunId]:
         held = [each.folded.run for each in self._keeper.held_runs()]

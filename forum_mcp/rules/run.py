@@ -11,6 +11,8 @@ from typing import Final, Literal
 from forum_mcp.ledger.entry import BodyRef, RunId
 from forum_mcp.ledger.kinds.base import Amounts, Seen
 from forum_mcp.ledger.kinds.call import CallFinished
+from forum_mcp.ledger.kinds.run import Fork
+from forum_mcp.ledger.kinds.task import TaskRecalled
 from forum_mcp.rules.contract import Contract, members
 from forum_mcp.rules.failures import NOT_BEGUN
 from forum_mcp.rules.finding import Finding
@@ -108,6 +110,16 @@ class TaskState:
     """What all its calls took, its verdicts' included."""
     output: str = ""
     output_ref: BodyRef | None = None
+    instruction_commit: str = ""
+    criteria_commit: str | None = None
+    recalled_seq: int = -1
+    """Seq of task.recalled."""
+    recalled: TaskRecalled | None = None
+    """What task.recalled found, of the same key."""
+    recalled_ref: BodyRef | None = None
+    recalled_output: str | None = None
+    reused_from: int = -1
+    """Seq, in another run, that settled the output this task reuses."""
     started_seq: int = -1
     outcome_seq: int = -1
     """Seq of the newest task.finished."""
@@ -189,6 +201,7 @@ class ContextState:
     seq: int = -1
     chars: int = 0
     text: str = ""
+    commit: str = ""
     error: str | None = None
 
 
@@ -244,6 +257,7 @@ class RunState:
     roster: Roster | None = None
     given_plan: bytes | None = None
     given_lane: str | None = None
+    fork_of: Fork | None = None
     lane: str = ""
     route_lane: str | None = None
     route_by: str | None = None

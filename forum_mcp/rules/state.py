@@ -71,7 +71,7 @@ def _run_started(state: RunState, entry: Entry, data: run.RunStarted, bodies: Bo
     state.started_us = entry.at
     state.fence, state.seed, state.mode = data.fence, data.seed, data.mode
     state.rules, state.environment = data.rules, data.environment
-    state.limits, state.given_lane = data.limits, data.lane
+    state.limits, state.given_lane, state.fork_of = data.limits, data.lane, data.fork
     state.request = text_of(state, bodies, "request")
     state.request_ref = entry.bodies.get("request")
     if "plan" in entry.bodies:

@@ -17,6 +17,7 @@ from forum_mcp.rules.checks import criteria_of
 from forum_mcp.rules.context import fitting, with_context
 from forum_mcp.rules.gates import before, in_doubt, unmet
 from forum_mcp.rules.ladder import executor_for
+from forum_mcp.rules.reuse import reused, waits_for_recall
 from forum_mcp.rules.run import RunState, TaskState, effects_of
 from forum_mcp.rules.verdicts import decide_verdict
 
@@ -60,6 +61,10 @@ def _go_on(state: RunState, held: TaskState) -> Draft | None:
 
 
 def _work(state: RunState, held: TaskState) -> Draft | None:
+    if waits_for_recall(state, held):
+        return None
+    if (known := reused(state, held)) is not None:
+        return known
     if held.work.progress == "redo" and effects_of(state, held) == "once":
         asked = in_doubt(state, held)
         if asked == "never" or state.stopped is not None:

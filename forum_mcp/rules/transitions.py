@@ -12,6 +12,7 @@ from forum_mcp.ledger.entry import Entry
 from forum_mcp.ledger.kinds import call, gate, task
 from forum_mcp.ledger.kinds.base import Payload
 from forum_mcp.roles.fence import cap
+from forum_mcp.rules import reuse
 from forum_mcp.rules.agenda import touch
 from forum_mcp.rules.budget import day_of
 from forum_mcp.rules.checks import outside_checks
@@ -92,6 +93,9 @@ def _task_started(state: RunState, entry: Entry, data: task.TaskStarted, _: Bodi
         heapq.heappop(state.ready)
     held.status, held.n, held.started_seq = "working", data.n, entry.seq
     held.work = Attempts("task", held.work.ladder, cause=entry.seq)
+    instruction, criteria = entry.bodies.get("instruction"), entry.bodies.get("done_when")
+    held.instruction_commit = "" if instruction is None else instruction.commit
+    held.criteria_commit = None if criteria is None else criteria.commit
     state.slots += 1
     touch(state, held)
 
@@ -110,6 +114,19 @@ def _task_finished(state: RunState, entry: Entry, data: task.TaskFinished, _: Bo
         touch(state, held)
     else:
         _retire(state, held, entry.seq)
+
+
+def _task_recalled(state: RunState, entry: Entry, data: task.TaskRecalled, bodies: Bodies) -> None:
+    reuse.on_recalled(state, entry, data, text_of(state, bodies, "output") if "output" in entry.bodies else None)
+
+
+def _task_reused(state: RunState, entry: Entry, data: task.TaskReused, _: Bodies) -> None:
+    held = _task_at(state, data.task, "working")
+    if held is not None:
+        reuse.take(state, held, entry, data)
+        held.output = cap(held.output, FLOW_CHARS)
+        state.result_chars += len(held.output)
+        _settle(state, held, "ok", entry.seq)
 
 
 def _seat_judges(state: RunState, held: TaskState, seq: int) -> None:
@@ -313,6 +330,8 @@ def _work_expired(state: RunState, _entry: Entry, data: call.WorkExpired, _: Bod
 
 HANDLERS: Final[dict[str, Handler]] = {
     "task.started": (task.TaskStarted, _task_started),
+    "task.recalled": (task.TaskRecalled, _task_recalled),
+    "task.reused": (task.TaskReused, _task_reused),
     "task.finished": (task.TaskFinished, _task_finished),
     "task.judged": (task.TaskJudged, _task_judged),
     "task.escalated": (task.TaskEscalated, _task_escalated),

@@ -1,4 +1,4 @@
-"""The tool ``run_control``: cancel a run, or take it up again."""
+"""The tool ``run_control``: cancel a run, take it up again, fork it, or resolve what it waits for."""
 
 from __future__ import annotations
 
@@ -23,7 +23,17 @@ async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> 
         return await forum.cancel(run_id, reason=arguments.text("reason") or "", by=caller.actor)
     if action in ("approve", "reject"):
         return await _resolve(forum, arguments, caller, run_id, approved=action == "approve")
-    view = await forum.resume(run_id, wait_s=0.0)
+    if action == "fork":
+        view = await forum.fork(
+            run_id,
+            seq=arguments.whole("seq"),
+            request=arguments.text("request"),
+            workers=_workers(arguments),
+            by=caller.actor,
+            wait_s=0.0,
+        )
+    else:
+        view = await forum.resume(run_id, wait_s=0.0)
     return await caller.follow(forum, view, arguments.number("wait_s") or 0.0)
 
 
@@ -46,15 +56,24 @@ async def _resolve(
     return await caller.follow(forum, view, arguments.number("wait_s") or 0.0)
 
 
+def _workers(arguments: Arguments) -> dict[str, str]:
+    worker = arguments.text("worker")
+    return {} if worker is None else {arguments.text("lane") or "*": worker}
+
+
 TOOL = Tool(
     name="run_control",
-    title="Cancel, resume or approve a run",
-    description="Cancel a run, resume an interrupted one from its record, or resolve a gate where allowed.",
+    title="Cancel, resume, fork or approve a run",
+    description="Cancel or resume a run; fork it (what is unchanged is reused); resolve a gate where allowed.",
     input_schema=input_schema(
         {
             "run_id": {"type": "string"},
-            "action": {"type": "string", "enum": ["cancel", "resume", "approve", "reject"]},
+            "action": {"type": "string", "enum": ["cancel", "resume", "fork", "approve", "reject"]},
             "gate": {"type": "integer"},
+            "seq": {"type": "integer"},
+            "request": {"type": "string"},
+            "lane": {"type": "string"},
+            "worker": {"type": "string"},
             "reason": {"type": "string"},
             "wait_s": WAIT_S,
         },

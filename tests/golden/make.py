@@ -103,6 +103,8 @@ async def make(ledger: Path) -> None:
         await forum.submit("1. write the guide\n2. build the css of the page", wait_s=60)
     async with Orchestrator.open(settings(ledger, ladder, calls=4), executors=cast, clock=clock) as forum:
         await forum.submit("Build a page with a schema, an endpoint and a guide.", wait_s=60)
+        once = await forum.submit("write the css of the page", single=True, wait_s=60)
+        await forum.fork(once.run_id, wait_s=60)
         gated = await forum.submit("write the guide", single=True, approve="run", wait_s=60)
         await forum.resolve(gated.gates[0], approved=True, wait_s=60)
     async with Orchestrator.open(settings(ledger, RoleSettings()), executors=cast, clock=clock) as forum:

@@ -1,10 +1,13 @@
 """Entries that begin, hold, end and time a run."""
 
+import msgspec
+
 from forum_mcp.ledger.kinds.base import Amounts, Kind, Payload
 
 __all__ = [
     "KINDS",
     "BudgetStopped",
+    "Fork",
     "RunCancelled",
     "RunFinished",
     "RunInterrupted",
@@ -12,6 +15,13 @@ __all__ = [
     "RunStarted",
     "TimerFired",
 ]
+
+
+class Fork(msgspec.Struct, frozen=True, kw_only=True):
+    """The run a fork comes from, and its newest entry that counts."""
+
+    run: str
+    seq: int
 
 
 class RunStarted(Payload, frozen=True, kw_only=True):
@@ -30,6 +40,7 @@ class RunStarted(Payload, frozen=True, kw_only=True):
     environment: dict[str, str]
     limits: Amounts = Amounts()
     lane: str | None = None
+    fork: Fork | None = None
     scrubbed: dict[str, int] = {}
 
 

@@ -7,6 +7,8 @@ __all__ = [
     "TaskEscalated",
     "TaskFinished",
     "TaskJudged",
+    "TaskRecalled",
+    "TaskReused",
     "TaskSkipped",
     "TaskStarted",
 ]
@@ -27,6 +29,30 @@ class TaskFinished(Payload, frozen=True, kw_only=True):
     n: int
     rung: int
     error: str | None = None
+
+
+class TaskRecalled(Payload, frozen=True, kw_only=True):
+    """Somebody looked whether the task, of this key, was done before: ``found`` is the seq that settled it, in ``run``.
+
+    ``age_ms`` is how long ago that was, by the wall clocks of the two entries.
+    """
+
+    task: str
+    n: int
+    key: str
+    found: int | None = None
+    run: str | None = None
+    age_ms: int | None = None
+
+
+class TaskReused(Payload, frozen=True, kw_only=True):
+    """The output that the entry ``found`` settled stands for the task: same key, passed there, not done again."""
+
+    task: str
+    n: int
+    key: str
+    found: int
+    age_ms: int
 
 
 class TaskJudged(Payload, frozen=True, kw_only=True):
@@ -75,6 +101,8 @@ KINDS = (
         ("instruction", "done_when"),
         "plan.accepted and the verdicts of its dependencies",
     ),
+    Kind("task.recalled", "event", TaskRecalled, ("output",), "task.started; what settled the task that was found"),
+    Kind("task.reused", "decision", TaskReused, ("output",), "task.recalled"),
     Kind("task.finished", "decision", TaskFinished, ("output",), "call.finished"),
     Kind(
         "task.judged",

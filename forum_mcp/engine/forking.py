@@ -1,0 +1,58 @@
+"""Forks: a new run from an entry of another one, with something changed; what did not change is reused."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from forum_mcp.engine.folding import fold_run
+from forum_mcp.errors import RequestRefused
+from forum_mcp.ledger.entry import RunId
+from forum_mcp.ledger.kinds.run import Fork
+from forum_mcp.rules.run import RunState
+from forum_mcp.stores.base import Store
+
+__all__ = ["Origin", "changed_plan", "origin_of"]
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a fork starts: the entry, the request, and the plan if there was one by then."""
+
+    fork: Fork
+    request: str
+    plan: dict[str, object] | None
+
+
+def origin_of(store: Store, run: RunId, seq: int | None) -> Origin:
+    """Return where a fork of a run starts: after the entry ``seq`` of the run, or after its newest.
+
+    Raises:
+        NotFound: the ledger has no such run.
+        RequestRefused: the entry is not one of the run's, or what the fork would rest on is gone.
+    """
+    newest = fold_run(store, run)
+    at = newest.last_seq if seq is None else seq
+    if not newest.started_seq <= at <= newest.last_seq or store.entry(at).entry.run != run:
+        raise RequestRefused(
+            f"entry {at} is none of run {run}, whose entries are {newest.started_seq} to {newest.last_seq}; "
+            "list them with ledger_show(run_id)"
+        )
+    state = newest if at == newest.last_seq else fold_run(store, run, at + 1)
+    if state.contract is None or not state.request or (state.plan_seq >= 0 and state.plan is None):
+        raise RequestRefused(
+            f"run {run} cannot be forked at entry {at}: its contract, request or plan was redacted or is gone"
+        )
+    return Origin(fork=Fork(run=run, seq=at), request=state.request, plan=_plan(store, state))
+
+
+def _plan(store: Store, state: RunState) -> dict[str, object] | None:
+    if state.plan_seq < 0:
+        return None
+    body = store.body(store.entry(state.plan_seq).entry.bodies["plan"].commit)
+    return None if body is None else msgspec.json.decode(body.data, type=dict[str, object])
+
+
+def changed_plan(origin: Origin, request: str | None, plan: Mapping[str, object] | None) -> Mapping[str, object] | None:
+    """Return the plan of the fork: the given one; none where the request changed; else the origin's."""
+    if plan is not None or request is not None:
+        return plan
+    return origin.plan
