@@ -19,7 +19,9 @@ HELP = os.path.join(os.path.dirname(__file__), "help.txt")  # noqa: PTH118, PTH1
 def main() -> None:
     """Run the command line and exit with its code; what needs little loads little."""
     words = sys.argv[1:]
-    if words in (["--help"], ["-h"], ["--version"]):
+    if "_FORUM_MCP_COMPLETE" in os.environ:  # a shell asks what could come next
+        _run()
+    elif words in (["--help"], ["-h"], ["--version"]):
         _tell(words[0])
     elif words[:2] == ["ledger", "verify"]:
         _verify(words[2:])
