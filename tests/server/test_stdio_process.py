@@ -171,6 +171,24 @@ def test_a_server_with_a_run_under_way_ends_soon_and_records_it(start: Start, tm
     assert "run.interrupted" in verified(settings)
 
 
+def test_a_cancelled_wait_leaves_the_work_and_a_cancelled_run_ends_it(start: Start, tmp_path: Path) -> None:
+    settings = hanging(tmp_path)
+    server = start(settings)
+    run = server.ask(1, "tools/call", name="submit", arguments={"request": "poem", "single": True, "wait_s": 0})
+    child = pid_of(tmp_path / "pid")
+    server.send(server.request(2, "tools/call", name="run", arguments={**run_of(run), "wait_s": 300}))
+    server.send(b'{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2}}')
+    still = server.ask(3, "tools/call", name="run", arguments=run_of(run))["result"]["structuredContent"]
+    assert still["state"] == "running"
+    assert is_alive(child)
+    over = server.ask(4, "tools/call", name="run_control", arguments={**run_of(run), "action": "cancel"})
+    assert over["result"]["structuredContent"]["state"] == "cancelled"
+    assert not is_alive(child)
+    server.stdin.close()
+    assert server.popen.wait(END_S) == 0
+    assert "run.cancelled" in verified(settings)
+
+
 def pid_of(file: Path) -> int:
     """Return the pid a child writes when it runs; how soon that is depends on the machine."""
     deadline = time.monotonic() + 30
