@@ -94,6 +94,7 @@ def plan(
     single: _Single = False,
     lane: _Lane = None,
     context: _Context = None,
+    quote: Annotated[bool, typer.Option("--quote", help="Tell what it is likely to take, by the record.")] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -102,7 +103,8 @@ def plan(
 
     async def work(forum: "Orchestrator") -> RunView:
         view = await forum.plan(_request(request), single=single, lane=lane, context=context or None, wait_s=0)
-        return await follow(forum, view, wait_s=None, quiet=quiet)
+        view = await follow(forum, view, wait_s=None, quiet=quiet)
+        return forum.quoted(view) if quote else view
 
     view = in_forum(flags, work)
     if as_json:
@@ -114,11 +116,34 @@ def plan(
         )
         for line in columns(rows):
             print(line)
+        for line in _quote_lines(view):
+            print(line)
         if view.tasks and not view.error:
             note(f"run {view.run_id} is planned; start it: forum-mcp submit --plan {view.run_id}")
         else:
             note("\n".join(print_run(view)))
     raise typer.Exit(1 if view.state in ("failed", "cancelled") else 0)
+
+
+def _quote_lines(view: RunView) -> list[str]:
+    """Return a quote as lines for a person."""
+    if view.quote is None:
+        return []
+    told = view.quote
+    rows = [
+        (
+            each.id,
+            each.executor,
+            f"like {each.basis} before" if each.basis else "never done before",
+            f"{each.calls} calls" if each.calls is not None else "",
+            f"{each.seconds:.1f} s" if each.seconds is not None else "",
+            f"{each.cost_usd:.4f} USD" if each.cost_usd is not None else "cost unknown",
+        )
+        for each in told.tasks
+    ]
+    cost = f"{told.cost_usd:.4f} USD" if told.cost_usd is not None else "cost unknown"
+    whole = f"likely: {told.calls} calls, {told.seconds:.1f} s, {cost}"
+    return [*columns(rows), whole + (f"; not known: {', '.join(told.unknown)}" if told.unknown else "")]
 
 
 def submit(

@@ -8,6 +8,7 @@ from typing import Final, Self, Unpack
 
 import anyio
 import anyio.lowlevel
+import msgspec
 
 from forum_mcp.configs.nesting import refuse_nested
 from forum_mcp.configs.paths import default_ledger
@@ -23,6 +24,7 @@ from forum_mcp.engine.ledger import Ledger
 from forum_mcp.engine.options import RunOptions
 from forum_mcp.engine.outcomes import cancellation
 from forum_mcp.engine.present import roster_rows, route_view, run_line, run_state, run_view
+from forum_mcp.engine.quoting import quote
 from forum_mcp.engine.requests import checked_request
 from forum_mcp.engine.scrubbed import scrubber_of
 from forum_mcp.engine.views import GatesView, ReplayView, RouteView, RunLine, RunsView, RunView, WorkItem, WorkView
@@ -147,6 +149,12 @@ class Orchestrator:
         """
         run = await self._beginner.begin("plan", request, plan, options, by=by)
         return await self.run(run, wait_s=wait_s)
+
+    def quoted(self, view: RunView) -> RunView:
+        """Return the view of a planned run with what it is likely to take, by what tasks like its own took before."""
+        if not view.tasks:
+            return view
+        return msgspec.structs.replace(view, quote=quote(self.ledger.store, self._keeper.state(RunId(view.run_id))))
 
     async def submit(
         self,

@@ -15,6 +15,8 @@ __all__ = [
     "GateView",
     "GatesView",
     "Next",
+    "Quote",
+    "QuotedTask",
     "ReplayView",
     "Review",
     "RouteView",
@@ -154,8 +156,38 @@ class RunView(View, frozen=True, kw_only=True):
     route_by: str | None = None
     context: list[ContextView] = []
     review: Review | None = None
+    quote: "Quote | None" = None
+    """Of a planned run: what it is likely to take."""
     gates: list[int] = []
     """Seqs of the gates that wait for an approval."""
+
+
+class QuotedTask(View, frozen=True, kw_only=True):
+    """What a task is likely to take: medians of ``basis`` tasks before it; None is not known."""
+
+    id: str
+    lane: str
+    executor: str
+    basis: int
+    calls: int | None = None
+    seconds: float | None = None
+    tokens: int | None = None
+    cost_usd: float | None = None
+
+
+class Quote(View, frozen=True, kw_only=True):
+    """What a plan is likely to take, by the record's own history.
+
+    Sums are over the tasks that have one; ``unknown`` names the others. ``seconds`` is the sum over waves of each
+    wave's slowest task.
+    """
+
+    tasks: list[QuotedTask]
+    unknown: list[str]
+    calls: int
+    tokens: float | None
+    cost_usd: float | None
+    seconds: float
 
 
 class GateView(View, frozen=True, kw_only=True):
