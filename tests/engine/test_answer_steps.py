@@ -186,6 +186,7 @@ async def test_a_shorter_answer_that_covers_as_much_stands_in_the_place_of_the_f
     [
         (LINE * 7, "not-shorter"),
         ("Users.", "covers-less"),
+        ("Table of users.", "covers-less"),
         ("The name, the mail address and the hash of the password.", "covers-less"),
         (Outcome(error="refused"), "no-reply"),
     ],
