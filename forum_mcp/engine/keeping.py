@@ -75,10 +75,14 @@ class Keeper:
             folded = Folded(self.ledger.store, run, self._scrubber)
         else:
             folded.follow()
-        self._read[run] = folded  # the newest last, so that a run somebody waits for is not folded from its start
+        self._remember(folded)
+        return folded.state
+
+    def _remember(self, folded: Folded) -> None:
+        """Keep a folded run, the newest last, so that one somebody waits for is not folded from its start."""
+        self._read[folded.run] = folded
         if len(self._read) > _READ_MAX:
             del self._read[next(iter(self._read))]
-        return folded.state
 
     def live(self, run: RunId) -> bool:
         """Tell whether some process, this one included, holds the run."""
@@ -228,6 +232,7 @@ class Keeper:
         run = held.folded.run
         try:
             await held.hold(task_status.started)
+            self._remember(held.folded)
         except Exception as error:
             refusals = _refusals(error)
             if refusals:
