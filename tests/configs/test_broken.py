@@ -183,9 +183,7 @@ BROKEN: Final[dict[str, Broken]] = {
 
 
 @pytest.fixture(params=BROKEN)
-def broken(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Broken]:
+def broken(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broken]:
     """A working directory and environment with one thing broken."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.getsignal(signal.SIGXFSZ)

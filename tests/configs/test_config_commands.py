@@ -23,7 +23,9 @@ def origins(*arguments: str) -> dict[str, str]:
 def test_every_setting_says_where_it_comes_from(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     user = own_home / "config" / "forum-mcp" / "config.toml"
     user.parent.mkdir(parents=True)
-    user.write_text('[limits]\nseconds = 60\n\n[executors.small]\ntype = "command"\nargv = ["x"]\nenv = {K = "s3cret"}\n')
+    user.write_text(
+        '[limits]\nseconds = 60\n\n[executors.small]\ntype = "command"\nargv = ["x"]\nenv = {K = "s3cret"}\n'
+    )
     monkeypatch.setenv("FORUM_LIMITS__CALLS", "7")
     monkeypatch.setenv("FORUM_POLICY", '{"max_tasks": 9}')
     found = origins("--max-parallel", "2", "--validator", "rules")
