@@ -29,7 +29,7 @@ def route(request: str) -> dict[str, str]:
     return {"lane": "general"}
 server.run()
 """
-META: Final = {
+META: Final[dict[str, Any]] = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientCapabilities": {},
 }

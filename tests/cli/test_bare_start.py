@@ -3,11 +3,11 @@
 import json
 import subprocess
 import sys
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
-ASK: Final = {
+ASK: Final[dict[str, Any]] = {
     "jsonrpc": "2.0",
     "id": 1,
     "method": "server/discover",

@@ -1,5 +1,9 @@
 """A client of the FastMCP library does what clients do. usage: fastmcp_client.py COMMAND ARGUMENT..."""
 
+# The library is of another environment: nothing is known of its types here.
+# pyright: reportMissingImports=false, reportUnknownVariableType=false, reportUnknownMemberType=false
+# pyright: reportUnknownArgumentType=false
+
 import sys
 from typing import Any
 

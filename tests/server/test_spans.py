@@ -35,7 +35,11 @@ async def test_an_attempt_is_a_span_without_any_text(
     connect: Any, scripted_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorder = Recorder()
-    monkeypatch.setattr(trace, "get_tracer", lambda *_, **__: recorder)
+
+    def get_tracer(name: str) -> Recorder:
+        return recorder
+
+    monkeypatch.setattr(trace, "get_tracer", get_tracer)
     async with connect(scripted_settings) as forum:
         run = await forum.call("submit", request=REQUEST, single=True)
         assert run["state"] == "succeeded"
