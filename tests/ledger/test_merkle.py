@@ -195,7 +195,7 @@ def test_equal_sizes_need_an_empty_proof_and_equal_roots() -> None:
         [b"x" * 31],
         [None],
         2**70,
-        object(),
+        pytest.param(object(), id="object"),
     ],
     ids=repr,
 )
