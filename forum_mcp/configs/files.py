@@ -5,14 +5,12 @@ configuration never keeps anybody from verifying a ledger.
 """
 
 import os
-import tomllib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from forum_mcp.configs.paths import PROJECT_FILE, default_ledger, placed, refuse_shared, shown, user_file
-from forum_mcp.configs.trust import HARMLESS, standing
 from forum_mcp.errors import ConfigRefused
 
 __all__ = ["ConfigFile", "config_files", "find_ledger"]
@@ -69,6 +67,8 @@ class ConfigFile:
         Raises:
             ConfigRefused: it cannot be read, is not UTF-8 or not TOML (the message names the line).
         """
+        import tomllib  # most machines have no such file
+
         try:
             return tomllib.loads(self.content.decode("utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -78,11 +78,19 @@ class ConfigFile:
     @cached_property
     def standing(self) -> str:
         """``trusted``, or why its word does not count in full: ``unknown`` or ``changed``."""
-        return standing(self.path, self.content) if self.kind == "project" else "trusted"
+        if self.kind != "project":
+            return "trusted"
+        from forum_mcp.configs.trust import standing
+
+        return standing(self.path, self.content)
 
     def left_out(self) -> list[str]:
         """Return the tables and keys that do not count, because nobody vouched for the file."""
-        return [] if self.standing == "trusted" else sorted(set(self.values) - HARMLESS)
+        if self.standing == "trusted":
+            return []
+        from forum_mcp.configs.trust import HARMLESS
+
+        return sorted(set(self.values) - HARMLESS)
 
     def remark(self) -> str:
         """Return what a person should know about keys that are left out, and what to do; empty when none is."""

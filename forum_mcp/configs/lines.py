@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Final
 
 __all__ = ["line_of", "nearest", "placed_at"]
@@ -12,6 +11,8 @@ _KEY: Final = r"(?:[\w\-]+|\"[^\"]*\"|'[^']*')"
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return ``; did you mean 'x'`` for the nearest known word, or the known words when none is near."""
+    from difflib import get_close_matches  # costs more than the rest, and only a mistake needs it
+
     words = sorted(known)
     close = get_close_matches(word, words, n=1, cutoff=0.6) or get_close_matches(word.lower(), words, n=1)
     return f"did you mean {close[0]!r}" if close else f"expected one of {', '.join(words)}"

@@ -1,8 +1,8 @@
 """Where things stand on this machine: state, configuration, runtime files. Loads no settings.
 
 Each directory is the user's own by platformdirs, private (0700, files 0600), and refused when others may write to it:
-who can put a file there decides what is signed, trusted and run. ``platformdirs`` costs more than all else here, and is
-loaded when a default is asked for: a ledger that is named by its path needs none.
+who can put a file there decides what is signed, trusted and run. ``platformdirs`` costs more to load than all else here:
+it is asked only where the XDG rule for the ordinary case (Linux, a home that is known) does not answer already.
 """
 
 import os
@@ -42,6 +42,8 @@ def state_dir() -> Path:
     named = os.environ.get("FORUM_STATE_DIR")
     if named:
         return Path(named).expanduser().absolute()
+    if (plain := _by_xdg("XDG_STATE_HOME", ".local/state")) is not None:
+        return plain
     import platformdirs
 
     return _of_the_user(platformdirs.user_state_path(_APP, appauthor=False), "XDG_STATE_HOME")
@@ -67,6 +69,8 @@ def runtime_dir() -> Path:
 
 def user_file() -> Path | None:
     """Return the user's configuration file, which may not exist; None when no home directory is known."""
+    if (plain := _by_xdg("XDG_CONFIG_HOME", ".config")) is not None:
+        return plain / "config.toml"
     import platformdirs
 
     try:
@@ -85,6 +89,16 @@ def default_ledger() -> str:
     directory = state_dir()
     refuse_shared(directory, "the state directory")
     return str(directory / "ledger.db")
+
+
+def _by_xdg(variable: str, below_home: str) -> Path | None:
+    """Return our directory by the XDG Base Directory rule, or None: ``platformdirs`` knows the other cases."""
+    if sys.platform != "linux" or hasattr(sys, "getandroidapilevel"):
+        return None
+    for base in (os.environ.get(variable, ""), os.path.join(os.environ.get("HOME", ""), below_home)):  # noqa: PTH118
+        if base.startswith("/"):
+            return Path(base) / _APP
+    return None
 
 
 def _of_the_user(path: Path, variable: str) -> Path:

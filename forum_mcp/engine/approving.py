@@ -1,17 +1,19 @@
 """Approvals: the events that resolve a gate, and approvals that stand for a whole class of gates."""
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
-from forum_mcp.engine.outcomes import Event
 from forum_mcp.errors import AppendRefused, EntryRefused, NotFound, RequestRefused
 from forum_mcp.ledger.entry import BodyRef, Draft, Entry, NewBody
 from forum_mcp.ledger.kinds.gate import GateResolved
 from forum_mcp.ledger.kinds.run import TimerFired
 from forum_mcp.rules.calls import TEXT
 from forum_mcp.rules.run import Gate, RunState
+
+if TYPE_CHECKING:
+    from forum_mcp.engine.outcomes import Event
 
 __all__ = [
     "HOW",
@@ -52,7 +54,7 @@ def resolution(
     until_us: int | None,
     digest: str | None,
     reason: str,
-) -> Event:
+) -> "Event":
     """Return the event that resolves a gate.
 
     ``digest``, when given, must be the commitment of the gate's subject: an approval is of what was read.

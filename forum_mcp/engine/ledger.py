@@ -1,32 +1,32 @@
 """``Ledger``: one ledger opened, the same operations for Python, the CLI and MCP.
 
-Reading and verifying need no key. Signing a checkpoint appends nothing; ``record_checkpoint`` does.
+Reading and verifying need no key. Signing a checkpoint appends nothing; ``record_checkpoint`` does. What only
+some methods need is loaded by them: ``ledger verify`` starts small.
 """
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from forum_mcp.configs.paths import MEMORY, default_ledger
-from forum_mcp.engine import reading, receipts
+from forum_mcp.engine import reading
 from forum_mcp.engine.bodies import BodyGiven, body_of
-from forum_mcp.engine.exported import export_lines, open_export
-from forum_mcp.engine.filtering import make_filter
 from forum_mcp.engine.founding import found_file, found_in_memory
 from forum_mcp.engine.signing import Signing
-from forum_mcp.engine.verifying import DECISIONS, rederived, report_of, verify_path, verify_view
+from forum_mcp.engine.verifying import verify_open, verify_path
 from forum_mcp.engine.views import EntryView, ReplayView, ShowView, TraceView, VerifyView
 from forum_mcp.errors import LedgerMissing, LedgerReadOnly, NotFound, RequestRefused
 from forum_mcp.ledger import merkle
 from forum_mcp.ledger.entry import Body, Draft, LedgerId, RunId
 from forum_mcp.stores.base import Stored, Transaction
-from forum_mcp.stores.export_file import ExportStore
 from forum_mcp.stores.keys import KeyFile, KeyHere, Keys
 from forum_mcp.stores.recognition import is_export
 from forum_mcp.stores.signed import SignedFile
 from forum_mcp.stores.sqlite import SqliteStore, wall_clock_us
+
+if TYPE_CHECKING:
+    from forum_mcp.stores.export_file import ExportStore
 
 __all__ = ["Ledger", "verify_path"]
 
@@ -36,7 +36,7 @@ class Ledger:
 
     def __init__(
         self,
-        store: SqliteStore | ExportStore,
+        store: "SqliteStore | ExportStore",
         signing: Signing,
         now_us: Callable[[], int],
         keys: Keys | None = None,
@@ -82,6 +82,8 @@ class Ledger:
             return cls(store, Signing(store, here.read, here.staged), now_us, here, checkpoint_every)
         file = Path(default_ledger() if path is None else path).expanduser().absolute()
         if is_export(file):
+            from forum_mcp.engine.exported import open_export
+
             return cls(*open_export(file), now_us)
         key_file = KeyFile(file.resolve().parent / "keys" if keys is None else keys)
         try:
@@ -102,20 +104,18 @@ class Ledger:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     @property
-    def store(self) -> SqliteStore | ExportStore:
+    def store(self) -> "SqliteStore | ExportStore":
         """The store, for the engine."""
         return self._store
 
     @property
     def missing_rest(self) -> str | None:
         """Why an export cannot be shown to its end, or None: the whole of it is here."""
-        return self._store.fault if isinstance(self._store, ExportStore) else None
+        return None if isinstance(self._store, SqliteStore) else self._store.fault
 
     @property
     def signing(self) -> Signing:
@@ -229,6 +229,8 @@ class Ledger:
             NotFound: no entry ``seq``.
             RequestRefused: limit, before or a time out of range.
         """
+        from forum_mcp.engine.filtering import make_filter
+
         wanted = make_filter(run_id=run_id, kind=kind, actor=actor, since=since, until=until, text=text)
         newest = self._signing.newest_note()
         if seq is not None:
@@ -287,6 +289,8 @@ class Ledger:
             NotFound: no such entry.
             RequestRefused: no checkpoint covers it, and without the key none can be signed.
         """
+        from forum_mcp.engine import receipts
+
         with self._store.snapshot():
             return receipts.proof_of(self._store, seq, self._signing.newest_note())
 
@@ -297,6 +301,8 @@ class Ledger:
             NoteError: ``since`` is not a checkpoint.
             RequestRefused: the ledger does not extend it.
         """
+        from forum_mcp.engine import receipts
+
         with self._store.snapshot():
             return receipts.growth_proof(self._store, since, self._signing.newest_note())
 
@@ -307,6 +313,8 @@ class Ledger:
             NotFound: no such entry or run.
             RequestRefused: no entry was named, or no checkpoint covers one.
         """
+        from forum_mcp.engine import receipts
+
         with self._store.snapshot():
             wanted = seqs if run_id is None else [*seqs, *receipts.run_seqs(self._store, run_id)]
             vkeys, newest = receipts.verifier_keys(self._store), self._signing.newest_note()
@@ -359,13 +367,7 @@ class Ledger:
             RequestRefused: no such level.
         """
         trusted = list(dict.fromkeys([*vkeys, *self._signing.own_vkeys()]))
-        with self._store.source() as source:
-            report = report_of(source, level, checkpoint, trusted, witnesses)
-        if level >= DECISIONS:
-            with self._store.anew() as store:
-                report = rederived(report, store)
-        report = self._signing.judged(report)
-        return verify_view(report, self._signing.newest_note() if report.clean else report.newest_checkpoint)
+        return verify_open(self._store, self._signing, level, checkpoint, trusted, witnesses)
 
     def replay(self, until: int | str | None = None, run_id: str | None = None) -> ReplayView:
         """Rebuild the state after the entry ``until`` (a seq, or an ISO 8601 time) and return it; runs nothing.
@@ -374,7 +376,7 @@ class Ledger:
             NotFound: no such entry or run.
             RequestRefused: ``until`` is neither a seq nor a time.
         """
-        from forum_mcp.engine.replay import replay  # the rules are loaded only for those who ask
+        from forum_mcp.engine.replay import replay
 
         return replay(self.store, self.root, until=until, run_id=run_id)
 
@@ -384,6 +386,8 @@ class Ledger:
         Raises:
             LedgerUnreadable: an entry cannot be read, so that no export can hold it.
         """
+        from forum_mcp.engine.exported import export_lines
+
         newest = self._signing.newest_note()
         yield from export_lines(self._store, self.vkey, newest, without_bodies=without_bodies)
 

@@ -1,14 +1,16 @@
 """Entries, causes and reports as views: the reading half of ``engine.ledger``."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from forum_mcp.engine.filtering import Filter, downwards, matches
 from forum_mcp.engine.summaries import summary
 from forum_mcp.engine.views import EntryView, ShowView, TraceLine, TraceView
 from forum_mcp.errors import RequestRefused
 from forum_mcp.ledger.entry import BodyRef, Entry
 from forum_mcp.ledger.trace import trace
 from forum_mcp.stores.base import Store, Stored
+
+if TYPE_CHECKING:
+    from forum_mcp.engine.filtering import Filter
 
 __all__ = ["SHOW_MAX", "absence", "entry_view", "show", "show_one", "trace_view"]
 
@@ -36,7 +38,7 @@ def entry_view(store: Store, stored: Stored, *, texts: bool = False) -> EntryVie
 def show(
     store: Store,
     *,
-    wanted: Filter,
+    wanted: "Filter",
     limit: int,
     before: int | None,
     bodies: bool,
@@ -47,6 +49,8 @@ def show(
     Raises:
         RequestRefused: limit or before out of range.
     """
+    from forum_mcp.engine.filtering import downwards, matches  # who verifies filters nothing
+
     if not 1 <= limit <= SHOW_MAX:
         raise RequestRefused(f"limit {limit} is refused: expected 1 to {SHOW_MAX}; page on with 'before'")
     if before is not None and before < 0:

@@ -6,17 +6,19 @@ credential reaches an executor only as its own setting.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 
 from forum_mcp.configs.secrets import resolve_secret
-from forum_mcp.configs.settings import Settings
 from forum_mcp.engine.scrubbing import Scrubber, environment_secrets
 from forum_mcp.errors import ConfigRefused
-from forum_mcp.executors.base import Executor
 from forum_mcp.ledger.entry import BodyRef, Draft, NewBody
 from forum_mcp.ledger.kinds import KINDS
+
+if TYPE_CHECKING:
+    from forum_mcp.configs.settings import Settings
+    from forum_mcp.executors.base import Executor
 
 __all__ = ["recorded_identity", "scrub_event", "scrubber_of"]
 
@@ -24,7 +26,7 @@ _WRITTEN: Final = frozenset({"request", "plan", "reply", "stderr", "detail", "re
 """Bodies that hold what a person, a model or a command wrote; the others are the engine's own."""
 
 
-def scrubber_of(settings: Settings, environ: Mapping[str, str]) -> Scrubber:
+def scrubber_of(settings: "Settings", environ: Mapping[str, str]) -> Scrubber:
     """Return a scrubber of the secrets this process knows: its environment's and its executors'."""
     secrets = environment_secrets(environ)
     for name, provider in settings.context.items():
@@ -57,7 +59,7 @@ def scrub_event(draft: Draft, scrubber: Scrubber) -> Draft:
     return replace(draft, data={**draft.data, "scrubbed": total}, bodies=bodies)
 
 
-def recorded_identity(executor: Executor, scrubber: Scrubber) -> dict[str, object]:
+def recorded_identity(executor: "Executor", scrubber: Scrubber) -> dict[str, object]:
     """Return the executor's identity as it is recorded and compared: JSON, scrubbed."""
     text, _ = scrubber.scrub(msgspec.json.encode(executor.identity(), order="sorted").decode())
     return cast(dict[str, object], msgspec.json.decode(text))

@@ -5,20 +5,23 @@ It opens what is damaged, writes nothing, and answers with findings; only a miss
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from forum_mcp.engine.views import FindingView, VerifyView
 from forum_mcp.errors import LedgerError, NotFound, RequestRefused
 from forum_mcp.ledger.finding import Finding, Report
 from forum_mcp.ledger.verify import Source, verify
 from forum_mcp.stores.base import Store
-from forum_mcp.stores.export_file import ExportStore, open_source
 from forum_mcp.stores.recognition import is_export
 from forum_mcp.stores.sqlite import SqliteStore
 
-__all__ = ["DECISIONS", "rederived", "report_of", "verify_path", "verify_view"]
+if TYPE_CHECKING:
+    from forum_mcp.engine.signing import Signing
+    from forum_mcp.stores.export_file import ExportStore
 
-DECISIONS = 4
+__all__ = ["rederived", "report_of", "verify_open", "verify_path", "verify_view"]
+
+_DECISIONS: Final = 4
 _FINDINGS_SHOWN: Final = 200
 
 
@@ -44,10 +47,12 @@ def verify_path(
         LedgerUnreadable: a directory, or no right to read it.
         RequestRefused: no such level.
     """
+    from forum_mcp.stores.export_file import ExportStore, open_source  # a ledger that opens needs neither
+
     file = Path(path).expanduser()
     with open_source(file) as source:
         report = report_of(source, level, checkpoint, vkeys, witnesses)
-    if level >= DECISIONS:
+    if level >= _DECISIONS:
         try:
             store = ExportStore.open(file) if is_export(file) else SqliteStore.open(file, read_only=True)
         except LedgerError as error:
@@ -58,6 +63,29 @@ def verify_path(
             finally:
                 store.close()
     return verify_view(report, report.newest_checkpoint)
+
+
+def verify_open(
+    store: "SqliteStore | ExportStore",
+    signing: "Signing",
+    level: int,
+    checkpoint: str | Sequence[str] | None,
+    vkeys: Sequence[str],
+    witnesses: Sequence[str],
+) -> VerifyView:
+    """Verify an open ledger from its disk; arguments as of ``verify_path``, and what its signer remembers counts.
+
+    Raises:
+        LedgerMissing: the file has gone.
+        RequestRefused: no such level.
+    """
+    with store.source() as source:
+        report = report_of(source, level, checkpoint, vkeys, witnesses)
+    if level >= _DECISIONS:
+        with store.anew() as fresh:
+            report = rederived(report, fresh)
+    report = signing.judged(report)
+    return verify_view(report, signing.newest_note() if report.clean else report.newest_checkpoint)
 
 
 def report_of(
@@ -72,10 +100,10 @@ def report_of(
     Raises:
         RequestRefused: level is not 1 to 4.
     """
-    if not 1 <= level <= DECISIONS:
+    if not 1 <= level <= _DECISIONS:
         raise RequestRefused(f"level {level} is refused: expected 1 chain, 2 bodies, 3 checkpoints or 4 decisions")
     given = () if checkpoint is None else checkpoint
-    return verify(source, level=min(level, DECISIONS - 1), checkpoints=given, vkeys=vkeys, witnesses=witnesses)
+    return verify(source, level=min(level, _DECISIONS - 1), checkpoints=given, vkeys=vkeys, witnesses=witnesses)
 
 
 def rederived(report: Report, store: Store) -> Report:
@@ -87,12 +115,12 @@ def rederived(report: Report, store: Store) -> Report:
     except (LedgerError, NotFound) as error:
         return _not_rederived(report, str(error))
     holds = () if found else ("decisions: each recorded decision that can be made again is the one recorded",)
-    return report.deepened(DECISIONS, found, counts=counts, holds=holds)
+    return report.deepened(_DECISIONS, found, counts=counts, holds=holds)
 
 
 def _not_rederived(report: Report, why: str) -> Report:
     fault = Finding("unreadable", None, None, "a record that decisions can be made from again", why[:500])
-    return report.deepened(DECISIONS, () if report.total else (fault,), not_protected=("decisions: not checked",))
+    return report.deepened(_DECISIONS, () if report.total else (fault,), not_protected=("decisions: not checked",))
 
 
 def verify_view(report: Report, checkpoint: str | None) -> VerifyView:
