@@ -1,16 +1,19 @@
 """Following a run from the outside: what its new entries say, until it rests."""
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from forum_mcp.cli.terminal import note, one_line
+from forum_mcp.cli.graphs import task_lines
+from forum_mcp.cli.terminal import coloured, is_live, note, one_line, safe
 from forum_mcp.engine.summaries import summary
 from forum_mcp.engine.views import EntryView, Review, RunView
 
 if TYPE_CHECKING:
     from forum_mcp.engine.orchestrator import Orchestrator
 
-__all__ = ["EXIT_WAITING", "entry_line", "exit_code", "follow", "print_run"]
+__all__ = ["EXIT_WAITING", "board", "entries_since", "entry_line", "exit_code", "follow", "print_run"]
 
 EXIT_WAITING: Final = 4
 _GOES_ON: Final = frozenset({"pending", "running"})
@@ -21,23 +24,49 @@ _PAGE: Final = 100
 async def follow(forum: "Orchestrator", view: RunView, *, wait_s: float | None, quiet: bool = False) -> RunView:
     """Return the run once it ended or needs its caller, at the latest after ``wait_s`` seconds (None: no limit).
 
-    Each entry that arrives meanwhile is a line on stderr, unless ``quiet``.
+    Each entry that arrives meanwhile is a line on stderr, unless ``quiet``; on a terminal the tasks and what is spent
+    stand below them until the run rests.
     """
     seen = -1
     waited = 0.0
-    while True:
-        if not quiet:
-            for entry in _since(forum, view.run_id, seen):
-                note(entry_line(entry))
-                seen = entry.seq
-        if view.state not in _GOES_ON or (wait_s is not None and waited >= wait_s):
-            return view
-        step = _POLL_S if wait_s is None else min(_POLL_S, wait_s - waited)
-        view = await forum.run(view.run_id, wait_s=step)
-        waited += step
+    with board(quiet=quiet) as tell:
+        while True:
+            if not quiet:
+                for entry in entries_since(forum, view.run_id, seen):
+                    tell(entry_line(entry))
+                    seen = entry.seq
+                tell(view)
+            if view.state not in _GOES_ON or (wait_s is not None and waited >= wait_s):
+                return view
+            step = _POLL_S if wait_s is None else min(_POLL_S, wait_s - waited)
+            view = await forum.run(view.run_id, wait_s=step)
+            waited += step
 
 
-def _since(forum: "Orchestrator", run_id: str, seen: int) -> Iterator[EntryView]:
+@contextmanager
+def board(*, quiet: bool) -> Generator[Callable[[str | RunView], None]]:
+    """Give what tells a person of lines, and of how a run stands: plain lines on stderr, on a terminal a live view."""
+    if quiet or not is_live(sys.stderr):
+        yield lambda told: note(told) if isinstance(told, str) else None
+        return
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+
+        def tell(told: str | RunView) -> None:
+            if isinstance(told, str):
+                console.print(Text(safe(told)))
+                return
+            lines = ["", *task_lines(told, coloured), next(print_run(told))]
+            live.update(Text.from_ansi("\n".join(lines), no_wrap=True, overflow="ellipsis"), refresh=True)
+
+        yield tell
+
+
+def entries_since(forum: "Orchestrator", run_id: str, seen: int) -> Iterator[EntryView]:
     """Yield the run's entries after ``seen``, oldest first."""
     pages: list[list[EntryView]] = []
     before: int | None = None

@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from forum_mcp.cli.following import exit_code, follow, print_run
+from forum_mcp.cli.following import entries_since, exit_code, follow, print_run
+from forum_mcp.cli.graphs import mermaid, task_lines, timeline
 from forum_mcp.cli.options import AsJson, LedgerPath, ledger_of, root_flags, with_flags
 from forum_mcp.cli.submit import Quiet, Wait, in_forum, show_result
-from forum_mcp.cli.terminal import columns, emit, emit_json, note
+from forum_mcp.cli.terminal import columns, emit, emit_json, note, painted
 from forum_mcp.configs.flags import Flags
-from forum_mcp.engine.views import RunsView, RunView
+from forum_mcp.engine.views import EntryView, RunsView, RunView
 from forum_mcp.errors import RequestRefused
 
 if TYPE_CHECKING:
@@ -69,42 +70,42 @@ async def _list(flags: Flags, limit: int, before: int | None) -> RunsView:
 def show(
     ctx: typer.Context,
     run_id: _RunId,
+    following: Annotated[bool, typer.Option("--follow", help="First watch it until it rests.")] = False,
+    as_mermaid: Annotated[bool, typer.Option("--mermaid", help="Print its plan as a Mermaid flowchart.")] = False,
     ledger: LedgerPath = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show a run as its record tells it: tasks, verdicts, spend, answer."""
+    """Show a run as its record tells it: tasks as a tree, calls in time, verdicts, spend, answer."""
+    if as_mermaid and as_json:
+        raise RequestRefused("--mermaid and --json are given together; each is a form of its own; give one")
 
-    async def work(forum: "Orchestrator") -> RunView:
-        return await forum.run(run_id)
+    async def work(forum: "Orchestrator") -> tuple[RunView, list[EntryView]]:
+        view = await forum.run(run_id)
+        if following:
+            view = await follow(forum, view, wait_s=None)
+        return view, list(entries_since(forum, run_id, -1))
 
-    view = in_forum(_flags(ctx, ledger), work)
+    view, entries = in_forum(_flags(ctx, ledger), work)
     if as_json:
         emit_json(view.to_dict())
-        return
+    elif as_mermaid:
+        for line in mermaid(view):
+            emit(line)
+    else:
+        _tell(view, entries)
+
+
+def _tell(view: RunView, entries: list[EntryView]) -> None:
     if view.request is not None:
         emit(f"request: {view.request}")
     for line in print_run(view):
         emit(line)
-    for line in columns(_task_rows(view)):
-        print("  " + line)
+    for title, lines in (("tasks", task_lines(view, painted)), ("calls in time", timeline(entries))):
+        body = list(lines)
+        if body:
+            print("\n".join(["", title, *(f"  {line}" for line in body)]))
     if view.answer is not None:
         emit("\n" + view.answer)
-
-
-def _task_rows(view: RunView) -> list[tuple[str, ...]]:
-    return [
-        (
-            task.id,
-            task.state,
-            task.lane,
-            f"wave {task.wave}",
-            f"attempts {task.attempts}",
-            f"verdict {task.verdict or 'none'}",
-            task.served or task.executor or "",
-            task.error or task.reason or "",
-        )
-        for task in view.tasks
-    ]
 
 
 @app.command("cancel")

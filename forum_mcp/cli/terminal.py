@@ -5,9 +5,11 @@ import os
 import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Literal
+from typing import Final, Literal, TextIO
 
-__all__ = ["columns", "emit", "emit_json", "note", "one_line", "painted", "safe"]
+__all__ = ["Colour", "coloured", "columns", "emit", "emit_json", "is_live", "note", "one_line", "painted", "safe"]
+
+Colour = Literal["green", "yellow", "red", "dim"]
 
 _KEPT: Final = frozenset("\n\t\u200c\u200d")
 """Line feed and tab, and the joiners that words of several scripts need."""
@@ -52,10 +54,20 @@ def note(text: str) -> None:
     print(safe(text), file=sys.stderr, flush=True)
 
 
-def painted(text: str, colour: Literal["green", "yellow", "red", "dim"]) -> str:
+def painted(text: str, colour: Colour) -> str:
     """Return a word in colour when stdout is a terminal that shows it and NO_COLOR is not set; else as it is."""
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not sys.stdout.isatty()
-    return text if plain else f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
+    plain = os.environ.get("NO_COLOR") or not is_live(sys.stdout)
+    return text if plain else coloured(text, colour)
+
+
+def coloured(text: str, colour: Colour) -> str:
+    """Return a word in colour, whoever reads it."""
+    return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m"
+
+
+def is_live(stream: TextIO | None) -> bool:
+    """State whether a stream is a terminal on which lines can be drawn again."""
+    return stream is not None and stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def columns(rows: Iterable[Sequence[str]]) -> list[str]:
