@@ -5,7 +5,7 @@ Resources are views of the record for people and for clients that attach them; e
 
 from typing import Final
 
-from forum_mcp.resources import ledger, roster, runs, status
+from forum_mcp.resources import advice, ledger, roster, runs, status
 from forum_mcp.resources.base import JSON, Family, Listed
 
 __all__ = ["FAMILIES", "FIXED", "find"]
@@ -13,6 +13,7 @@ __all__ = ["FAMILIES", "FIXED", "find"]
 FAMILIES: Final[tuple[Family, ...]] = (
     *status.FAMILIES,
     *roster.FAMILIES,
+    *advice.FAMILIES,
     *runs.FAMILIES,
     *ledger.FAMILIES,
 )

@@ -61,11 +61,12 @@ async def test_the_list_has_pages_sizes_and_dates(
             if cursor is None:
                 break
         uris = [str(resource.uri) for resource in found]
-        assert uris[:5] == [
-            "forum://status", "forum://roster", "forum://runs", "forum://ledger/checkpoint", "forum://ledger/recent",
+        assert uris[:6] == [
+            "forum://status", "forum://roster", "forum://advice", "forum://runs", "forum://ledger/checkpoint",
+            "forum://ledger/recent",
         ]  # fmt: skip
-        assert uris[5:8] == [f"forum://runs/{run}" for run in reversed(runs)]
-        assert uris[8:] == [f"forum://ledger/entries/{seq}" for seq in reversed(range(size))]
+        assert uris[6:9] == [f"forum://runs/{run}" for run in reversed(runs)]
+        assert uris[9:] == [f"forum://ledger/entries/{seq}" for seq in reversed(range(size))]
         entry = found[-1]
         content = (await forum.client.read_resource(uris[-1])).contents[0]
         assert entry.size == len(content.text.encode())
@@ -119,3 +120,13 @@ async def test_bytes_that_are_not_text_are_a_blob(connect: Any, host_settings: S
         content = (await forum.client.read_resource(f"forum://ledger/bodies/{commit}")).contents[0]
         assert content.blob == "/wA="
         assert content.mime_type == "application/octet-stream"
+
+
+async def test_the_advice_is_what_the_record_tells_of_lanes_and_models(connect: Any, host_settings: Settings) -> None:
+    async with connect(host_settings) as forum:
+        await forum.client.call_tool("submit", {"request": "say hello", "single": True})
+        item = (await forum.client.call_tool("work", {"action": "next"})).structured_content["items"][0]["item"]
+        await forum.client.call_tool("work", {"action": "complete", "item": item, "result": "hello"})
+        read = await forum.client.read_resource("forum://advice")
+        told = json.loads(read.contents[0].text)
+        assert [(row["model"], row["passed"], row["failed"]) for row in told["rows"]] == [("host", 1, 0)]
