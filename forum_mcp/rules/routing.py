@@ -19,7 +19,7 @@ from forum_mcp.rules.lexicon import Lexicon, Postings, compile_roster
 from forum_mcp.rules.typos import ATTEMPTS_MAX, meant
 from forum_mcp.rules.words import split_words, stem
 
-__all__ = ["CANDIDATES_MAX", "VERSION", "Candidate", "Route", "route", "weighed"]
+__all__ = ["CANDIDATES_MAX", "VERSION", "Candidate", "Route", "decide", "route", "weighed"]
 
 VERSION: Final = 2
 
@@ -37,8 +37,8 @@ _ROOT_MIN: Final = 4
 _HALF_SCORE: Final = 3_000
 """Evidence that makes half of the full score: one word that only one lane lists."""
 
-_CONFIDENT_PPM: Final = 390_000
-"""Least confidence at which the router names a lane; see docs/explanation/routing.md for what it costs and gains."""
+_CONFIDENT_PPM: Final = 500_000
+"""The router names a lane only where it is likelier right than wrong; docs/explanation/routing.md has what it costs."""
 
 _PPM: Final = 1_000_000
 
@@ -82,13 +82,21 @@ _ENCODER: Final = msgspec.json.Encoder(order="sorted")
 
 def route(text: str, roster: Roster) -> Route:
     """Return where a request goes; never raises on a text."""
-    lexicon = compile_roster(roster)
+    return _decided(text, compile_roster(roster), roster.fallback)
+
+
+def decide(text: str, lexicon: Lexicon) -> str | None:
+    """Return the lane that a lexicon of any making decides on, or None."""
+    return _decided(text, lexicon, "").lane
+
+
+def _decided(text: str, lexicon: Lexicon, fallback: str) -> Route:
     found = _match(_words(text, lexicon), lexicon)
     totals = _totals(found, lexicon)
     elsewhere = totals.pop()
     ranked = sorted((lane for lane, total in enumerate(totals) if total), key=lambda lane: (-totals[lane], lane))
     if not ranked:
-        return Route(None, roster.fallback, 0, 0, 0, ())
+        return Route(None, fallback, 0, 0, 0, ())
     best = totals[ranked[0]]
     second = totals[ranked[1]] if len(ranked) > 1 else 0
     margin = (best - second) * _PPM // best
@@ -98,7 +106,7 @@ def route(text: str, roster: Roster) -> Route:
         Candidate(lexicon.lanes[index], _score(totals[index]), _spoke_for(index, found))
         for index in ranked[:CANDIDATES_MAX]
     )
-    return Route(decided, decided or roster.fallback, _score(best), margin, confidence, candidates)
+    return Route(decided, decided or fallback, _score(best), margin, confidence, candidates)
 
 
 def weighed(text: str, lexicon: Lexicon) -> list[int]:

@@ -1,11 +1,12 @@
 """Figures of the router on labelled requests, and what it ships that is made from data.
 
-    python -m tests.bench.routing               figures, reliability curve and confusion of both parts
+    python -m tests.bench.routing               figures, reliability and confusion of every part
+    python -m tests.bench.routing crossvalidate figures of the development rows as five folds see each other
     python -m tests.bench.routing compile       make forum_mcp/configs/routing.json again
     python -m tests.bench.routing calibrate     print the curve for forum_mcp/rules/confidence.py
 
-``development`` was written with the vocabulary at hand and goes into the table; ``apart`` was labelled after the
-vocabulary was closed and goes into nothing but the curve. ``sample`` was given with the task.
+Both development parts go into the table. ``apart`` goes into nothing but the curve, ``second-apart`` into nothing at
+all. ``sample`` was given with the task. tests/data/routing/README.md says who wrote which part, and when.
 """
 
 import json
@@ -13,7 +14,7 @@ import sys
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -26,14 +27,16 @@ from forum_mcp.rules.knowledge import VERSION, meaning
 from forum_mcp.rules.lanes import FALLBACK, Roster
 from forum_mcp.rules.lexicon import Lexicon, digest_of, weigh
 from forum_mcp.rules.roster import parse
-from forum_mcp.rules.routing import route, weighed
+from forum_mcp.rules.routing import decide, route, weighed
 
 __all__ = ["compiled", "read", "score"]
 
 DATA: Final = Path(__file__).parents[1] / "data" / "routing"
 CONFIGS: Final = Path(__file__).parents[2] / "forum_mcp" / "configs"
-_PARTS: Final = ("apart", "development", "sample")
-_FOLDS: Final = 4
+_DEVELOPMENT: Final = ("development", "second-development")
+_APART: Final = ("apart", "second-apart")
+_PARTS: Final = (*_APART, *_DEVELOPMENT, "sample")
+_FOLDS: Final = 5
 _KNOTS: Final = 12
 _MOST_UNITS: Final = 6_000
 
@@ -56,6 +59,11 @@ def read(name: str) -> list[Row]:
     """Return the rows of one part."""
     lines = (DATA / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
     return [Row(row["text"], row["best"], tuple(row["ok"])) for row in map(json.loads, lines)]
+
+
+def development() -> list[Row]:
+    """Return the rows the table is made from."""
+    return [row for name in _DEVELOPMENT for row in read(name)]
 
 
 def shipped() -> Roster:
@@ -85,7 +93,7 @@ def lexicon(roster: Roster, rows: Iterable[Row]) -> Lexicon:
 
 def compiled() -> str:
     """Return the text of the table that ships: JSON, one term a line."""
-    roster, rows = shipped(), read("development")
+    roster, rows = shipped(), development()
     made = lexicon(roster, rows)
     units = {
         term: [figure for number in sorted(lanes) for figure in (number, lanes[number])]
@@ -110,7 +118,10 @@ def _lines(table: object) -> str:
 
 def score(rows: list[Row], roster: Roster) -> dict[str, float]:
     """Return the shares the router is judged by."""
-    found = [(row, route(row.text, roster).lane) for row in rows]
+    return _shares([(row, route(row.text, roster).lane) for row in rows])
+
+
+def _shares(found: list[tuple[Row, str | None]]) -> dict[str, float]:
     fitting = [(row, lane) for row, lane in found if row.fits]
     decided = [(row, lane) for row, lane in found if lane is not None]
     others = [lane for row, lane in found if not row.fits]
@@ -125,15 +136,15 @@ def score(rows: list[Row], roster: Roster) -> dict[str, float]:
 def _report() -> None:
     roster = shipped()
     route("", roster)
-    for part in _PARTS:
-        rows = read(part)
+    rows_of = {"held apart (apart and second-apart)": [row for part in _APART for row in read(part)]}
+    for part, rows in (rows_of | {part: read(part) for part in _PARTS}).items():
         print(f"{part}: {len(rows)} requests, {len({row.best for row in rows})} lanes")
         for name, share in score(rows, roster).items():
             print(f"  {name:20s} {share:.3f}")
         _reliability(rows, roster)
         _confusion(rows, roster)
     times: list[int] = []
-    for row in read("apart") + read("development"):
+    for row in [row for part in _PARTS for row in read(part)]:
         begin = time.perf_counter_ns()
         route(row.text, roster)
         times.append(time.perf_counter_ns() - begin)
@@ -161,14 +172,31 @@ def _confusion(rows: list[Row], roster: Roster) -> None:
         print(f"  {count:3d}  {wanted} -> {decided}")
 
 
-def _calibrate() -> None:
-    """Print the curve: apart rows thrice, development rows as their own folds see them, pooled to rise."""
-    roster, rows = shipped(), read("development")
-    points: list[tuple[int, bool, int]] = []
+def _unseen(rows: list[Row], roster: Roster) -> Iterator[tuple[Row, Lexicon]]:
+    """Yield each row with a lexicon made without its fold."""
     for fold in range(_FOLDS):
         made = lexicon(roster, [row for at, row in enumerate(rows) if at % _FOLDS != fold])
-        points += [_point(row, made, 1) for at, row in enumerate(rows) if at % _FOLDS == fold]
-    points += [_point(row, lexicon_of_all, 3) for lexicon_of_all in [lexicon(roster, rows)] for row in read("apart")]
+        yield from ((row, made) for at, row in enumerate(rows) if at % _FOLDS == fold)
+
+
+def _crossvalidate() -> None:
+    roster = shipped()
+    found: dict[str, list[tuple[Row, str | None]]] = {name: [] for name in _DEVELOPMENT}
+    parts = {row: name for name in _DEVELOPMENT for row in read(name)}
+    for row, made in _unseen(development(), roster):
+        found[parts[row]].append((row, decide(row.text, made)))
+    for name, decisions in (*found.items(), ("both", [each for part in found.values() for each in part])):
+        print(f"{name}: {len(decisions)} requests, each unseen by the table that routes it")
+        for share, figure in _shares(decisions).items():
+            print(f"  {share:20s} {figure:.3f}")
+
+
+def _calibrate() -> None:
+    """Print the curve: apart rows thrice, development rows as their own folds see them, pooled to rise."""
+    roster, rows = shipped(), development()
+    points = [_point(row, made, 1) for row, made in _unseen(rows, roster)]
+    of_all = lexicon(roster, rows)
+    points += [_point(row, of_all, 3) for row in read("apart")]
     points.sort()
     share = sum(weight for _, _, weight in points) / _KNOTS
     bins: list[list[float]] = [[0, 0, 0]]
@@ -202,6 +230,8 @@ def _main(arguments: list[str]) -> None:
         (CONFIGS / COMPILED_NAME).write_text(compiled(), encoding="utf-8")
     elif arguments == ["calibrate"]:
         _calibrate()
+    elif arguments == ["crossvalidate"]:
+        _crossvalidate()
     else:
         _report()
 
