@@ -1,5 +1,7 @@
 """Approvals: the events that resolve a gate, and approvals that stand for a whole class of gates."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 

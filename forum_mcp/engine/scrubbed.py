@@ -4,6 +4,8 @@ Decisions are made from what events recorded, and prompts are decisions, so what
 credential reaches an executor only as its own setting.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
