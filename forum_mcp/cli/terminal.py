@@ -3,34 +3,21 @@
 import json
 import os
 import sys
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal, TextIO
+
+from forum_mcp.roles.fence import visible
 
 __all__ = ["Colour", "coloured", "columns", "emit", "emit_json", "is_live", "note", "one_line", "painted", "safe"]
 
 Colour = Literal["green", "yellow", "red", "dim"]
 
-_KEPT: Final = frozenset("\n\t\u200c\u200d")
-"""Line feed and tab, and the joiners that words of several scripts need."""
 _COLOURS: Final = {"green": 32, "yellow": 33, "red": 31, "dim": 2}
-_UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 
 
 def safe(text: str) -> str:
-    r"""Return the text with control, ANSI, bidi and other invisible characters written as ``\x1b`` or ``\u202e``."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        char if char in _KEPT or unicodedata.category(char) not in _UNSAFE else _escaped(char) for char in text
-    )
-
-
-def _escaped(char: str) -> str:
-    point = ord(char)
-    if point <= 0xFF:
-        return f"\\x{point:02x}"
-    return f"\\u{point:04x}" if point <= 0xFFFF else f"\\U{point:08x}"
+    """Return the text as a terminal may show it."""
+    return visible(text)
 
 
 def one_line(text: str, width: int = 72) -> str:

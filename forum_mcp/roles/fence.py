@@ -4,9 +4,15 @@ A fence is a pair of lines with a token that the text cannot foresee, so that no
 an instruction. The token comes from the run's recorded seed: prompts can be derived again from the record.
 """
 
+import unicodedata
 from hashlib import sha256
+from typing import Final
 
-__all__ = ["cap", "fence", "token"]
+__all__ = ["cap", "fence", "token", "visible"]
+
+_KEPT: Final = frozenset("\n\t\u200c\u200d")
+"""Line feed and tab, and the joiners that words of several scripts need."""
+_UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 
 
 def token(seed: str, *label: object) -> str:
@@ -26,3 +32,19 @@ def cap(text: str, limit: int) -> str:
     head = limit * 2 // 3
     tail = limit - head
     return f"{text[:head]}\n[... {len(text) - head - tail} characters left out ...]\n{text[len(text) - tail :]}"
+
+
+def visible(text: str) -> str:
+    r"""Return the text with control, ANSI, bidi and other invisible characters written as ``\x1b`` or ``\u202e``."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        char if char in _KEPT or unicodedata.category(char) not in _UNSAFE else _escaped(char) for char in text
+    )
+
+
+def _escaped(char: str) -> str:
+    point = ord(char)
+    if point <= 0xFF:
+        return f"\\x{point:02x}"
+    return f"\\u{point:04x}" if point <= 0xFFFF else f"\\U{point:08x}"

@@ -26,6 +26,7 @@ from forum_mcp.resources.completions import complete
 from forum_mcp.resources.listing import page
 from forum_mcp.resources.prompts import PROMPTS, prompt_text
 from forum_mcp.server import rendering
+from forum_mcp.server.asking import answer_to
 from forum_mcp.server.changes import Bus, Mailbox, watch
 from forum_mcp.server.errors import not_found, protocol_error, tool_error
 from forum_mcp.server.instructions import INSTRUCTIONS, NAME, TITLE
@@ -33,6 +34,7 @@ from forum_mcp.server.lifespan import LazyForum, OpenForum, lazily
 from forum_mcp.server.listening import Listening
 from forum_mcp.server.run_tasks import RunDesk
 from forum_mcp.server.sdk import AnyContext, OpenServer, client_of
+from forum_mcp.server.sealing import request_state
 from forum_mcp.server.tasks import Desk, Tasks
 from forum_mcp.tools import select, submit
 from forum_mcp.tools.arguments import check, preview
@@ -61,6 +63,7 @@ class ForumServer(OpenServer):
     def __init__(self, open_forum: OpenForum, tools: Iterable[Tool], **settings: Any) -> None:
         self._open_forum = open_forum
         self._forum_tools = {tool.name: tool for tool in tools}
+        self._asks = not all(tool.read_only for tool in self._forum_tools.values())
         self.bus = Bus()
         desk = self.task_desk() if submit.TOOL.name in self._forum_tools else None
         super().__init__(
@@ -73,6 +76,7 @@ class ForumServer(OpenServer):
             lifespan=self._lifespan,
             subscriptions=self.bus,
             cache_hints=_CACHE_HINTS,
+            request_state_security=request_state(),
             extensions=() if desk is None else (Tasks(desk),),
             **settings,
         )
@@ -103,6 +107,8 @@ class ForumServer(OpenServer):
     ) -> types.CallToolResult | types.InputRequiredResult:
         """Check the arguments, call the forum, and answer with text and structured content, each complete.
 
+        A client that shows forms is asked about the gates of a run that the call waits for.
+
         Raises:
             MCPError: there is no such tool.
             ToolError: the call was refused or failed; the text is for the model.
@@ -115,8 +121,12 @@ class ForumServer(OpenServer):
             raise MCPError(code=types.INVALID_PARAMS, message=f"unknown tool {preview(name)}{hint} (tools: {served})")
         try:
             checked = check(tool, arguments)
-            view = await tool.handler(await self.forum_for(context), checked, _caller(context))
-            return rendering.result(view, tool)
+            forum, caller = await self.forum_for(context), _caller(context)
+            if context is not None and self._asks:
+                view = await answer_to(tool, forum, checked, caller, context)
+            else:
+                view = await tool.handler(forum, checked, caller)
+            return view if isinstance(view, types.InputRequiredResult) else rendering.result(view, tool)
         except MCPError:
             raise
         except Exception as exc:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
+from forum_mcp.server.approvals import GateInputs
+
 if TYPE_CHECKING:
     from forum_mcp.engine.orchestrator import Orchestrator
     from forum_mcp.engine.views import WorkItem
@@ -104,5 +106,5 @@ def _elicited(item: WorkItem) -> Request:
     )
 
 
-INPUTS: Final[tuple[Inputs, ...]] = (WorkInputs(),)
+INPUTS: Final[tuple[Inputs, ...]] = (GateInputs(), WorkInputs())
 """Every source, in the order they are asked."""

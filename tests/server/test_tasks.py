@@ -258,6 +258,26 @@ async def test_work_of_the_host_is_a_question_to_the_person_where_no_model_answe
         assert done.result["structuredContent"]["state"] == "failed"
 
 
+async def test_an_open_gate_is_a_question_of_its_task(scripted_settings: Settings) -> None:
+    async with client_of(scripted_settings, elicitation_callback=never_asked) as client:
+        tasks = TaskClient(client)
+        run = await tasks.call("submit", request="write a poem", single=True, approve="run", wait_s=0)
+        task = Waiting(tasks, str(run.structured_content["run_id"]))
+        state = await task.tasks.state(task.task_id)
+        assert state.input_requests is not None
+        (request,) = state.input_requests.values()
+        assert request["method"] == "elicitation/create"
+        assert "write a poem" in request["params"]["message"]
+        with pytest.raises(MCPError, match="decides nothing"):
+            await task.answer(action="accept", content={"decision": "yes"})
+        await task.answer(action="decline")
+        assert (await task.tasks.state(task.task_id)).status == "input_required", "nothing was decided"
+        await task.answer(action="accept", content={"decision": "approve"})
+        assert (await task.tasks.until(task.task_id, "completed")).result is not None
+        shown = await tasks.call("ledger_show", run_id=task.task_id, kind="gate.resolved")
+        assert shown.structured_content["entries"][0]["data"]["how"] == "elicitation"
+
+
 async def test_a_client_that_can_be_asked_nothing_is_told_what_to_call(host_settings: Settings) -> None:
     async with client_of(host_settings) as client:
         task = await waiting(client)
