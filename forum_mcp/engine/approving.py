@@ -56,7 +56,7 @@ def resolution(
     until_us: int | None,
     digest: str | None,
     reason: str,
-) -> "Event":
+) -> Event:
     """Return the event that resolves a gate.
 
     ``digest``, when given, must be the commitment of the gate's subject: an approval is of what was read.

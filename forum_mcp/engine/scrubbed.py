@@ -28,7 +28,7 @@ _WRITTEN: Final = frozenset({"request", "plan", "reply", "stderr", "detail", "re
 """Bodies that hold what a person, a model or a command wrote; the others are the engine's own."""
 
 
-def scrubber_of(settings: "Settings", environ: Mapping[str, str]) -> Scrubber:
+def scrubber_of(settings: Settings, environ: Mapping[str, str]) -> Scrubber:
     """Return a scrubber of the secrets this process knows: its environment's and its executors'."""
     secrets = environment_secrets(environ)
     for name, provider in settings.context.items():
@@ -61,7 +61,7 @@ def scrub_event(draft: Draft, scrubber: Scrubber) -> Draft:
     return replace(draft, data={**draft.data, "scrubbed": total}, bodies=bodies)
 
 
-def recorded_identity(executor: "Executor", scrubber: Scrubber) -> dict[str, object]:
+def recorded_identity(executor: Executor, scrubber: Scrubber) -> dict[str, object]:
     """Return the executor's identity as it is recorded and compared: JSON, scrubbed."""
     text, _ = scrubber.scrub(msgspec.json.encode(executor.identity(), order="sorted").decode())
     return cast(dict[str, object], msgspec.json.decode(text))

@@ -18,7 +18,6 @@ from typing import Final
 
 from mcp.server.request_state import AESGCMRequestStateCodec, RequestStateCodec, RequestStateSecurity
 
-from forum_mcp.configs.paths import private_dir, state_dir, write_private
 from forum_mcp.errors import ConfigRefused
 
 __all__ = ["KEY_FILE", "TTL_S", "KeptKey", "request_state"]
@@ -65,6 +64,8 @@ def request_state() -> RequestStateSecurity:
 
 def _key() -> str:
     """Return the kept key, made if need be; one for this process alone where none can be kept."""
+    from forum_mcp.configs.paths import private_dir, state_dir
+
     try:
         path = private_dir(state_dir(), "the state directory") / KEY_FILE
         return _kept(path) or _made(path)
@@ -92,6 +93,8 @@ def _made(path: Path) -> str:
     Raises:
         OSError: it cannot be written.
     """
+    from forum_mcp.configs.paths import write_private
+
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
     made = secrets.token_hex(_DIGITS // 2)
     write_private(fresh, made + "\n")
