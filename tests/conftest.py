@@ -5,12 +5,21 @@ reported), and has the tests that sample bytes try all of them.
 """
 
 import os
+import signal
 import socket
+import sys
 from pathlib import Path
 
 import pytest
 
 LOCAL = ("127.0.0.1", "::1", "localhost")
+
+
+def pytest_configure() -> None:
+    """Heed signals that a shell has its background jobs ignore: children would inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if sys.platform != "win32":
+        signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

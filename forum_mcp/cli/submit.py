@@ -104,7 +104,7 @@ def plan(
     async def work(forum: "Orchestrator") -> RunView:
         view = await forum.plan(_request(request), single=single, lane=lane, context=context or None, wait_s=0)
         view = await follow(forum, view, wait_s=None, quiet=quiet)
-        return forum.quoted(view) if quote else view
+        return forum.quoted(view)
 
     view = in_forum(flags, work)
     if as_json:
@@ -116,7 +116,7 @@ def plan(
         )
         for line in columns(rows):
             print(line)
-        for line in _quote_lines(view):
+        for line in _quote_lines(view) if quote else []:
             print(line)
         if view.tasks and not view.error:
             note(f"run {view.run_id} is planned; start it: forum-mcp submit --plan {view.run_id}")

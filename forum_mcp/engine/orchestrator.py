@@ -148,7 +148,7 @@ class Orchestrator:
             InvalidInput: the request, the plan or an option is refused; nothing was recorded.
         """
         run = await self._beginner.begin("plan", request, plan, options, by=by)
-        return await self.run(run, wait_s=wait_s)
+        return self.quoted(await self.run(run, wait_s=wait_s))
 
     def quoted(self, view: RunView) -> RunView:
         """Return the view of a planned run with what it is likely to take, by what tasks like its own took before."""

@@ -218,13 +218,25 @@ def _without(text: str, node: _Node, place: int) -> str:
     member = members[place]
     own_comma = next((at for at in node.commas if at >= member.node.end), None)
     end = member.node.end if own_comma is None else own_comma + 1
-    start = len(text[: member.start].rstrip(" \t\r\n"))
+    start = _end_before(text, member.start, end)
     if own_comma is None and place > 0:
         before = next(at for at in node.commas if at >= members[place - 1].node.end)
         return text[:before] + text[before + 1 : start] + text[end:]
     if len(members) == 1 and not text[end : node.end - 1].strip() and start == node.start + 1:
         end = node.end - 1  # nothing but our member and its line breaks stood between the braces
     return text[:start] + text[end:]
+
+
+def _end_before(text: str, at: int, after: int) -> int:
+    """Return where what stands before ``at`` ends, when what stands from there to ``after`` goes.
+
+    White space goes too, but not the line break that ends a comment, unless another one follows.
+    """
+    end = len(text[:at].rstrip(" \t\r\n"))
+    line = text[text.rfind("\n", 0, end) + 1 : end]
+    broken = text.find("\n", end, at)
+    needed = "//" in line and broken >= 0 and not re.match(r"[ \t]*\r?\n", text[after:])
+    return broken + 1 if needed else end
 
 
 def _encoded(text: str, value: object, indent: str) -> str:
