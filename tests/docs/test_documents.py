@@ -18,17 +18,40 @@ PAGES: Final = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8") if (ROOT / "README.md").exists() else ""
 
 
+def links_of(page: Path) -> list[str]:
+    """Return where a page's links lead, without fragments."""
+    return re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
+
+
 def name_of(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_link_leads_to_a_file_of_the_tree(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
+    for target in links_of(page):
         if not re.match(r"[a-z]+:", target):
             # A checkout without links, and an sdist, have no configs/ at the top.
             direct = re.sub(r"^((?:\.\./)*)(tools|resources|configs)/", r"\1forum_mcp/\2/", target)
             assert (page.parent / target).exists() or (page.parent / direct).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_link_into_a_page_names_one_of_its_headings(page: Path) -> None:
+    for target, fragment in re.findall(r"\]\(([^)#\s:]*)#([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        text = (page.parent / target if target else page).read_text(encoding="utf-8")
+        headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+        slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+        assert fragment in slugs, f"{target}#{fragment}"
+
+
+def test_the_index_leads_to_every_page() -> None:
+    index = ROOT / "docs" / "README.md"
+    linked = {(index.parent / target).resolve() for target in links_of(index)}
+    pages = {page for page in (ROOT / "docs").rglob("*.md") if "examples" not in page.parts}
+    assert pages - {index} <= linked
+    named = index.read_text(encoding="utf-8")
+    assert [path.name for path in (ROOT / "docs" / "examples").glob("*.py") if f"`{path.name}`" not in named] == []
 
 
 def commands_of(page: Path) -> list[str]:
@@ -45,7 +68,7 @@ WITH_COMMANDS: Final = [page for page in PAGES if page.name != "cli.md" and comm
 def test_every_command_of_a_page_is_one_the_program_knows(page: Path) -> None:
     for line in commands_of(page):
         words = shlex.split(line)[1:]
-        path = [words[0]] if words[0] not in ("run", "ledger", "models") else words[:2]
+        path = [words[0]] if words[0] not in ("run", "ledger", "models", "gate", "config") else words[:2]
         help_text = forum(*path, "--help")
         assert help_text.code == 0, line
         for flag in (word for word in words if word.startswith("--")):
@@ -78,9 +101,7 @@ def test_the_readmes_first_line_ends_with_an_answer_of_the_real_model_and_a_clea
 
 
 def test_the_readmes_second_line_runs_the_tests_of_this_tree() -> None:
-    (line,) = [
-        line for line in README.splitlines() if line.endswith("pytest -q") and line.startswith("python3 -m venv")
-    ]
+    (line,) = [line for line in README.splitlines() if "-m pytest -q" in line and line.startswith("python3 -m venv")]
     groups = cast("dict[str, list[object]]", tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"])
     assert "--group local-model" in line
     assert "local-model" in groups
