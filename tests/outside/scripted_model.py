@@ -1,34 +1,41 @@
 """A model endpoint for agent programs on 127.0.0.1: chat completions, Responses, Messages and generateContent.
 
-It asks for one tool where the program offers it, and then answers with what the tool said; without the tool it answers
-at once. Every program gets its reply in its own dialect, as events or in one piece.
+It asks for its tools one after the other where the program offers them, and then answers with what the last one said;
+without tools it answers at once. Every program gets its reply in its own dialect, as events or in one piece.
 """
 
 import json
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, NamedTuple
 
-__all__ = ["ANSWER", "TOKENS_IN", "TOKENS_OUT", "scripted_model"]
+__all__ = ["ANSWER", "TOKENS_IN", "TOKENS_OUT", "ToolCall", "scripted_model"]
 
 ANSWER = "scripted answer"
 TOKENS_IN, TOKENS_OUT = 10, 5
 Json = dict[str, Any]
 
 
-def text_of(result: object) -> str:
-    """Return the answer that quotes what a tool said, or the plain one when none was asked."""
-    return ANSWER if result is None else f"{ANSWER}: {json.dumps(result)}"
+class ToolCall(NamedTuple):
+    """A tool to ask for."""
+
+    tool: str
+    arguments: Mapping[str, object]
+
+
+def text_of(results: list[object]) -> str:
+    """Return the answer that quotes what the last tool said, or the plain one when none was asked."""
+    return f"{ANSWER}: {json.dumps(results[-1])}" if results else ANSWER
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers one request; ``tool`` and ``arguments`` are set by ``scripted_model``."""
+    """Answers one request; what to ask for, and where to keep what came of it, is set by ``scripted_model``."""
 
     protocol_version = "HTTP/1.1"
-    tool = ""
-    arguments: Mapping[str, object] = {}
+    calls: Sequence[ToolCall] = ()
+    shown: list[object]
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Say nothing."""
@@ -72,22 +79,26 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(done.encode())
         self.close_connection = True
 
-    def wanted(self, offered: list[str], result: object) -> bool:
-        return bool(self.tool) and self.tool in offered and result is None
+    def wanted(self, offered: list[str], results: list[object]) -> ToolCall | None:
+        """Return the tool to ask for next, given what the ones before said."""
+        if len(results) > len(self.shown):
+            self.shown[:] = results
+        following = self.calls[len(results) :]
+        return following[0] if following and following[0].tool in offered else None
 
     def chat(self, asked: Json) -> None:
-        result = next((m.get("content") for m in asked.get("messages", []) if m.get("role") == "tool"), None)
+        results = [m.get("content") for m in asked.get("messages", []) if m.get("role") == "tool"]
         tools: list[Json] = asked.get("tools") or []
         offered = [tool["function"]["name"] for tool in tools]
         base = {"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": asked["model"]}
         usage = {"prompt_tokens": TOKENS_IN, "completion_tokens": TOKENS_OUT, "total_tokens": TOKENS_IN + TOKENS_OUT}
-        message: Json = {"role": "assistant", "content": text_of(result)}
+        message: Json = {"role": "assistant", "content": text_of(results)}
         finish = "stop"
-        if self.wanted(offered, result):
-            function = {"name": self.tool, "arguments": json.dumps(self.arguments)}
+        if (call := self.wanted(offered, results)) is not None:
+            function = {"name": call.tool, "arguments": json.dumps(call.arguments)}
             message = {
                 "role": "assistant",
-                "tool_calls": [{"index": 0, "id": "1", "type": "function", "function": function}],
+                "tool_calls": [{"index": 0, "id": f"call{len(results)}", "type": "function", "function": function}],
             }
             finish = "tool_calls"
         choice = {"index": 0, "finish_reason": None}
@@ -121,15 +132,20 @@ class Handler(BaseHTTPRequestHandler):
 
     def messages(self, asked: Json) -> None:
         blocks = [b for m in asked.get("messages", []) if isinstance(m["content"], list) for b in m["content"]]
-        result = next((block.get("content") for block in blocks if block.get("type") == "tool_result"), None)
-        block: Json = {"type": "text", "text": text_of(result)}
+        results = [block.get("content") for block in blocks if block.get("type") == "tool_result"]
+        block: Json = {"type": "text", "text": text_of(results)}
         delta: Json = {"type": "text_delta", "text": block["text"]}
         opening: Json = {"type": "text", "text": ""}
         stop = "end_turn"
         tools: list[Json] = asked.get("tools") or []
-        if self.wanted([tool.get("name", "") for tool in tools], result):
-            block = {"type": "tool_use", "id": "toolu_1", "name": self.tool, "input": dict(self.arguments)}
-            delta = {"type": "input_json_delta", "partial_json": json.dumps(self.arguments)}
+        if (call := self.wanted([tool.get("name", "") for tool in tools], results)) is not None:
+            block = {
+                "type": "tool_use",
+                "id": f"toolu_{len(results)}",
+                "name": call.tool,
+                "input": dict(call.arguments),
+            }
+            delta = {"type": "input_json_delta", "partial_json": json.dumps(call.arguments)}
             opening = {**block, "input": {}}
             stop = "tool_use"
         usage = {"input_tokens": TOKENS_IN, "output_tokens": TOKENS_OUT}
@@ -158,9 +174,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def scripted_model(tool: str = "", arguments: Mapping[str, object] | None = None) -> Generator[str]:
-    """Serve on a free port of 127.0.0.1; yields the URL. ``tool``: the name of the tool that is asked for."""
-    handler = type("Scripted", (Handler,), {"tool": tool, "arguments": arguments or {}})
+def scripted_model(*calls: ToolCall, shown: list[object] | None = None) -> Generator[str]:
+    """Serve on a free port of 127.0.0.1; yields the URL. ``shown`` is given what the tools said."""
+    handler = type("Scripted", (Handler,), {"calls": calls, "shown": [] if shown is None else shown})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         serving = threading.Thread(target=server.serve_forever, daemon=True)
         serving.start()

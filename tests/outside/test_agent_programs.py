@@ -17,7 +17,7 @@ import pytest
 
 from forum_mcp.configs.settings import ExecutorSettings, RoleSettings
 from tests.engine.stage import Stage, assert_clean
-from tests.outside.scripted_model import ANSWER, TOKENS_IN, TOKENS_OUT, scripted_model
+from tests.outside.scripted_model import ANSWER, TOKENS_IN, TOKENS_OUT, ToolCall, scripted_model
 
 AGENT = RoleSettings(worker=["agent"])
 TELLS_MODEL = {"claude", "gemini"}
@@ -103,7 +103,7 @@ async def test_an_agent_that_calls_forum_again_is_refused_and_says_so(
     written(tmp_path / "replies.json", '{"default": "from inside"}')
     command = f"{sys.executable} -m forum_mcp.cli submit --ledger {tmp_path}/inner.db"
     command += f" --scripted {tmp_path}/replies.json --single hello 2>&1"
-    with scripted_model("Bash", {"command": command, "description": "hand it on"}) as url:
+    with scripted_model(ToolCall("Bash", {"command": command, "description": "hand it on"})) as url:
         agent = ExecutorSettings(
             type="command",
             profile="claude",
