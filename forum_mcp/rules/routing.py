@@ -37,8 +37,8 @@ _ROOT_MIN: Final = 4
 _HALF_SCORE: Final = 3_000
 """Evidence that makes half of the full score: one word that only one lane lists."""
 
-_CONFIDENT_PPM: Final = 500_000
-"""The router names a lane only where it is likelier right than wrong; docs/explanation/routing.md has what it costs."""
+_CONFIDENT_PPM: Final = 530_000
+"""A lane is named where it is likelier right than wrong, and a bit more; docs/explanation/routing.md has the cost."""
 
 _PPM: Final = 1_000_000
 
