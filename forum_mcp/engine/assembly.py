@@ -1,6 +1,7 @@
 """From settings to what an engine needs: the roster, the executors and the contract they make."""
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -35,7 +36,7 @@ def roster_of(settings: Settings) -> Roster:
     Raises:
         RosterRefused: a roster cannot be read or has a fault.
     """
-    roster = parse(shipped_roster_text(), "the shipped roster")
+    roster = _shipped()
     if settings.roster is None:
         return roster
     name = shown(Path(settings.roster))
@@ -46,6 +47,12 @@ def roster_of(settings: Settings) -> Roster:
             f"roster {name} cannot be read ({error.__class__.__name__}); give the path of a UTF-8 TOML file"
         ) from None
     return parse(text, name, roster)
+
+
+@cache
+def _shipped() -> Roster:
+    """Return the shipped roster; a roster is immutable and reading one costs more than opening a ledger."""
+    return parse(shipped_roster_text(), "the shipped roster")
 
 
 def executors_of(settings: Settings, given: Mapping[str, Executor]) -> dict[str, Executor]:
