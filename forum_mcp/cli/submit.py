@@ -164,6 +164,9 @@ def submit(
         str | None,
         typer.Option("--idempotency-key", metavar="KEY", help="Join the run of an equal key.", show_default=False),
     ] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Hand the run to a daemon and return; see run show RUN_ID.")
+    ] = False,
     wait: Wait = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -187,11 +190,21 @@ def submit(
             approve=approve,
             approve_above_usd=approve_above_usd,
             idempotency_key=key,
+            detach=detach,
             wait_s=0,
         )
+        if detach and wait is None:
+            return view
         return await follow(forum, view, wait_s=wait, quiet=quiet)
 
     view = in_forum(flags, work, needs_worker=True)
+    if detach and exit_code(view) == EXIT_WAITING:
+        if as_json:
+            emit_json(view.to_dict())
+        else:
+            emit(view.run_id)
+            note(f"the daemon holds it; follow it: forum-mcp run show {view.run_id}")
+        raise typer.Exit(EXIT_WAITING if wait is not None else 0)
     show_result(view, as_json=as_json)
 
 

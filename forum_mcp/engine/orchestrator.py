@@ -14,9 +14,11 @@ from forum_mcp.configs.nesting import refuse_nested
 from forum_mcp.configs.paths import default_ledger
 from forum_mcp.configs.settings import Settings
 from forum_mcp.engine.assembly import contract_of, executors_of, roster_of
+from forum_mcp.engine.assistance import Assistance
 from forum_mcp.engine.beginning import Beginner
 from forum_mcp.engine.clock import Clock
 from forum_mcp.engine.custody import growth
+from forum_mcp.engine.detaching import ask_daemon
 from forum_mcp.engine.forking import changed_plan, origin_of
 from forum_mcp.engine.gatekeeping import GateDesk
 from forum_mcp.engine.keeping import Keeper
@@ -27,7 +29,7 @@ from forum_mcp.engine.present import roster_rows, route_view, run_line, run_stat
 from forum_mcp.engine.quoting import quote
 from forum_mcp.engine.requests import checked_request
 from forum_mcp.engine.scrubbed import scrubber_of
-from forum_mcp.engine.views import GatesView, ReplayView, RouteView, RunLine, RunsView, RunView, WorkItem, WorkView
+from forum_mcp.engine.views import GatesView, ReplayView, RouteView, RunLine, RunsView, RunView
 from forum_mcp.engine.working import WorkDesk
 from forum_mcp.errors import AppendRefused, NotFound, RequestRefused, RunHeld
 from forum_mcp.executors.base import Executor
@@ -45,7 +47,7 @@ _WAIT_MAX_S: Final = 3_600.0
 _RESUMED_MAX: Final = 1_000
 
 
-class Orchestrator:
+class Orchestrator(Assistance):
     """One open forum: a ledger, a roster, executors, and the runs this process holds.
 
     Made by ``open``; not to be used after it is left.
@@ -164,18 +166,24 @@ class Orchestrator:
         idempotency_key: str | None = None,
         wait_s: float = 45.0,
         by: str = "person:local",
+        detach: bool = False,
         **options: Unpack[RunOptions],
     ) -> RunView:
         """Start a run and wait at most ``wait_s`` seconds for it to end or to need its caller.
 
         ``plan`` is a plan of the caller's own, or the id of a run that rests after its plan. An ``idempotency_key``
-        that was used before joins that run. ``by`` is the actor that is recorded.
+        that was used before joins that run. ``by`` is the actor that is recorded. ``detach``: the daemon of these
+        settings, started if need be, holds the run, which then goes on when this process ends.
 
         Raises:
             InvalidInput: the request, the plan or an option is refused; nothing was recorded.
             NotFound: the ledger has no run of that id.
             RunHeld: another live process goes on with the planned run.
         """
+        if detach:
+            refuse_nested(os.environ)
+            told = {"request": request, "plan": plan, "idempotency_key": idempotency_key, "by": by, "options": options}
+            return await self.run(await ask_daemon(self._settings, {"do": "submit", **told}), wait_s=wait_s)
         if isinstance(plan, str):
             if request is not None or any(given not in (None, False) for given in options.values()):
                 raise RequestRefused(
@@ -278,6 +286,10 @@ class Orchestrator:
         )
         return await self.run(run, wait_s=wait_s)
 
+    def holds(self) -> list[str]:
+        """Return the ids of the runs this process holds, oldest first."""
+        return [held.folded.run for held in self._keeper.held_runs()]
+
     def gates(self, run_id: str | None = None) -> GatesView:
         """List the gates that wait for an approval, of one run or of the newest ones.
 
@@ -330,56 +342,6 @@ class Orchestrator:
             NotFound: no such entry or run.
         """
         return self.ledger.replay(until, run_id)
-
-    async def work_next(
-        self, run_id: str | None = None, *, limit: int = 1, item: int | None = None, client: str = "host"
-    ) -> WorkView:
-        """Hand out the next items on offer, of one run or of any; or ``item`` again, whose answer was lost.
-
-        Where nothing is on offer but ``client`` has an item that it did not hand back, ``next`` names that.
-
-        Raises:
-            NotFound: the ledger has no such run, or no such item.
-            AttemptClosed: ``item`` has its outcome already.
-        """
-        if item is not None:
-            again = self._desk.again(item)
-            return self._desk.view([again], [RunId(again.run_id)])
-        run = self._run_id(run_id) if run_id is not None else None
-        items = await self._desk.hand_out(run, limit, client)
-        concerned = list(dict.fromkeys([RunId(each.run_id) for each in items] or ([run] if run is not None else [])))
-        mine = None if items else self._desk.unreturned(run, client)
-        return self._desk.view(items, concerned, mine)
-
-    def work_open(self, run_id: str) -> list[WorkItem]:
-        """Return the items of a run that nobody has taken; they stay on offer.
-
-        Raises:
-            NotFound: the ledger has no such run.
-        """
-        return self._desk.on_offer(self._run_id(run_id))
-
-    async def work_complete(self, item: int, result: str, *, client: str = "host", wait_s: float = 5.0) -> WorkView:
-        """Take a result back; the view says what to do next.
-
-        Raises:
-            NotFound: no such item.
-            AttemptClosed: the item has its outcome already.
-        """
-        return await self._taken_back(await self._desk.take_back(item, client, result=result, reason=None), wait_s)
-
-    async def work_fail(self, item: int, reason: str, *, client: str = "host", wait_s: float = 5.0) -> WorkView:
-        """Take back that the assistant cannot or will not do the item.
-
-        Raises:
-            NotFound: no such item.
-            AttemptClosed: the item has its outcome already.
-        """
-        return await self._taken_back(await self._desk.take_back(item, client, result=None, reason=reason), wait_s)
-
-    async def _taken_back(self, run: RunId, wait_s: float) -> WorkView:
-        await self.run(run, wait_s=wait_s)
-        return self._desk.view([], [run])
 
     def _run_id(self, run_id: str) -> RunId:
         if self.ledger.store.newest(RunId(run_id)) is None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["recorded_identity", "scrub_event", "scrubber_of"]
 
-_WRITTEN: Final = frozenset({"request", "plan", "reply", "stderr", "detail", "reason", "patch"})
+_WRITTEN: Final = frozenset({"request", "plan", "reply", "stderr", "detail", "reason", "note", "patch"})
 """Bodies that hold what a person, a model or a command wrote; the others are the engine's own."""
 
 

@@ -48,6 +48,7 @@ _TEMPLATES: Final[Mapping[str, str]] = {
     "timer.fired": "a deadline passed",
     "work.expired": "call {call} is on offer again",
     "work.offered": "call {call} offered to the assistant",
+    "work.progressed": "call {call} is still being done",
     "work.returned": "call {call} handed back",
     "work.taken": "call {call} taken by an assistant",
 }

@@ -9,6 +9,8 @@ import msgspec
 __all__ = [
     "Candidate",
     "ContextView",
+    "DaemonView",
+    "DaemonsView",
     "DescentView",
     "EntryView",
     "FindingView",
@@ -209,6 +211,21 @@ class GatesView(View, frozen=True, kw_only=True):
     """Gates that wait for somebody, the one that closes first in front."""
 
     gates: list[GateView]
+
+
+class DaemonView(View, frozen=True, kw_only=True):
+    """A process that holds runs for others: its id, its ledger, the runs, and how long it stays without one."""
+
+    pid: int
+    ledger: str
+    runs: list[str]
+    idle_s: float
+
+
+class DaemonsView(View, frozen=True, kw_only=True):
+    """The daemons of this user that answer."""
+
+    daemons: list[DaemonView]
 
 
 class RunLine(View, frozen=True, kw_only=True):

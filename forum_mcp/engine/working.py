@@ -10,7 +10,8 @@ from forum_mcp.engine.outcomes import Event, host_outcome, open_call
 from forum_mcp.engine.present import run_state
 from forum_mcp.engine.views import Next, WorkItem, WorkView
 from forum_mcp.errors import AttemptClosed, NotFound, RequestRefused
-from forum_mcp.ledger.entry import Draft, Entry, RunId
+from forum_mcp.ledger.entry import BodyRef, Draft, Entry, NewBody, RunId
+from forum_mcp.rules.calls import TEXT
 from forum_mcp.rules.run import OpenCall, RunState
 
 __all__ = ["LEASE_S", "WorkDesk"]
@@ -20,6 +21,7 @@ LEASE_S: Final = 900
 
 _RUNS_LOOKED_AT: Final = 20
 _RESULT_CHARS: Final = 1_000_000
+_NOTE_CHARS: Final = 4_000
 
 
 class WorkDesk:
@@ -69,6 +71,32 @@ class WorkDesk:
     def on_offer(self, run: RunId) -> list[WorkItem]:
         """Return the run's items that nobody has taken, and take none."""
         return [self._item(seq) for seq in self._on_offer(self._keeper.state(run))]
+
+    async def prolong(self, item: int, client: str, note: str) -> RunId:
+        """Record that ``client`` is still at its item, keep it for it anew, and return the run.
+
+        Raises:
+            NotFound: there is no such item.
+            AttemptClosed: the item has its outcome, its run is over, or it is not this client's.
+        """
+        entry = self._entry(item)
+        actor = f"host:{client}"[:200]
+        bodies: dict[str, NewBody | BodyRef] = {}
+        if note.strip():
+            bodies["note"] = NewBody(TEXT, note[:_NOTE_CHARS].encode("utf-8", "replace"))
+
+        def progressed(state: RunState) -> Draft:
+            held = open_call(state, item)
+            if held.taken_by != actor:
+                raise AttemptClosed(
+                    f"item {item} is not yours: {held.taken_by or 'nobody'} has it; ask for the next item"
+                )
+            data = {"call": item, "lease_until_us": self._clock.now_us() + LEASE_S * 1_000_000}
+            return Draft("work.progressed", actor, data, bodies, (held.taken_seq,))
+
+        assert entry.run is not None
+        await self._keeper.report(entry.run, progressed, take_up=False)
+        return entry.run
 
     async def take_back(self, item: int, client: str, *, result: str | None, reason: str | None) -> RunId:
         """Record what came of an item and return its run.

@@ -318,7 +318,7 @@ def _work_offered(state: RunState, entry: Entry, data: call.WorkOffered, _: Bodi
         item.offered_seq = entry.seq
 
 
-def _work_taken(state: RunState, entry: Entry, data: call.WorkTaken, _: Bodies) -> None:
+def _work_taken(state: RunState, entry: Entry, data: call.WorkTaken | call.WorkProgressed, _: Bodies) -> None:
     if (item := state.open.get(data.call)) is not None:
         item.taken_seq, item.taken_by, item.lease_until_us = entry.seq, entry.actor, data.lease_until_us
 
@@ -343,5 +343,6 @@ HANDLERS: Final[dict[str, Handler]] = {
     "gate.resolved": (gate.GateResolved, _gate_resolved),
     "work.offered": (call.WorkOffered, _work_offered),
     "work.taken": (call.WorkTaken, _work_taken),
+    "work.progressed": (call.WorkProgressed, _work_taken),
     "work.expired": (call.WorkExpired, _work_expired),
 }

@@ -40,7 +40,9 @@ async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> 
             "neither 'request' nor 'run_id' is given; pass the request to start a run, or a planned run's id"
         )
     arguments.refuse_beside(
-        "run_id", ("request", "plan", "single", "lane", "context"), "a planned run already has them: pass run_id without them"
+        "run_id",
+        ("request", "plan", "single", "lane", "context"),
+        "a planned run already has them: pass run_id without them",
     )
     arguments.refuse_beside("plan", ("single", "lane"), "a plan names its own tasks and lanes: leave the others out")
     view = await forum.submit(
@@ -49,6 +51,7 @@ async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> 
         idempotency_key=arguments.text("idempotency_key"),
         wait_s=0.0,
         by=caller.actor,
+        detach=arguments.flag("detach"),
         **arguments.options(_OPTIONS),
     )
     return await caller.follow(forum, view, arguments.number("wait_s") or 0.0)
@@ -68,6 +71,7 @@ TOOL = Tool(
             "plan": PLAN,
             **_OPTIONS,
             "idempotency_key": {"type": "string", "description": "Same key joins the same run"},
+            "detach": {"type": "boolean"},
             "wait_s": WAIT_S,
         }
     ),

@@ -27,6 +27,8 @@ async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> 
         raise RequestRefused(
             f"argument 'item' is missing, action '{action}' needs the number that 'next' gave; add it and call again"
         )
+    if action == "progress":
+        return await forum.work_progress(item, arguments.text("result") or "", client=caller.name)
     if action == "complete":
         result = arguments.required("result", ", action 'complete' needs the text of the result")
         return await forum.work_complete(item, result, client=caller.name)
@@ -37,12 +39,12 @@ TOOL = Tool(
     name="work",
     title="Do work of a run",
     description=(
-        "Work a run waits for you to do. next: get items (instructions and prompt). complete: hand back the result. "
-        "fail: say why not. Repeat until none is left."
+        "Work a run waits for you to do. next: get items (instructions, prompt). complete: hand back the result. "
+        "fail: say why not. progress: keep an item. Repeat until none is left."
     ),
     input_schema=input_schema(
         {
-            "action": {"type": "string", "enum": ["next", "complete", "fail"]},
+            "action": {"type": "string", "enum": ["next", "progress", "complete", "fail"]},
             "run_id": {"type": "string", "description": "next: of this run only"},
             "item": {"type": "integer", "minimum": 0, "description": "next: this one again"},
             "result": {"type": "string", "description": "Text, or JSON if the item has a schema"},

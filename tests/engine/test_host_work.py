@@ -3,8 +3,10 @@
 import anyio
 import pytest
 
+from forum_mcp.engine.clock import Clock
 from forum_mcp.engine.orchestrator import Orchestrator
 from forum_mcp.errors import AttemptClosed, NotFound
+from forum_mcp.executors.scripted import ScriptedExecutor
 from tests.engine.stage import HOST, Stage, assert_clean
 
 REQUEST = "1. write the readme\n2. test the backend endpoint\n3. make the css responsive"
@@ -136,4 +138,34 @@ async def test_an_item_whose_answer_was_lost_is_given_again_to_whoever_took_it(s
             await forum.work_next(item=item.item, client="tester")
         with pytest.raises(NotFound):
             await forum.work_next(item=0, client="tester")
+        assert_clean(forum)
+
+
+async def test_progress_keeps_an_item_for_whoever_is_at_it(stage: Stage) -> None:
+    wall_us = 1_900_000_000_000_000
+    clock = Clock(now_us=lambda: wall_us)
+    async with Orchestrator.open(
+        stage.settings(HOST), executors={"model": ScriptedExecutor(stage.cast)}, clock=clock
+    ) as forum:
+        run = (await forum.submit("write the readme", single=True)).run_id
+        (item,) = (await forum.work_next(run, client="tester")).items
+        wall_us += 800_000_000
+        told = await forum.work_progress(item.item, "half of it", client="tester")
+        assert told.next is not None
+        assert told.next.arguments["item"] == item.item
+        wall_us += 800_000_000
+        assert (await forum.work_next(run, client="another")).items == [], "its lease would have run out"
+        with pytest.raises(AttemptClosed, match="not yours"):
+            await forum.work_progress(item.item, client="another")
+        wall_us += 200_000_000
+        assert [each.item for each in (await forum.work_next(run, client="another")).items] == [item.item]
+        with pytest.raises(AttemptClosed, match="host:another has it"):
+            await forum.work_progress(item.item, client="tester")
+        await forum.work_complete(item.item, "done", client="another")
+        with pytest.raises(AttemptClosed):
+            await forum.work_progress(item.item, client="another")
+        with pytest.raises(NotFound):
+            await forum.work_progress(0, client="another")
+        [told_of] = stage.entries(forum, "work.progressed")
+        assert told_of.bodies["note"]["text"] == "half of it"
         assert_clean(forum)

@@ -9,6 +9,7 @@ __all__ = [
     "CallStarted",
     "WorkExpired",
     "WorkOffered",
+    "WorkProgressed",
     "WorkReturned",
     "WorkTaken",
 ]
@@ -94,6 +95,14 @@ class WorkTaken(Payload, frozen=True, kw_only=True):
     lease_until_us: int
 
 
+class WorkProgressed(Payload, frozen=True, kw_only=True):
+    """The assistant that has the item is still at it, and keeps it until ``lease_until_us``."""
+
+    call: int
+    lease_until_us: int
+    scrubbed: dict[str, int] = {}
+
+
 class WorkReturned(Payload, frozen=True, kw_only=True):
     """An assistant handed the item back; the call.finished that follows carries the outcome."""
 
@@ -124,6 +133,7 @@ KINDS = (
     Kind("call.deferred", "decision", CallDeferred, (), "the call.finished that made a wait necessary"),
     Kind("work.offered", "decision", WorkOffered, (), "call.started"),
     Kind("work.taken", "event", WorkTaken, (), "work.offered"),
+    Kind("work.progressed", "event", WorkProgressed, ("note",), "work.taken, or the work.progressed before it"),
     Kind("work.returned", "event", WorkReturned, (), "work.taken, or work.offered when nobody took it first"),
     Kind("work.expired", "event", WorkExpired, (), "work.taken"),
 )
