@@ -16,7 +16,7 @@ __all__ = ["CONTEXT", "LANE", "PLAN", "SINGLE", "TOOL"]
 
 PLAN: Schema = {
     "type": "object",
-    "description": "Your own plan, a DAG",
+    "description": "Your own DAG",
     "properties": {
         "tasks": {
             "type": "array",
@@ -36,8 +36,8 @@ PLAN: Schema = {
     },
     "required": ["tasks"],
 }
-SINGLE: Schema = {"type": "boolean", "description": "One task, no planning"}
-CONTEXT: Schema = {"type": "array", "items": {"type": "string"}, "description": "Names of what to read"}
+SINGLE: Schema = {"type": "boolean", "description": "One task, no plan"}
+CONTEXT: Schema = {"type": "array", "items": {"type": "string"}, "description": "What to read"}
 LANE: Schema = {"type": "string", "description": "Instead of routing"}
 
 

@@ -67,10 +67,10 @@ TOOL = Tool(
     input_schema=input_schema(
         {
             "request": {"type": "string"},
-            "run_id": {"type": "string", "description": "Run this plan, instead of request"},
+            "run_id": {"type": "string", "description": "A planned run, not a request"},
             "plan": PLAN,
             **_OPTIONS,
-            "idempotency_key": {"type": "string", "description": "Same key joins the same run"},
+            "idempotency_key": {"type": "string", "description": "Same key, same run"},
             "detach": {"type": "boolean"},
             "wait_s": WAIT_S,
         }

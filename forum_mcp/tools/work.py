@@ -39,7 +39,7 @@ TOOL = Tool(
     name="work",
     title="Do work of a run",
     description=(
-        "Work a run waits for you to do. next: get items (instructions, prompt). complete: hand back the result. "
+        "Work a run waits for. next: get items (instructions, prompt). complete: hand it back. "
         "fail: say why not. progress: keep an item. Repeat until none is left."
     ),
     input_schema=input_schema(
