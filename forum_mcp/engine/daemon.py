@@ -29,7 +29,7 @@ from forum_mcp.configs.settings import Settings
 from forum_mcp.engine.orchestrator import Orchestrator
 from forum_mcp.errors import ForumError, RequestRefused
 
-__all__ = ["LINE_MAX", "Order", "serve"]
+__all__ = ["LINE_MAX", "Order", "main", "serve"]
 
 LINE_MAX: Final = 64 * 1024 * 1024
 """Bytes one line of the socket may have."""
