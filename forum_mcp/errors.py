@@ -12,6 +12,7 @@ ForumError
 │   ├── StaleAppend           the run has newer entries than the ones folded: fold on and decide again
 │   ├── Fenced                another process holds the run's lease by now
 │   ├── AttemptClosed         the attempt already has its outcome
+│   ├── GateClosed            the gate is resolved, or its deadline has passed
 │   └── EntryRefused          the entry breaks the format (size, members, parents, subset of JSON)
 ├── NestedRefused             an agent of another forum wants to begin a run here     (exit 2)
 ├── RunHeld                   another live process holds the run                      (exit 1)
@@ -35,6 +36,7 @@ __all__ = [
     "EntryRefused",
     "Fenced",
     "ForumError",
+    "GateClosed",
     "InvalidInput",
     "LedgerError",
     "LedgerMissing",
@@ -132,6 +134,10 @@ class AttemptClosed(AppendRefused):
     """The attempt already has its outcome."""
 
     code = "attempt-closed"
+
+
+class GateClosed(AppendRefused):
+    """The gate is resolved already, or its deadline has passed."""
 
 
 class EntryRefused(AppendRefused):

@@ -47,11 +47,11 @@ def moves_between(before: tuple[Mapping[int, OpenCall], Amounts], state: RunStat
     for seq, item in state.open.items():
         if seq not in calls:
             yield item.day, Amounts(), item.reserve
-    settled = _less(_spent(state.spend), spent)
-    for seq, item in calls.items():
-        if seq not in state.open:
-            yield item.day, settled, _less(Amounts(), item.reserve)
-            settled = Amounts()
+    closed = [item for seq, item in calls.items() if seq not in state.open]
+    for item in closed:
+        # Only one call has an outcome at a time; calls that were lost together are settled with what each reserved.
+        settled = _less(_spent(state.spend), spent) if len(closed) == 1 else item.reserve
+        yield item.day, settled, _less(Amounts(), item.reserve)
 
 
 def account(tx: Accounts, project: str, at_us: int) -> Seen:

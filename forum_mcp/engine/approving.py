@@ -7,21 +7,24 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
-from forum_mcp.errors import AppendRefused, EntryRefused, NotFound, RequestRefused
-from forum_mcp.ledger.entry import BodyRef, Draft, Entry, NewBody
+from forum_mcp.errors import AppendRefused, EntryRefused, GateClosed, NotFound, RequestRefused
+from forum_mcp.ledger.entry import BodyRef, Draft, Entry, NewBody, RunId
 from forum_mcp.ledger.kinds.gate import GateResolved
 from forum_mcp.ledger.kinds.run import TimerFired
 from forum_mcp.rules.calls import TEXT
+from forum_mcp.rules.contract import Contract
 from forum_mcp.rules.run import Gate, RunState
 
 if TYPE_CHECKING:
     from forum_mcp.engine.outcomes import Event
+    from forum_mcp.stores.base import Store
 
 __all__ = [
     "HOW",
     "SCOPES",
     "Approvals",
     "check_scope",
+    "class_approval",
     "gate_closed",
     "keep_standing",
     "open_gate",
@@ -56,14 +59,19 @@ def resolution(
     until_us: int | None,
     digest: str | None,
     reason: str,
+    now_us: Callable[[], int],
 ) -> Event:
-    """Return the event that resolves a gate.
+    """Return the event that resolves a gate, unless its deadline has passed: then it is rejected, whoever runs.
 
     ``digest``, when given, must be the commitment of the gate's subject: an approval is of what was read.
     """
 
     def event(state: RunState) -> Draft:
         gate = open_gate(state, gate_seq)
+        if now_us() >= gate.deadline_us:
+            raise GateClosed(
+                f"gate {gate_seq} was to be answered earlier and counts as rejected; fork the run to ask again"
+            )
         if digest is not None and digest != gate.digest:
             raise AppendRefused(
                 f"gate {gate_seq} asks for approval of {gate.digest[:16]}..., not of {digest[:16]}...; read it again"
@@ -83,11 +91,11 @@ def open_gate(state: RunState, gate_seq: int) -> Gate:
     """Return the open gate.
 
     Raises:
-        AppendRefused: it is resolved, its deadline has passed, or the run never opened it.
+        GateClosed: it is resolved, its deadline has passed, or the run never opened it.
     """
     gate = state.gates.get(gate_seq)
     if gate is None or state.phase == "finished" or state.cancelled_seq >= 0:
-        raise AppendRefused(f"gate {gate_seq} is not open any more; list the open ones with: forum-mcp gate list")
+        raise GateClosed(f"gate {gate_seq} is not open any more; list the open ones with: forum-mcp gate list")
     return gate
 
 
@@ -103,30 +111,55 @@ def keep_standing(tx: Approvals, project: str, subject: str, resolved: Entry) ->
         tx.set_account(_name(project, subject), str(resolved.seq).encode())
 
 
-def standing(
-    tx: Approvals, project: str, gate_seq: int, gate: Gate, at_us: int, entry: Callable[[int], Entry]
-) -> Draft | None:
+def standing(tx: Approvals, store: Store, project: str, gate_seq: int, gate: Gate, at_us: int) -> Draft | None:
     """Return the resolution of a gate by an approval of its class that still stands, or None.
 
     What is kept outside the chain is only where to look; the entry itself must say it.
     """
     kept = tx.account(_name(project, gate.subject))
-    if kept is None or not kept.isdigit():
-        return None
-    try:
-        given = entry(int(kept))
-        opened = entry(int(str(given.data.get("gate"))))
-        approval = msgspec.convert(given.data, GateResolved)
-    except (NotFound, EntryRefused, ValueError, msgspec.ValidationError):
-        return None
-    stands = approval.approved and approval.scope == "class" and (approval.until_us or 0) > at_us
-    same = given.kind == "gate.resolved" and opened.data.get("subject") == gate.subject
-    if not (stands and same and given.seq < gate_seq):
+    given = (
+        None if kept is None or not kept.isdigit() else class_approval(store, int(kept), project, gate.subject, at_us)
+    )
+    if given is None or given.seq >= gate_seq:
         return None
     payload = GateResolved(
-        gate=gate_seq, approved=True, digest=gate.digest, how="standing", until_us=approval.until_us, standing=given.seq
+        gate=gate_seq,
+        approved=True,
+        digest=gate.digest,
+        how="standing",
+        until_us=msgspec.convert(given.data, GateResolved).until_us,
+        standing=given.seq,
     )
     return Draft("gate.resolved", given.actor, msgspec.to_builtins(payload), {}, (given.seq, gate_seq))
+
+
+def class_approval(store: Store, seq: int, project: str, subject: str, at_us: int) -> Entry | None:
+    """Return the entry if it approves the project's class of that subject beyond a time, else None."""
+    try:
+        given = store.entry(seq).entry
+        approval = msgspec.convert(given.data, GateResolved)
+        opened = store.entry(approval.gate).entry
+    except (NotFound, EntryRefused, msgspec.ValidationError):
+        return None
+    approves = given.kind == "gate.resolved" and approval.approved and approval.scope == "class"
+    same = opened.kind == "gate.opened" and opened.run == given.run and opened.data.get("subject") == subject
+    if not (approves and same and approval.how != "standing" and (approval.until_us or 0) > at_us):
+        return None
+    return given if given.run is not None and _project(store, given.run) == project else None
+
+
+def _project(store: Store, run: RunId) -> str | None:
+    """Return the project whose run it is, or None when its contract is gone."""
+    for stored in store.run_entries(run):
+        ref = stored.entry.bodies.get("contract")
+        body = store.body(ref.commit) if ref is not None else None
+        if body is None:
+            return None
+        try:
+            return Contract.from_json(body.data).project
+        except (msgspec.MsgspecError, ValueError):
+            return None
+    return None
 
 
 def check_scope(scope: str, until_us: int | None, now_us: int) -> None:

@@ -5,7 +5,9 @@ from collections.abc import Iterator, Mapping
 from forum_mcp.engine.accounts import Moves, added, limited, moves_between, standing
 from forum_mcp.ledger.entry import Entry
 from forum_mcp.ledger.finding import Finding
+from forum_mcp.ledger.kinds import KINDS
 from forum_mcp.ledger.kinds.base import Amounts, Seen
+from forum_mcp.rules.budget import day_of
 from forum_mcp.rules.run import OpenCall, RunState
 
 __all__ = ["Daybook"]
@@ -19,24 +21,39 @@ class Daybook:
     def __init__(self) -> None:
         self._moves: list[tuple[int, str, Moves]] = []
         self._seen: list[tuple[int, str, Seen]] = []
+        self._unseen: list[Finding] = []
         self._blind = False
         self._before: tuple[Mapping[int, OpenCall], Amounts] | None = None
 
     def look(self, state: RunState, entry: Entry) -> None:
         """Note a run's state, and what the entry says it saw, before the entry is folded."""
         self._before = standing(state) if limited(state) else None
-        if state.seen is not None and state.contract is not None:
+        if state.contract is None:
+            return
+        if state.seen is not None:
             self._seen.append((entry.seq, state.contract.project, state.seen))
+        kind = KINDS.get(entry.kind)
+        if limited(state) and kind is not None and kind.role == "decision":
+            day = None if state.seen is None else state.seen.day
+            if day != day_of(entry.at):
+                self._unseen.append(
+                    Finding("decision", entry.seq, None, f"the account of {day_of(entry.at)}", str(day))
+                )
 
     def note(self, state: RunState, entry: Entry) -> None:
         """Note what the entry did, after it is folded."""
-        self._blind = self._blind or state.incomplete
+        if entry.kind == "run.started" and state.contract is None and "contract" in entry.bodies:
+            self._blind = True
         if self._before is not None and state.contract is not None:
             project = state.contract.project
             self._moves += ((entry.seq, project, each) for each in moves_between(self._before, state))
 
     def findings(self) -> Iterator[Finding]:
-        """Yield each account that was not as a decision says; none when a body that sums rest on is gone."""
+        """Yield each decision that did not look at its day's account, and each account that was not as one says.
+
+        No sums where a run's contract is gone: nobody can tell which account it moved.
+        """
+        yield from self._unseen
         if self._blind:
             return
         sums: dict[tuple[str, str], tuple[Amounts, Amounts]] = {}

@@ -19,7 +19,7 @@ from forum_mcp.rules.run import RunState
 from forum_mcp.rules.state import evolve
 from forum_mcp.stores.base import Store, Stored, Transaction
 
-__all__ = ["Folded", "entry_bodies", "fold_run"]
+__all__ = ["Folded", "entry_bodies", "fold_on", "fold_run"]
 
 
 class _Bodies(Protocol):
@@ -43,14 +43,18 @@ def fold_run(store: Store, run: RunId, until: int | None = None) -> RunState:
     Raises:
         NotFound: the ledger has no entry of that run.
     """
-    entries = store.run_entries(run)
-    state = RunState(run)
-    for stored in entries:
+    state = fold_on(store, RunState(run), until)
+    if state.started_seq < 0:
+        raise NotFound(f"run {run!r} is not in this ledger; list runs to see those that are")
+    return state
+
+
+def fold_on(store: Store, state: RunState, until: int | None = None) -> RunState:
+    """Return the state moved on by the entries after its newest (those with seq < until)."""
+    for stored in store.run_entries(state.run, after=state.last_seq):
         if until is not None and stored.entry.seq >= until:
             break
         state = evolve(state, stored.entry, entry_bodies(store, stored.entry))
-    if state.started_seq < 0:
-        raise NotFound(f"run {run!r} is not in this ledger; list runs to see those that are")
     return state
 
 
@@ -62,7 +66,7 @@ class Folded:
         self.run = run
         self.state = fold_run(store, run) if state is None else state
         self._scrubber = scrubber
-        self._recall = Recall(store, fold_run)
+        self._recall = Recall(store, fold_on)
         self._spoiled = False
         self._unwritten: dict[str, bytes] = {}
         """Bodies of the transaction under way by commitment: a later entry of it may cite what no reader sees yet."""
@@ -132,7 +136,7 @@ class Folded:
     def _standing(self, tx: Transaction, gate_seq: int, at_us: int) -> Draft | None:
         assert self.state.contract is not None
         gate = self.state.gates[gate_seq]
-        return standing(tx, self.state.contract.project, gate_seq, gate, at_us, lambda seq: self.store.entry(seq).entry)
+        return standing(tx, self.store, self.state.contract.project, gate_seq, gate, at_us)
 
     def decide(self, tx: Transaction, *, t_ms: int, at_us: int) -> Sequence[Stored]:
         """Append every decision that can be made now, one by one, and return them."""

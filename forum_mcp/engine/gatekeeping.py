@@ -51,7 +51,8 @@ class GateDesk:
         Raises:
             NotFound: there is no such gate.
             RequestRefused: the scope or its end cannot be.
-            AppendRefused: the gate is not open any more, or its subject is not the one of ``digest``.
+            GateClosed: the gate is not open any more, or its deadline has passed.
+            AppendRefused: its subject is not the one of ``digest``.
         """
         if not approved and scope == "class":
             raise RequestRefused("a rejection is of one gate (once) or of its class in this run (run)")
@@ -66,12 +67,16 @@ class GateDesk:
             until_us=until_us,
             digest=digest,
             reason=reason,
+            now_us=self._clock.now_us,
         )
         await self._keeper.report(run, event, take_up=take_up)
         return run
 
     def _open(self, run: RunId) -> list[int]:
-        state = self._keeper.state(run)
+        try:
+            state = self._keeper.state(run)
+        except NotFound:  # entries of a run that has no beginning
+            return []
         return [] if state.phase == "finished" or state.cancelled_seq >= 0 else list(state.gates)
 
     def _run(self, gate: int) -> RunId:
@@ -92,5 +97,12 @@ class GateDesk:
             key=gate.key,
             digest=gate.digest,
             deadline_us=gate.deadline_us,
-            asks=msgspec.json.decode(body.data, type=dict[str, object]) if body is not None else {},
+            asks=_asks(b"{}" if body is None else body.data),
         )
+
+
+def _asks(subject: bytes) -> dict[str, object]:
+    try:
+        return msgspec.json.decode(subject, type=dict[str, object])
+    except msgspec.MsgspecError:  # appended by hand
+        return {}

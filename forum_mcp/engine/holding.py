@@ -22,7 +22,7 @@ from forum_mcp.engine.leases import check
 from forum_mcp.engine.outcomes import Event, Performer, open_call, outcome_event
 from forum_mcp.engine.present import run_state
 from forum_mcp.engine.recorder import Recorder
-from forum_mcp.errors import AttemptClosed, EntryRefused, Fenced, ForumError, StaleAppend
+from forum_mcp.errors import AttemptClosed, EntryRefused, Fenced, ForumError, GateClosed, StaleAppend
 from forum_mcp.executors.base import Outcome
 from forum_mcp.ledger.entry import Draft
 from forum_mcp.ledger.kinds.call import CallStarted
@@ -107,7 +107,7 @@ class Held:
                     started()
                     await self.step()
                     while not self._done():
-                        await self.step(*await self._next_event())
+                        await self._step_on(*await self._next_event())
                 finally:
                     self._closing = True
                     self._group.cancel_scope.cancel()
@@ -120,6 +120,13 @@ class Held:
         finally:
             with anyio.CancelScope(shield=True):
                 await self._end()
+
+    async def _step_on(self, *events: Event) -> None:
+        """Take a step of the loop itself; a deadline whose gate was resolved in the meantime is none any more."""
+        try:
+            await self.step(*events)
+        except GateClosed as late:
+            _log.info("run %s: %s", self.folded.run, late)
 
     async def step(self, *events: Event) -> None:
         """Append events and every decision they make possible in one transaction; start what was decided.

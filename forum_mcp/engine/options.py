@@ -1,7 +1,7 @@
 """What a caller may set for one run beside its request: one table for MCP, the CLI and Python."""
 
 from collections.abc import Mapping, Sequence
-from typing import TypedDict
+from typing import Final, TypedDict
 
 import msgspec
 
@@ -15,6 +15,10 @@ from forum_mcp.rules.policy import Policy
 from forum_mcp.rules.run import CONTEXT
 
 __all__ = ["RunOptions", "amounts_of", "check_prices", "check_steps", "contract_for", "limits_for"]
+
+
+_MOST: Final = 1_000_000_000
+"""Largest amount a caller may name: a number of the record in millionths still."""
 
 
 class RunOptions(TypedDict, total=False):
@@ -114,16 +118,15 @@ def _chosen(terms: Contract, asked: Sequence[str] | None) -> dict[str, ContextTe
 
 def _gates(operators: Gates, options: RunOptions) -> Gates:
     """Return the operator's gates and the caller's: a caller adds gates and takes none away."""
-    approve, above = options.get("approve"), _micro(options.get("approve_above_usd"))
+    approve, above = options.get("approve"), options.get("approve_above_usd")
     if approve not in (None, "run", "wave"):
         raise RequestRefused(f"approve is {approve[:40]!r}; expected 'run' or 'wave'")
-    if above is not None and above <= 0:
-        raise RequestRefused(f"approve_above_usd is {options.get('approve_above_usd')}; give a number above 0")
+    _check_amount("approve_above_usd", above)
     return msgspec.structs.replace(
         operators,
         run=operators.run or approve == "run",
         wave=operators.wave or approve == "wave",
-        cost_microusd=_lower(operators.cost_microusd, above),
+        cost_microusd=_lower(operators.cost_microusd, _micro(above)),
     )
 
 
@@ -145,7 +148,7 @@ def limits_for(ceiling: LimitSettings, options: RunOptions) -> Amounts:
     """Return the limits of a run: the operator's, lowered by the caller's.
 
     Raises:
-        RequestRefused: a limit is not above zero.
+        RequestRefused: a limit is not above zero, or more than a record can hold.
     """
     usd, seconds = options.get("max_usd"), options.get("max_seconds")
     given = (
@@ -155,8 +158,7 @@ def limits_for(ceiling: LimitSettings, options: RunOptions) -> Amounts:
         ("max_usd", usd),
     )
     for name, value in given:
-        if value is not None and not value > 0:
-            raise RequestRefused(f"{name} is {value}; give a number above 0")
+        _check_amount(name, value)
     return Amounts(
         calls=_lower(ceiling.calls, options.get("max_calls")),
         ms=_lower(_milli(ceiling.seconds), None if seconds is None else _milli(seconds)),
@@ -190,6 +192,11 @@ def check_prices(contract: Contract, limits: Amounts) -> None:
 def amounts_of(settings: AmountSettings) -> Amounts:
     """Return configured amounts in the units of the record."""
     return Amounts(calls=settings.calls, tokens=settings.tokens, microusd=_micro(settings.usd))
+
+
+def _check_amount(name: str, value: float | None) -> None:
+    if value is not None and not 0 < value <= _MOST:
+        raise RequestRefused(f"{name} is {value}; give a number above 0 and at most {_MOST:,}")
 
 
 def _lower(ceiling: int | None, asked: int | None) -> int | None:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 import msgspec
@@ -31,6 +32,9 @@ It raises AppendRefused when the record has moved past it.
 
 _BYTES: Final = "application/octet-stream"
 _PATCH: Final = "text/x-diff; charset=utf-8"
+
+_FIGURE_MAX: Final = 10**12
+"""Largest figure an outcome is believed to have, a million dollars in millionths."""
 
 _log = logging.getLogger(__name__)
 
@@ -114,6 +118,7 @@ def _crashed(payload: CallStarted, what: str) -> Outcome:
 
 def outcome_event(seq: int, started: CallStarted, outcome: Outcome, duration_ms: int) -> Event:
     """Return the ``call.finished`` of an attempt this process performed."""
+    outcome = _believable(outcome)
     error = outcome.error
     if error is None and not (outcome.reply or b"").strip():
         error = "empty-reply"
@@ -155,6 +160,21 @@ def outcome_event(seq: int, started: CallStarted, outcome: Outcome, duration_ms:
     return event
 
 
+def _believable(outcome: Outcome) -> Outcome:
+    """Return the outcome without figures that cannot be: what is not told is settled with what was reserved."""
+    return replace(
+        outcome,
+        tokens_in=_figure(outcome.tokens_in),
+        tokens_out=_figure(outcome.tokens_out),
+        cost_microusd=_figure(outcome.cost_microusd),
+        retry_after_ms=_figure(outcome.retry_after_ms),
+    )
+
+
+def _figure(value: object) -> int | None:
+    return value if type(value) is int and 0 <= value <= _FIGURE_MAX else None
+
+
 def _cost(state: RunState, executor: str, outcome: Outcome) -> tuple[int | None, str | None]:
     """Return the cost of an attempt in millionths of a US dollar and who says so: its provider, else its price."""
     if outcome.cost_microusd is not None:
@@ -164,7 +184,8 @@ def _cost(state: RunState, executor: str, outcome: Outcome) -> tuple[int | None,
         return None, None
     if outcome.tokens_in is None or outcome.tokens_out is None:
         return (price.call_microusd, price.source) if price.input_pusd == price.output_pusd == 0 else (None, None)
-    return cost_microusd(price, outcome.tokens_in, outcome.tokens_out), price.source
+    cost = cost_microusd(price, outcome.tokens_in, outcome.tokens_out)
+    return (cost, price.source) if cost <= _FIGURE_MAX else (None, None)
 
 
 def cancellation(by: str, reason: str) -> Event:

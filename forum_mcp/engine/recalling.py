@@ -12,6 +12,7 @@ import msgspec
 
 from forum_mcp.errors import LedgerError, NotFound
 from forum_mcp.ledger.entry import BodyRef, Draft, RunId
+from forum_mcp.ledger.kinds.run import Fork
 from forum_mcp.ledger.kinds.task import TaskRecalled
 from forum_mcp.rules.reuse import task_key, waits_for_recall
 from forum_mcp.rules.run import RunState, TaskState, effects_of
@@ -21,8 +22,8 @@ __all__ = ["Recall"]
 
 _RUNS_KEPT: Final = 8
 
-_Fold = Callable[[Store, RunId, int | None], RunState]
-"""(store, run, until) -> its state after the entries with seq < until."""
+_Fold = Callable[[Store, RunState, int | None], RunState]
+"""(store, state, until) -> the state after the run's further entries with seq < until."""
 
 
 class _Done(NamedTuple):
@@ -38,7 +39,8 @@ class Recall:
     def __init__(self, store: Store, fold: _Fold) -> None:
         self._store = store
         self._fold = fold
-        self._runs: OrderedDict[tuple[RunId, int], dict[str, _Done]] = OrderedDict()
+        self._runs: OrderedDict[tuple[RunId, int | None], RunState] = OrderedDict()
+        self._fork: dict[str | None, _Done] | None = None
 
     def due(self, state: RunState) -> TaskState | None:
         """Return a task that waits to be looked up, or None."""
@@ -63,10 +65,9 @@ class Recall:
 
     def _find(self, tx: Transaction, state: RunState, held: TaskState, key: str) -> tuple[RunId, _Done | None]:
         if state.fork_of is not None:
-            source = RunId(state.fork_of.run)
-            done = self._done_in(source, state.fork_of.seq + 1).get(key)
+            done = self._done_before(state.fork_of).get(key)
             if done is not None:
-                return source, done
+                return RunId(state.fork_of.run), done
         assert state.contract is not None
         if not state.contract.steps.reuse or effects_of(state, held) == "once":
             return state.run, None
@@ -74,29 +75,50 @@ class Recall:
         run, _, seq = kept.partition(":")
         if not seq.isdigit():
             return state.run, None
-        return RunId(run), self._done_in(RunId(run), int(seq) + 1).get(key)
+        return RunId(run), self._done_at(RunId(run), int(seq), key)
 
-    def _done_in(self, run: RunId, until: int) -> dict[str, _Done]:
-        """Return the tasks of a run that passed before an entry, by key."""
-        found = self._runs.get((run, until))
-        if found is None:
-            found = self._runs[run, until] = self._fold_done(run, until)
-            if len(self._runs) > _RUNS_KEPT:
-                self._runs.popitem(last=False)
-        return found
-
-    def _fold_done(self, run: RunId, until: int) -> dict[str, _Done]:
+    def _done_at(self, run: RunId, seq: int, key: str) -> _Done | None:
+        """Return the task of a run that an entry settled, if it has the key; a run is folded once and then on."""
         try:
-            source = self._fold(self._store, run, until)
+            name = str(self._store.entry(seq).entry.data.get("task"))
+            source = self._moved(run, None, enough=seq)
         except (NotFound, LedgerError):
-            return {}
-        if source.contract is None or source.plan is None:
-            return {}
-        return {
-            task_key(source, held): _Done(held.settled_seq, held.output_ref)
-            for held in source.tasks.values()
-            if held.status == "ok" and held.output_ref is not None and held.verdict != "undecided"
-        }
+            return None
+        held = source.tasks.get(name)
+        done = None if held is None else _done(held)
+        return done if held is not None and done is not None and done.seq == seq and _key(source, held) == key else None
+
+    def _done_before(self, fork: Fork) -> dict[str | None, _Done]:
+        """Return the tasks of a run that had passed where the fork starts, by key."""
+        if self._fork is None:
+            try:
+                source = self._moved(RunId(fork.run), fork.seq + 1, enough=fork.seq)
+            except (NotFound, LedgerError):
+                return {}
+            found = {_key(source, held): done for held in source.tasks.values() if (done := _done(held)) is not None}
+            self._fork = found
+        return self._fork
+
+    def _moved(self, run: RunId, until: int | None, *, enough: int) -> RunState:
+        """Return the state of a run, folded at least to the entry ``enough``."""
+        source = self._runs.pop((run, until), None) or RunState(run)
+        if source.last_seq < enough:
+            source = self._fold(self._store, source, until)
+        self._runs[run, until] = source
+        if len(self._runs) > _RUNS_KEPT:
+            self._runs.popitem(last=False)
+        return source
+
+
+def _done(held: TaskState) -> _Done | None:
+    """Return what a task gave, if it passed."""
+    if held.status != "ok" or held.output_ref is None or held.verdict == "undecided":
+        return None
+    return _Done(held.settled_seq, held.output_ref)
+
+
+def _key(source: RunState, held: TaskState) -> str | None:
+    return None if source.contract is None or source.roster is None else task_key(source, held)
 
 
 def _recalled(found: TaskRecalled, *parents: int, output: BodyRef | None = None) -> Draft:

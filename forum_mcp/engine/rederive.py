@@ -2,13 +2,14 @@
 
 The state before a decision is folded from the run's entries; ``decide`` must give that very entry: kind, actor, data,
 parents, and bodies that match their commitments. ``t_ms`` is time and ``seen`` what other runs did: neither is
-decided here; the second is checked against all runs by ``daybook.py``.
+decided here; the second is checked against all runs by ``daybook.py``, and what events cite by ``citing.py``.
 """
 
 from collections.abc import Mapping
 
 import msgspec
 
+from forum_mcp.engine.citing import Citations
 from forum_mcp.engine.daybook import Daybook
 from forum_mcp.engine.folding import entry_bodies
 from forum_mcp.ledger.entry import Draft, Entry, NewBody, RunId
@@ -36,18 +37,20 @@ def findings(store: Store) -> tuple[list[Finding], dict[str, int]]:
     """
     found: list[Finding] = []
     counts = {"decisions": 0, "rules-not-available": 0, "not-rederivable": 0}
-    daybook = Daybook()
+    daybook, citations = Daybook(), Citations(store)
     before: int | None = None
     while rows := store.runs(_PAGE, before):
         for row in rows:
-            _run(store, row.run, found, counts, daybook)
+            _run(store, row.run, found, counts, daybook, citations)
         before = rows[-1].first_seq
     found += daybook.findings()
     found.sort(key=lambda each: each.seq if each.seq is not None else -1)
     return found, counts
 
 
-def _run(store: Store, run: RunId, found: list[Finding], counts: dict[str, int], daybook: Daybook) -> None:
+def _run(
+    store: Store, run: RunId, found: list[Finding], counts: dict[str, int], daybook: Daybook, citations: Citations
+) -> None:
     state = RunState(run)
     for stored in store.run_entries(run):
         entry = stored.entry
@@ -68,6 +71,8 @@ def _run(store: Store, run: RunId, found: list[Finding], counts: dict[str, int],
             elif problem is not None:
                 found.append(Finding("decision", entry.seq, None, *problem))
             counts[outcome] += 1
+        elif state.rules == VERSIONS and (wrong := citations.problem(state, entry)) is not None:
+            found.append(wrong)
         state = evolve(state, entry, entry_bodies(store, entry))
         daybook.note(state, entry)
 

@@ -20,7 +20,7 @@ from forum_mcp.rules.contract import RULES, ExecutorTerms
 from forum_mcp.rules.prices import cost_microusd
 from forum_mcp.rules.run import CONTEXT, RunState, Spend, TaskState
 
-__all__ = ["VERSION", "Asked", "asks", "day_of", "room", "spent_up", "timeout_ms"]
+__all__ = ["VERSION", "Asked", "asks", "day_of", "room", "spent_up", "timeout_ms", "to_next_toll"]
 
 VERSION: Final = 1
 
@@ -127,9 +127,17 @@ def room(
             if found:
                 reserve[currency] = min(found, reserve.get(currency, found))
     assert state.contract is not None
-    if state.contract.gates.cost_microusd is not None and asked.microusd:
-        reserve.setdefault("microusd", asked.microusd)
+    step = state.contract.gates.cost_microusd
+    if step is not None and terms.price is not None:
+        held_for_toll = to_next_toll(state, step) if asked.microusd is None else asked.microusd
+        if held_for_toll:
+            reserve.setdefault("microusd", held_for_toll)
     return Amounts(**reserve)
+
+
+def to_next_toll(state: RunState, step: int) -> int:
+    """Return how many millionths of a dollar are left up to the next multiple of ``step``."""
+    return step - state.spend.microusd % step
 
 
 def spent_up(state: RunState, purpose: str, held: TaskState | None = None) -> BudgetStopped | None:

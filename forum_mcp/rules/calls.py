@@ -110,7 +110,7 @@ def next_call(
     about = () if held is None or attempts is held.work else (held.work.rung, attempts.seat)
     prompt = ask(token(state.seed, attempts.purpose, task, n, rung, attempt, *about))
     asked = asks(prompt, terms)
-    gate = toll(state, asked.microusd, *parents)
+    gate = toll(state, asked, terms, *parents)
     if isinstance(gate, Draft):
         return gate if state.stopped is None else "exhausted"
     reserve = gate or room(state, attempts.purpose, asked, terms, held)

@@ -16,6 +16,8 @@ from forum_mcp.ledger.kinds.base import Amounts
 from forum_mcp.ledger.kinds.gate import GateOpened, GateResolved
 from forum_mcp.ledger.kinds.run import BudgetStopped
 from forum_mcp.rules.agenda import touch
+from forum_mcp.rules.budget import Asked, to_next_toll
+from forum_mcp.rules.contract import ExecutorTerms
 from forum_mcp.rules.run import Gate, RunState, TaskState
 
 __all__ = [
@@ -23,8 +25,8 @@ __all__ = [
     "Need",
     "admit",
     "before",
-    "close",
     "due",
+    "expire",
     "in_doubt",
     "on_opened",
     "on_resolved",
@@ -82,7 +84,7 @@ def admit(state: RunState, held: TaskState) -> None:
         touch(state, held)
     elif need is not None and _open(state, need):
         held.status = "gated"
-        state.gated[held.plan.id] = None
+        state.gated[held.plan.id] = need.key
     else:
         held.status = "ready"
         heapq.heappush(state.ready, (held.index, held.plan.id))
@@ -145,13 +147,23 @@ def in_doubt(state: RunState, held: TaskState) -> Draft | Literal["again", "neve
     return _opened(state, need, subject, held.work.call_seq, held.work.cause, task=held.plan.id)
 
 
-def toll(state: RunState, asked_microusd: int | None, *parents: int) -> Draft | BudgetStopped | Literal["wait"] | None:
-    """Return the gate at the next multiple of the cost that the contract names, when a call would pass it."""
+def toll(
+    state: RunState, asked: Asked, terms: ExecutorTerms, *parents: int
+) -> Draft | BudgetStopped | Literal["wait"] | None:
+    """Return the gate at the next multiple of the cost that the contract names, when a call would pass it.
+
+    A call whose cost has no known bound runs alone, and holds what is left up to the next multiple.
+    """
     assert state.contract is not None
     step = state.contract.gates.cost_microusd
-    if step is None or asked_microusd is None:
+    if step is None or terms.price is None:
         return None
     reserved = sum(item.reserve.microusd or 0 for item in state.open.values())
+    asked_microusd = asked.microusd
+    if asked_microusd is None:
+        if reserved:
+            return "wait"
+        asked_microusd = to_next_toll(state, step)
     passed = (state.spend.microusd + reserved + asked_microusd - 1) // step
     if passed < 1:
         return None
@@ -190,32 +202,52 @@ def on_opened(state: RunState, entry: Entry, data: GateOpened) -> None:
     state.gates[entry.seq] = Gate(
         data.subject, data.key, "" if subject is None else subject.commit, data.deadline_us, data.task
     )
-    waiting = [item for item in state.ready if (need := unmet(state, state.tasks[item[1]])) and need.key == data.key]
-    if waiting:
+    # A lane's gate is for one task, the first that is ready: so that a lane of n tasks costs n steps and not n * n.
+    concerned = state.ready[:1] if data.subject.startswith("lane:") else list(state.ready)
+    waiting = {item for item in concerned if (need := unmet(state, state.tasks[item[1]])) and need.key == data.key}
+    if not waiting:
+        return
+    if concerned[1:]:
         state.ready = [item for item in state.ready if item not in waiting]
         heapq.heapify(state.ready)
-        for _, name in waiting:
-            state.tasks[name].status = "gated"
-            state.gated[name] = None
+    else:
+        heapq.heappop(state.ready)
+    for _, name in waiting:
+        state.tasks[name].status = "gated"
+        state.gated[name] = data.key
 
 
 def on_resolved(state: RunState, entry: Entry, data: GateResolved) -> None:
-    """Fold ``gate.resolved``."""
-    close(state, data.gate, entry.seq, approved=data.approved, scope=data.scope)
+    """Fold ``gate.resolved``: what names another subject than the gate's, or comes after its deadline, is void."""
+    gate = state.gates.get(data.gate)
+    if gate is not None and data.digest == gate.digest and entry.at < gate.deadline_us:
+        _close(state, data.gate, entry.seq, approved=data.approved, scope=data.scope)
 
 
-def close(state: RunState, gate_seq: int, by: int, *, approved: bool, scope: str = "once") -> None:
-    """Close an open gate and place anew the tasks that waited for it."""
-    gate = state.gates.pop(gate_seq, None)
-    if gate is None:
-        return
-    key = gate.key if scope == "once" else gate.subject
+def expire(state: RunState, gate_seq: int, entry: Entry) -> None:
+    """Fold ``timer.fired`` of a gate: it is rejected, once its deadline has passed."""
+    gate = state.gates.get(gate_seq)
+    if gate is not None and entry.at >= gate.deadline_us:
+        _close(state, gate_seq, entry.seq, approved=False)
+
+
+def _close(state: RunState, gate_seq: int, by: int, *, approved: bool, scope: str = "once") -> None:
+    """Close an open gate, and where its class was meant the others of it; place anew the tasks that waited."""
+    closed = state.gates[gate_seq]
+    whole = scope != "once"
+    gone = {
+        seq: gate for seq, gate in state.gates.items() if seq == gate_seq or (whole and gate.subject == closed.subject)
+    }
+    key = closed.subject if whole else closed.key
     if approved:
         state.granted.add(key)
     else:
         state.denied[key] = by
-    for name in list(state.gated):
-        held = state.tasks[name]
+    keys = {gate.key for gate in gone.values()}
+    for seq in gone:
+        del state.gates[seq]
+    for name in [name for name, waits_for in state.gated.items() if waits_for in keys]:
         del state.gated[name]
-        admit(state, held)
-    touch(state, state.tasks.get(gate.task or ""))
+        admit(state, state.tasks[name])
+    for gate in gone.values():
+        touch(state, state.tasks.get(gate.task or ""))

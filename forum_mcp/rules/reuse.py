@@ -13,7 +13,9 @@ from forum_mcp.ledger.entry import Draft, Entry
 from forum_mcp.ledger.kinds.task import TaskRecalled, TaskReused
 from forum_mcp.rules.agenda import touch
 from forum_mcp.rules.calls import draft
-from forum_mcp.rules.contract import members
+from forum_mcp.rules.checks import outside_checks
+from forum_mcp.rules.contract import Contract, members
+from forum_mcp.rules.plan import PlannedTask
 from forum_mcp.rules.run import Attempts, RunState, TaskState
 
 __all__ = ["VERSION", "may_recall", "on_recalled", "reused", "take", "task_key", "waits_for_recall"]
@@ -22,11 +24,14 @@ VERSION: Final = 1
 
 
 def task_key(state: RunState, held: TaskState) -> str:
-    """Return the key of a task that was started: a SHA-256 in hex over commitments, so that redaction holds."""
+    """Return the key of a task that was started: a SHA-256 in hex over commitments, so that redaction holds.
+
+    What the worker is shown and who it is, and who judged it and how: a verdict stands only for the same judges.
+    """
     assert state.contract is not None
+    assert state.roster is not None
     contract, planned = state.contract, held.plan
     inputs = [state.tasks[edge.id].output_ref for edge in planned.depends_on if edge.type == "data"]
-    executors = [contract.executors[name] for rung in held.work.ladder for name in members(rung)]
     context = [each.commit for each in state.contexts.values() if each.commit]
     facts: list[object] = [
         held.instruction_commit,
@@ -35,9 +40,33 @@ def task_key(state: RunState, held: TaskState) -> str:
         context,
         planned.schema,
         planned.lane,
-        [[each.type, each.model, each.max_tokens, each.identity] for each in executors],
+        state.roster.lanes[planned.lane].description,
+        _who(contract, held.work.ladder),
+        _judges(contract, planned),
     ]
     return sha256(encode(facts)).hexdigest()
+
+
+def _who(contract: Contract, ladder: list[str]) -> list[object]:
+    """Return who is asked at each rung, without names: a ladder of two is not a rung that two share."""
+    return [
+        [
+            [each.type, each.model, each.max_tokens, each.input_chars, each.keeps_cut, each.identity]
+            for name in members(rung)
+            if (each := contract.executors.get(name)) is not None
+        ]
+        for rung in ladder
+    ]
+
+
+def _judges(contract: Contract, planned: PlannedTask) -> list[object]:
+    policy = contract.policy
+    return [
+        _who(contract, contract.ladder("validator", planned.lane)),
+        _who(contract, contract.roles.get("panelists", []) if contract.steps.panel else []),
+        _who(contract, list(outside_checks(contract, planned).values())),
+        [policy.validator_differs, policy.cut_prompt],
+    ]
 
 
 def may_recall(state: RunState) -> bool:
@@ -74,7 +103,8 @@ def on_recalled(state: RunState, entry: Entry, data: TaskRecalled, output: str |
     if held is None or held.status != "working" or held.recalled_seq >= 0:
         return
     held.recalled_seq = entry.seq
-    held.recalled = data if data.found is not None and data.key == task_key(state, held) else None
+    known = output is not None and data.found is not None and data.key == task_key(state, held)
+    held.recalled = data if known else None
     held.recalled_ref, held.recalled_output = entry.bodies.get("output"), output
     touch(state, held)
 

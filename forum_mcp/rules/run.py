@@ -277,8 +277,8 @@ class RunState:
     """Ids of tasks that need a decision, oldest first (an ordered set)."""
     gates: dict[int, Gate] = field(default_factory=dict[int, Gate])
     """Open gates by the seq of their gate.opened."""
-    gated: dict[str, None] = field(default_factory=dict[str, None])
-    """Ids of tasks that an open gate keeps, oldest first."""
+    gated: dict[str, str] = field(default_factory=dict[str, str])
+    """Tasks that an open gate keeps, oldest first: id -> key of the gate."""
     granted: set[str] = field(default_factory=set[str])
     """Keys, and classes for the whole run, that were approved."""
     denied: dict[str, int] = field(default_factory=dict[str, int])

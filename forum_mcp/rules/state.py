@@ -18,7 +18,7 @@ from forum_mcp.rules.agenda import touch
 from forum_mcp.rules.context import HANDLERS as CONTEXT_HANDLERS
 from forum_mcp.rules.context import begin, read_again
 from forum_mcp.rules.contract import RULES, Contract
-from forum_mcp.rules.gates import admit, close
+from forum_mcp.rules.gates import admit, expire
 from forum_mcp.rules.lanes import Roster
 from forum_mcp.rules.plan import from_json
 from forum_mcp.rules.reviewing import HANDLERS as REVIEW_HANDLERS
@@ -122,7 +122,7 @@ def _run_cancelled(state: RunState, entry: Entry, _data: run.RunCancelled, _: Bo
 
 def _timer_fired(state: RunState, entry: Entry, _data: run.TimerFired, _: Bodies) -> None:
     for parent in entry.parents:
-        close(state, parent, entry.seq, approved=False)
+        expire(state, parent, entry)
         if parent == state.started_seq:
             state.time_up = True
         timer = state.timers.pop(parent, None)

@@ -117,7 +117,9 @@ def _task_finished(state: RunState, entry: Entry, data: task.TaskFinished, _: Bo
 
 
 def _task_recalled(state: RunState, entry: Entry, data: task.TaskRecalled, bodies: Bodies) -> None:
-    reuse.on_recalled(state, entry, data, text_of(state, bodies, "output") if "output" in entry.bodies else None)
+    output = bodies("output")
+    state.incomplete |= output is None and "output" in entry.bodies
+    reuse.on_recalled(state, entry, data, None if output is None else output.decode("utf-8", "replace"))
 
 
 def _task_reused(state: RunState, entry: Entry, data: task.TaskReused, _: Bodies) -> None:
@@ -286,12 +288,12 @@ def settle_spend(state: RunState, done: OpenCall, data: call.CallFinished | None
             spend.tokens += max(told, done.reserve.tokens or 0)
             spend.tokens_known = False
         else:
-            spend.tokens += data.tokens_in + data.tokens_out
+            spend.tokens += max(0, data.tokens_in) + max(0, data.tokens_out)
         if data is None or data.cost_microusd is None:
             spend.microusd += done.reserve.microusd or 0
             spend.cost_known = False
         else:
-            spend.microusd += data.cost_microusd
+            spend.microusd += max(0, data.cost_microusd)
 
 
 def _call_deferred(state: RunState, entry: Entry, data: call.CallDeferred, _: Bodies) -> None:
