@@ -1,17 +1,19 @@
 """Forks: a new run from an entry of another one, with something changed; what did not change is reused."""
 
 from collections.abc import Mapping
+from typing import cast
 
 import msgspec
 
 from forum_mcp.engine.folding import fold_run
+from forum_mcp.engine.options import RunOptions
 from forum_mcp.errors import RequestRefused
 from forum_mcp.ledger.entry import RunId
 from forum_mcp.ledger.kinds.run import Fork
 from forum_mcp.rules.run import RunState
 from forum_mcp.stores.base import Store
 
-__all__ = ["Origin", "changed_plan", "origin_of"]
+__all__ = ["Origin", "changed_plan", "inherited", "origin_of"]
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +22,8 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     fork: Fork
     request: str
     plan: dict[str, object] | None
+    options: RunOptions
+    """The limits, gates, context and steps it was begun with."""
 
 
 def origin_of(store: Store, run: RunId, seq: int | None) -> Origin:
@@ -41,7 +45,30 @@ def origin_of(store: Store, run: RunId, seq: int | None) -> Origin:
         raise RequestRefused(
             f"run {run} cannot be forked at entry {at}: its contract, request or plan was redacted or is gone"
         )
-    return Origin(fork=Fork(run=run, seq=at), request=state.request, plan=_plan(store, state))
+    return Origin(fork=Fork(run=run, seq=at), request=state.request, plan=_plan(store, state), options=_options(state))
+
+
+def _options(state: RunState) -> RunOptions:
+    assert state.contract is not None
+    contract, limits = state.contract, state.limits
+    gates, whole = contract.gates, "run" if contract.gates.run else None
+    return RunOptions(
+        context=list(contract.context),
+        approve=whole or ("wave" if gates.wave else None),
+        approve_above_usd=None if gates.cost_microusd is None else gates.cost_microusd / 1_000_000,
+        max_calls=limits.calls,
+        max_seconds=None if limits.ms is None else limits.ms / 1_000,
+        max_total_tokens=limits.tokens,
+        max_usd=None if limits.microusd is None else limits.microusd / 1_000_000,
+        panel=contract.steps.panel,
+        reuse=contract.steps.reuse,
+    )
+
+
+def inherited(origin: Origin, options: RunOptions) -> RunOptions:
+    """Return the options of a fork: the given ones, and the origin's where none is given."""
+    given = {name: value for name, value in options.items() if value is not None}
+    return cast("RunOptions", {**origin.options, **given})
 
 
 def _plan(store: Store, state: RunState) -> dict[str, object] | None:

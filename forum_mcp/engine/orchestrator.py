@@ -19,7 +19,7 @@ from forum_mcp.engine.beginning import Beginner
 from forum_mcp.engine.clock import Clock
 from forum_mcp.engine.custody import growth
 from forum_mcp.engine.detaching import ask_daemon
-from forum_mcp.engine.forking import changed_plan, origin_of
+from forum_mcp.engine.forking import changed_plan, inherited, origin_of
 from forum_mcp.engine.gatekeeping import GateDesk
 from forum_mcp.engine.keeping import Keeper
 from forum_mcp.engine.ledger import Ledger
@@ -280,7 +280,7 @@ class Orchestrator(Assistance):
             "submit",
             request if request is not None else origin.request,
             changed_plan(origin, request, plan),
-            options,
+            inherited(origin, options),
             by=by,
             fork=origin.fork,
         )
