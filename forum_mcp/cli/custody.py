@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from forum_mcp.cli.options import AsJson, LedgerPath, ledger_of, root_flags
+from forum_mcp.cli.patience import patience
 from forum_mcp.cli.places import opened
 from forum_mcp.cli.terminal import columns, emit, emit_json, note
 from forum_mcp.configs.custody import find_custody
@@ -141,7 +142,7 @@ def prune(
     from forum_mcp.engine import redaction
 
     before_us = _moment_us(older_than or _kept(ctx))
-    with opened(ledger_of(ctx, ledger), read_only=False) as record:
+    with opened(ledger_of(ctx, ledger), read_only=False) as record, patience("pruning"):
         view = redaction.prune(record, before_us, reason, yes=yes, even_shared=even_shared)
     _show_redaction(view, as_json=as_json)
 
@@ -199,7 +200,7 @@ def backup(
     """Copy the ledger as it is at one moment, while runs go on. The key is not in it: copy the directory keys too."""
     from forum_mcp.engine import custody
 
-    with opened(ledger_of(ctx, ledger)) as record:
+    with opened(ledger_of(ctx, ledger)) as record, patience("copying"):
         custody.backup(record, file)
         grown = custody.growth(record, find_custody(root_flags(ctx).config).warn_mb)
     emit(f"wrote {file}")

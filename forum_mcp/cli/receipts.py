@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from forum_mcp.cli.options import LedgerPath, ledger_of
+from forum_mcp.cli.patience import counted, patience
 from forum_mcp.cli.places import kept_checkpoint, opened
+from forum_mcp.cli.terminal import is_live
 from forum_mcp.errors import RequestRefused
 
 __all__ = ["register", "write_new"]
@@ -37,9 +39,10 @@ def export(
     ledger: LedgerPath = None,
 ) -> None:
     """Write the whole ledger, or a run of it, as self-contained JSON Lines that anyone can verify offline."""
-    with opened(ledger_of(ctx, ledger)) as record:
+    to_terminal = file == "-" and is_live(sys.stdout)
+    with opened(ledger_of(ctx, ledger)) as record, patience("exporting", quiet=to_terminal) as meter:
         if run_id is None:
-            write_new(file, record.export(without_bodies=without_bodies))
+            write_new(file, counted(record.export(without_bodies=without_bodies), meter))
         else:
             write_new(file, record.receipt(run_id=run_id, bodies=not without_bodies))
 

@@ -6,8 +6,6 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal, TextIO
 
-from forum_mcp.roles.fence import visible
-
 __all__ = ["Colour", "coloured", "columns", "emit", "emit_json", "is_live", "note", "one_line", "painted", "safe"]
 
 Colour = Literal["green", "yellow", "red", "dim"]
@@ -17,6 +15,10 @@ _COLOURS: Final = {"green": 32, "yellow": 33, "red": 31, "dim": 2}
 
 def safe(text: str) -> str:
     """Return the text as a terminal may show it."""
+    if text.isascii() and text.replace("\n", "").isprintable():
+        return text
+    from forum_mcp.roles.fence import visible  # only for text that may need it: ledger verify starts quickly
+
     return visible(text)
 
 

@@ -4,12 +4,13 @@
 help and the refusals.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from forum_mcp.cli.places import kept_checkpoint, meant, opened
-from forum_mcp.cli.terminal import emit, emit_json, note, one_line
+from forum_mcp.cli.terminal import emit, emit_json, is_live, note, one_line
 from forum_mcp.engine.views import FindingView, VerifyView
 from forum_mcp.errors import ConfigRefused, LedgerUnreadable, RequestRefused
 
@@ -104,6 +105,16 @@ def _witnesses(given: list[str] | None, config: str | None) -> list[str]:
 
 
 def _verified(path: str, level: int, kept: str | None, vkeys: Sequence[str], witnesses: Sequence[str]) -> VerifyView:
+    """Verify, and say so on a terminal while it takes long; nobody else pays for that."""
+    if not is_live(sys.stderr):
+        return _recomputed(path, level, kept, vkeys, witnesses)
+    from forum_mcp.cli.patience import patience
+
+    with patience(f"verifying, level {level}"):
+        return _recomputed(path, level, kept, vkeys, witnesses)
+
+
+def _recomputed(path: str, level: int, kept: str | None, vkeys: Sequence[str], witnesses: Sequence[str]) -> VerifyView:
     """Verify an intact ledger as every surface does; one that is too damaged to open, as the file it is."""
     from forum_mcp.engine.verifying import verify_path
 

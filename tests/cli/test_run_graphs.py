@@ -12,6 +12,7 @@ from typing import Final
 import pytest
 
 from forum_mcp.cli.graphs import mermaid, task_lines
+from forum_mcp.cli.patience import counted, patience
 from forum_mcp.engine.views import RunView, Spent, TaskView
 from tests.cli.commands import COMMAND, forum
 
@@ -149,6 +150,34 @@ def test_a_terminal_shows_a_run_live_and_colour_only_where_it_is_welcome(ledger:
     dumb = at_a_terminal(*submit, TERM="dumb")
     assert "\x1b" not in dumb
     assert "run.started" in dumb
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no pty")
+def test_what_takes_long_says_so_at_a_terminal_and_cleans_up() -> None:
+    script = (
+        "import sys; from forum_mcp.cli.patience import counted, patience\n"
+        "with patience('verifying', after_s=0) as meter:\n"
+        "    assert list(counted('abc', meter)) == ['a', 'b', 'c']\n"
+        "    sys.stdin.read(1)\n"
+    )
+    ours, theirs = pty.openpty()
+    env = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=theirs, env=env) as child:
+        os.close(theirs)
+        written = b""
+        while not re.search(rb"verifying.*3", written, re.DOTALL):
+            written += os.read(ours, 4096)
+        out, _ = child.communicate(b"x", timeout=30)
+    os.close(ours)
+    assert (child.returncode, out) == (0, b"")
+
+
+def test_what_takes_long_says_nothing_through_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    with patience("verifying", after_s=0) as meter:
+        assert list(counted("abc", meter)) == ["a", "b", "c"]
+    assert meter.done == 3
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_run_of_another_process_is_followed_to_its_end(tmp_path: Path, ledger: str) -> None:
