@@ -7,10 +7,14 @@ settings; recorded text reaches a terminal escaped. Exit codes: 0 ok, 1 failed o
 
 import os
 import sys
+import time
 
 from forum_mcp import __version__
 
-__all__ = ["HELP", "main"]
+__all__ = ["BEGAN", "HELP", "main"]
+
+BEGAN = time.monotonic()
+"""When the process began, nearly; seconds, monotonic. On a busy machine loading is a good part of a short command."""
 
 HELP = os.path.join(os.path.dirname(__file__), "help.txt")  # noqa: PTH118, PTH120  pathlib costs as much as the rest
 """What ``forum-mcp --help`` prints at 80 columns, kept by a test: asking for help loads nothing."""

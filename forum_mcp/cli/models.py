@@ -57,7 +57,8 @@ def _rows(found: "DetectionView") -> Iterator[tuple[str, str, str, str]]:
     for program in found.programs:
         yield "program", program.profile, program.version or "", program.flags
     for server in found.servers:
-        yield "server", server.name, f"{len(server.models)} models", server.flags
+        window = "" if server.context_tokens is None else f", {server.context_tokens} tokens a call"
+        yield "server", server.name, f"{len(server.models)} models{window}", server.flags
     for weights in found.weights:
         yield "weights", weights.file, "" if weights.runs else "needs forum-mcp[local]", weights.flags
     for key in found.keys:

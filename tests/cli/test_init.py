@@ -138,7 +138,7 @@ def test_whatever_names_are_found_the_file_is_one_that_loads(tmp_path: Path) -> 
         programs=[FoundProgram(profile="codex", path="/opt/co dex/bin/codex", version=None, flags="--agent codex")],
         servers=[
             FoundServer(name="LM Studio", url="http://127.0.0.1:1/v1", models=[odd], flags=""),
-            FoundServer(name="LM Studio", url="http://127.0.0.1:2/v1", models=["b"], flags=""),
+            FoundServer(name="LM Studio", url="http://127.0.0.1:2/v1", models=["b"], context_tokens=8192, flags=""),
             FoundServer(name="vLLM", url="http://127.0.0.1:3/v1", models=["bge-m3"], flags=""),
         ],
         weights=[
@@ -156,6 +156,7 @@ def test_whatever_names_are_found_the_file_is_one_that_loads(tmp_path: Path) -> 
     (tmp_path / "c.toml").write_text(proposal.text, encoding="utf-8")
     settings = load(Flags(config="c.toml"))
     assert settings.executors["lm-studio"].model == odd
+    assert [settings.executors[name].context_tokens for name in ("lm-studio", "lm-studio-2")] == [None, 8192]
     assert settings.roles.worker == list(proposal.executors)
     assert len(proposal.left) == 3
     assert tomllib.loads(proposal.text)["steps"] == {"escalate": True}

@@ -57,7 +57,7 @@ async def test_a_server_that_listens_is_found_with_its_models(server: FaultServe
     assert (listening.name, listening.url) == ("Ollama", f"{server.url}/v1")
     assert listening.models == ["qwen3:8b", "small"]
     assert listening.flags == f"--chat-url {server.url}/v1 --model qwen3:8b"
-    ((first, headers, body),) = server.requests
+    first, headers, body = server.requests[0]
     assert (first, body) == ("GET /v1/models HTTP/1.1", b"")
     assert "authorization" not in headers
 

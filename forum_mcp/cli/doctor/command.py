@@ -1,9 +1,11 @@
 """``forum-mcp doctor``: what works here, what does not, and what to do about it."""
 
+import time
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
+from forum_mcp.cli import BEGAN
 from forum_mcp.cli.options import AsJson, with_flags
 from forum_mcp.cli.terminal import emit, emit_json, painted, safe
 from forum_mcp.configs.flags import Flags
@@ -35,7 +37,8 @@ def doctor(
     import anyio
 
     del ctx
-    lines = anyio.run(_examined, flags, live, seconds)
+    left = max(1.0, seconds - (time.monotonic() - BEGAN))
+    lines = anyio.run(_examined, flags, live, left)
     failed = [line for line in lines if line.status == "fail"]
     warned = [line for line in lines if line.status == "warn"]
     if as_json:

@@ -14,7 +14,7 @@ from forum_mcp.errors import ForumError
 
 __all__ = ["ledger", "newest_at_us"]
 
-_WHOLE_BYTES: Final = 20_000_000
+_WHOLE_BYTES: Final = 5_000_000
 """A larger ledger is checked at its head only; ``ledger verify`` does the rest."""
 
 _TIGHT_BYTES: Final = 1_000_000_000
@@ -31,7 +31,7 @@ async def ledger(patient: Patient) -> list[Line]:
     if patient.settings.ledger == MEMORY:
         return [warn("ledger", "it is in memory: nothing is kept", "name a file with --ledger PATH or FORUM_LEDGER")]
     path = Path(patient.settings.ledger)
-    return await anyio.to_thread.run_sync(_looked_at, path)
+    return await anyio.to_thread.run_sync(_looked_at, path, abandon_on_cancel=True)
 
 
 def _looked_at(path: Path) -> list[Line]:

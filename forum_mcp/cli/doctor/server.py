@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import threading
 import time
 from typing import Any, Final, cast
 
@@ -51,25 +52,32 @@ async def _spoken(patient: Patient, era: str, questions: bytes) -> list[Line]:
     env = {**kept, "PATH": gui_path()}
     began = time.monotonic()
 
-    def ask() -> "subprocess.CompletedProcess[bytes]":
-        # Unlike a stream, communicate() takes it calmly when the process is gone before it was asked.
-        return subprocess.run(
-            words, input=questions, capture_output=True, env=env, cwd=patient.cwd, timeout=patient.seconds, check=False
-        )
+    over = threading.Event()
+    started: list[subprocess.Popen[bytes]] = []
+
+    def ask() -> tuple[bytes, bytes]:
+        pipe = subprocess.PIPE
+        with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, env=env, cwd=patient.cwd) as process:
+            started.append(process)
+            if over.is_set():
+                process.kill()
+            # Unlike a stream, communicate() takes it calmly when the process is gone before it was asked.
+            return process.communicate(questions)
 
     try:
-        done = await anyio.to_thread.run_sync(ask, abandon_on_cancel=True)
-    except subprocess.TimeoutExpired:
-        what = f"no answer within {patient.seconds:.0f} s"
-        return [fail(area, what, "give it longer with --seconds 60, or see what it says by hand: forum-mcp mcp")]
+        said, logged = await anyio.to_thread.run_sync(ask, abandon_on_cancel=True)
     except OSError as error:
         return [fail(area, f"{words[0]} cannot be started: {error.strerror}", "install forum-mcp again")]
+    finally:
+        over.set()
+        for process in started:
+            process.kill()  # when the time is over: the thread ends with it, and holds up no exit
     took = time.monotonic() - began
-    answers = _answers(done.stdout)
+    answers = _answers(said)
     tools = answers.get(2, {}).get("result", {}).get("tools")
     if "result" not in answers.get(1, {}) or not tools:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        what = f"no answer; it said: {said[-1] if said else 'nothing'}"
+        lines = logged.decode(errors="replace").strip().splitlines()
+        what = f"no answer; it said: {lines[-1] if lines else 'nothing'}"
         return [fail(area, what, "report this with the output of forum-mcp doctor --json")]
     return [fine(area, f"answers, {len(tools)} tools"), _speed(took), _cost(tools)]
 

@@ -4,13 +4,16 @@ import os
 import shutil
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
+from urllib.parse import urlsplit
 
 from forum_mcp.cli.doctor.lines import Line, Patient, fail, fine, gui_path, warn
 from forum_mcp.configs.paths import shown
 from forum_mcp.errors import ForumError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from forum_mcp.configs.settings import ExecutorSettings
     from forum_mcp.executors.base import Executor
 
@@ -23,6 +26,7 @@ _TELL_THEIR_VERSION: Final = frozenset(
 
 _VERSION_S: Final = 4.0
 _REACH_S: Final = 2.0
+_WINDOW_SMALL: Final = 4_096
 _CALL_S: Final = 8.0
 
 
@@ -114,27 +118,53 @@ async def _server(area: str, settings: "ExecutorSettings") -> Line:
         return fail(area, f"{settings.url} does not answer ({type(error).__name__})", "start the server, or mend url")
     if answer.status_code in (401, 403):
         return fail(area, f"{settings.url} refuses the key ({answer.status_code})", "mend api_key or what it names")
+    model = settings.model or ""
+    listed = _listed(answer.content) if answer.status_code == 200 else {}
+    if listed and model not in listed:
+        some = ", ".join(list(listed)[:5])
+        return warn(area, f"{settings.url} answers and does not list {model!r}", f"name one it has: {some}")
+    return _window(area, settings, await _tokens(settings, listed.get(model, {}), headers))
+
+
+async def _tokens(
+    settings: "ExecutorSettings", entry: "Mapping[str, object]", headers: "Mapping[str, str]"
+) -> int | None:
+    """Return the context window a server tells; one elsewhere is asked for nothing but its list."""
+    import httpx2
+
+    from forum_mcp.executors.addresses import egress_of
+    from forum_mcp.executors.windows import context_window, listed_window
+
+    url = settings.url or ""
+    tokens = listed_window(entry)
+    if tokens is not None or egress_of(urlsplit(url).hostname or "") == "internet":
+        return tokens
+    async with httpx2.AsyncClient(trust_env=False) as client:
+        return await context_window(client, url, settings.model or "", headers, _REACH_S)
+
+
+def _window(area: str, settings: "ExecutorSettings", tokens: int | None) -> Line:
     told = f"{settings.url} answers, model {settings.model}"
-    listed = _listed(answer.text) if answer.status_code == 200 else []
-    if listed and settings.model not in listed:
-        some = ", ".join(listed[:5])
-        return warn(area, f"{settings.url} answers and does not list {settings.model!r}", f"name one it has: {some}")
+    if tokens is None:
+        return fine(area, f"{told}; it does not tell its context window")
+    told = f"{told}, {tokens} tokens a call"
+    if (settings.context_tokens or 0) > tokens:
+        what = f"{told}, and context_tokens says {settings.context_tokens}: longer calls are cut or refused"
+        return warn(area, what, f"write context_tokens = {tokens}, or start the server with a larger window")
+    if tokens < _WINDOW_SMALL:
+        return warn(area, f"{told}: prompts of a run may not fit", f"start it with {_WINDOW_SMALL} or more")
     return fine(area, told)
 
 
-def _listed(text: str) -> list[str]:
-    import msgspec
+def _listed(data: bytes) -> "dict[str, Mapping[str, object]]":
+    """Return what a server says of each model it lists, by id."""
+    from forum_mcp.executors.reading import as_object
+    from forum_mcp.executors.wire import decoded_object
 
-    class _Model(msgspec.Struct):
-        id: str
-
-    class _Models(msgspec.Struct):
-        data: list[_Model]
-
-    try:
-        return [model.id for model in msgspec.json.decode(text, type=_Models).data]
-    except msgspec.DecodeError:
-        return []
+    body = decoded_object(data)
+    listed = None if isinstance(body, str) else body.get("data")
+    entries = [as_object(each) for each in cast("list[object]", listed)] if isinstance(listed, list) else []
+    return {str(entry["id"]): entry for entry in entries if isinstance(entry.get("id"), str)}
 
 
 async def _called(area: str, executor: "Executor") -> Line:
