@@ -11,13 +11,13 @@ __all__ = ["PROMISES"]
 PROMISES: Final = {
     "routing-readable": "which lane, why, by which words; it abstains when unsure.",
     "own-lanes": "your own lanes in a TOML file.",
-    "survives-kill": "`forum-mcp run resume ID` goes on; finished tasks stay finished.",
+    "survives-kill": "`forum-mcp run resume ID` (or `--all`) goes on; finished tasks stay finished.",
     "bad-replies": "prose instead of a plan, an empty answer, a command that hangs or floods: recorded, tried again or",
-    "budgets": "calls and seconds are reserved before a call and settled after it.",
+    "budgets": "reserved before a call, settled after it.",
     "one-hash": "one SHA-256 per entry is chain link and RFC 6962 leaf; texts are salted commitments;",
     "verify-decisions": "`ledger verify` recomputes everything, decisions included (`--level 4`), and says",
     "checkpoint-kept": "every result carries a signed checkpoint; handed back later, it finds a cut",
     "zero-config": "With no model configured your assistant itself does the tasks, handed out one by one",
     "same-facts": "Each takes `--json` and `--ledger PATH`.",
-    "demo": "`forum-mcp demo` is a guided tour, offline and in seconds:",
+    "demo": "[`forum-mcp demo`](docs/tutorial/the-demo.md) is a guided tour, offline",
 }
