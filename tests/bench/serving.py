@@ -1,6 +1,7 @@
-"""Our server beside a bare one of the SDK, as ratios: ``python -m tests.bench.serving``.
+"""Our server beside a bare one of the SDK, and beside the peer's: ``python -m tests.bench.serving``.
 
-The bare server has one tool, ``route``, that answers a constant. Both are started in turns as processes and asked over
+The bare server has one tool, ``route``, that answers a constant; the peer's, ``forum-engine``, is written without the
+SDK and speaks the handshake era only, so ours does too beside it. All are started in turns as processes and asked over
 stdio: time from the start to the first answer, processor time of a ``route`` call, memory after the calls. Times are
 the least of several rounds; processor time hardly depends on what else the machine does.
 """
@@ -12,9 +13,11 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-__all__ = ["LIMITS", "main", "measure"]
+from tests.bench.peer import missing, peer_version
+
+__all__ = ["LIMITS", "Subject", "beside_bare", "beside_peer", "main", "measure"]
 
 ROUNDS: Final = 7
 CALLS: Final = 300
@@ -30,32 +33,78 @@ def route(request: str) -> dict[str, str]:
 server.run()
 """
 META: Final[dict[str, Any]] = {
-    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-    "io.modelcontextprotocol/clientCapabilities": {},
+    "_meta": {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
 }
+HANDSHAKE: Final[dict[str, Any]] = {
+    "protocolVersion": "2024-11-05",
+    "capabilities": {},
+    "clientInfo": {"name": "bench", "version": "1"},
+}
+REQUEST: Final = "write a database schema"
+
+
+class Subject(NamedTuple):
+    """A server that is measured.
+
+    Attributes:
+        words: its command; ``{where}`` is a directory of its own.
+        modern: whether it is asked in the 2026-07-28 revision, else in the handshake era.
+        argument: what its tool ``route`` calls the request.
+    """
+
+    words: tuple[str, ...]
+    modern: bool = True
+    argument: str = "request"
+
+
+BARE_SERVER: Final = Subject((sys.executable, "-c", BARE))
+OURS: Final = Subject((sys.executable, "-m", "forum_mcp.cli"))
+PEER: Final = Subject((sys.executable, "-m", "forum", "mcp", "--ledger", "{where}/peer"), modern=False, argument="text")
 
 
 class _Server:
     """A server process and what it has cost so far."""
 
-    def __init__(self, command: list[str], where: str) -> None:
+    def __init__(self, subject: Subject, where: str) -> None:
+        self._subject = subject
         self._began = time.perf_counter()
         self._process = subprocess.Popen(
-            command,
+            [word.replace("{where}", where) for word in subject.words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPYCACHEPREFIX": f"{where}/cache", "FORUM_LEDGER": f"{where}/ledger.db"},
         )
 
-    def ask(self, method: str, **params: object) -> Any:
-        """Send a request and return its result."""
-        message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": META}}
-        assert self._process.stdin is not None
+    def greet(self) -> None:
+        """Ask the first question of the era, and wait for its answer."""
+        if self._subject.modern:
+            self._ask("server/discover")
+            return
+        self._ask("initialize", **HANDSHAKE)
+        self._send({"method": "notifications/initialized"})
+
+    def route(self) -> None:
+        """Call the tool ``route``.
+
+        Raises:
+            RuntimeError: it was refused.
+        """
+        if self._ask("tools/call", name="route", arguments={self._subject.argument: REQUEST}).get("isError"):
+            raise RuntimeError(f"route of {self._subject.words} was refused")
+
+    def _ask(self, method: str, **params: object) -> Any:
+        self._send({"id": 1, "method": method, "params": {**params, **(META if self._subject.modern else {})}})
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(message).encode() + b"\n")
-        self._process.stdin.flush()
         return json.loads(self._process.stdout.readline())["result"]
+
+    def _send(self, message: dict[str, object]) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n")
+        self._process.stdin.flush()
 
     def elapsed_s(self) -> float:
         """Seconds since it was started."""
@@ -80,15 +129,15 @@ class _Server:
         self._process.stdout.close()
 
 
-def _figures(command: list[str], where: str) -> dict[str, float]:
-    server = _Server(command, where)
+def _figures(subject: Subject, where: str) -> dict[str, float]:
+    server = _Server(subject, where)
     try:
-        server.ask("server/discover")
+        server.greet()
         figures = {"start to first answer": server.elapsed_s(), "start, processor": server.cpu_s()}
-        server.ask("tools/call", name="route", arguments={"request": "write a database schema"})
+        server.route()
         before, began = server.cpu_s(), time.perf_counter()
         for _ in range(CALLS):
-            server.ask("tools/call", name="route", arguments={"request": "write a database schema"})
+            server.route()
         figures["route over stdio"] = (time.perf_counter() - began) / CALLS
         figures["route, processor"] = (server.cpu_s() - before) / CALLS
         figures["memory"] = server.rss_mb()
@@ -97,28 +146,43 @@ def _figures(command: list[str], where: str) -> dict[str, float]:
     return figures
 
 
-def measure(rounds: int = ROUNDS) -> dict[str, tuple[float, float]]:
-    """Return (bare, ours) of each figure: seconds, or megabytes."""
-    least: dict[str, dict[str, float]] = {"bare": {}, "ours": {}}
+def measure(one: Subject, other: Subject, rounds: int = ROUNDS) -> dict[str, tuple[float, float]]:
+    """Return (one, other) of each figure: seconds, or megabytes; the servers run in turns."""
+    least: tuple[dict[str, float], dict[str, float]] = ({}, {})
     with tempfile.TemporaryDirectory() as where:
-        commands = {
-            "bare": [sys.executable, "-c", BARE],
-            "ours": [sys.executable, "-m", "forum_mcp.cli"],
-        }
         for _ in range(rounds + 1):  # the first fills the cache of compiled modules
-            for name, command in commands.items():
-                for figure, value in _figures(command, where).items():
-                    least[name][figure] = min(value, least[name].get(figure, value))
-    return {figure: (least["bare"][figure], least["ours"][figure]) for figure in least["bare"]}
+            for kept, subject in zip(least, (one, other), strict=True):
+                for figure, value in _figures(subject, where).items():
+                    kept[figure] = min(value, kept.get(figure, value))
+    return {figure: (least[0][figure], least[1][figure]) for figure in least[0]}
+
+
+def beside_bare(rounds: int = ROUNDS) -> dict[str, tuple[float, float]]:
+    """Return (bare, ours), in the 2026-07-28 revision."""
+    return measure(BARE_SERVER, OURS, rounds)
+
+
+def beside_peer(rounds: int = ROUNDS) -> dict[str, tuple[float, float]]:
+    """Return (peer, ours), in the handshake era."""
+    return measure(PEER, OURS._replace(modern=False), rounds)
+
+
+def _print(name: str, found: dict[str, tuple[float, float]], limits: dict[str, float]) -> None:
+    print(f"| | {name} | forum-mcp | ratio | asked for |\n|---|---:|---:|---:|---:|")
+    for figure, (other, ours) in found.items():
+        unit, scale = ("MB", 1.0) if figure == "memory" else ("ms", 1_000.0)
+        asked = f"<= {limits[figure]}" if figure in limits else ""
+        print(f"| {figure} | {other * scale:.1f} {unit} | {ours * scale:.1f} {unit} | {ours / other:.2f} | {asked} |")
+    print()
 
 
 def main() -> None:
-    """Print the table."""
-    print(f"{'':24} {'bare SDK':>10} {'forum-mcp':>10} {'ratio':>7} {'asked for':>10}")
-    for figure, (bare, ours) in measure().items():
-        unit, scale = ("MB", 1.0) if figure == "memory" else ("ms", 1_000.0)
-        asked = f"<= {LIMITS[figure]}" if figure in LIMITS else ""
-        print(f"{figure:24} {bare * scale:8.1f}{unit} {ours * scale:8.1f}{unit} {ours / bare:7.2f} {asked:>10}")
+    """Print the tables."""
+    _print("bare SDK", beside_bare(), LIMITS)
+    if missing():
+        print("forum-engine is not installed: uv sync --group peer")
+    else:
+        _print(f"forum-engine {peer_version()}", beside_peer(), {})
 
 
 if __name__ == "__main__":
