@@ -14,6 +14,7 @@ ForumError
 │   ├── AttemptClosed         the attempt already has its outcome
 │   ├── GateClosed            the gate is resolved, or its deadline has passed
 │   └── EntryRefused          the entry breaks the format (size, members, parents, subset of JSON)
+├── AccessRefused             the principal's token has not the scope it takes        (exit 2)
 ├── NestedRefused             an agent of another forum wants to begin a run here     (exit 2)
 ├── RunHeld                   another live process holds the run                      (exit 1)
 └── LedgerError               the ledger itself cannot be used                        (exit 3)
@@ -29,6 +30,7 @@ what to do next; lower case, no full stop; never a secret, a prompt or a home di
 """
 
 __all__ = [
+    "AccessRefused",
     "AppendRefused",
     "AttemptClosed",
     "CheckpointRefused",
@@ -96,6 +98,13 @@ class NoModel(InvalidInput):
     """The operation needs an executor and none is configured."""
 
     code = "no-model"
+
+
+class AccessRefused(ForumError):
+    """The principal may not do this."""
+
+    code = "access-refused"
+    exit_code = 2
 
 
 class NestedRefused(ForumError):

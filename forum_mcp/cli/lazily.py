@@ -17,6 +17,7 @@ __all__ = ["LEDGER", "ROOT", "LazyGroup", "LedgerGroup", "RootGroup"]
 
 ROOT: Final[Mapping[str, str]] = {
     "mcp": "forum_mcp.cli.serve",
+    "serve": "forum_mcp.cli.http",
     "route": "forum_mcp.cli.route",
     "plan": "forum_mcp.cli.submit",
     "submit": "forum_mcp.cli.submit",

@@ -12,8 +12,9 @@ from forum_mcp.errors import ConfigRefused
 
 __all__ = ["refuse_unknown", "refuse_unknown_variables", "refused"]
 
-_OUTSIDE: Final = ("FORUM_CONFIG", "FORUM_DEPTH", "FORUM_NESTED", "FORUM_STATE_DIR")
-"""Variables of ours that are no settings: the file to read, where state lies, and the depth guard of nested agents."""
+_OUTSIDE: Final = ("FORUM_CONFIG", "FORUM_DEPTH", "FORUM_NESTED", "FORUM_STATE_DIR", "FORUM_TOKEN")
+"""Variables of ours that are no settings: the file to read, where state lies, the depth guard of nested agents, and the
+bearer token of a server over HTTP."""
 
 _SEE: Final = "every setting: forum-mcp config reference"
 

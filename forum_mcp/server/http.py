@@ -1,0 +1,170 @@
+"""Streamable HTTP: one server for several clients, on the SDK's transport, in both protocol eras.
+
+The forum is opened once and shared; whoever a request's token stands for sees it as ``engine.seen`` has it. Runs live
+as long as the server: at its end they are recorded as interrupted, and whoever opens the ledger next can resume them.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import uvicorn
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.requests import Request
+
+from forum_mcp.engine.seen import READ, SeenForum
+from forum_mcp.errors import ConfigRefused, ForumError
+from forum_mcp.server.app import ForumServer, configure_logging
+from forum_mcp.server.auth import Authenticator, Identity
+from forum_mcp.server.http_connections import HEAD_MAX, BoundedConnection
+from forum_mcp.server.http_gate import BODY_MAX, IDENTITY, MCP_PATH, Gate, Places, Resource
+from forum_mcp.stores.seen import Owners
+from forum_mcp.tools import select
+
+if TYPE_CHECKING:
+    from forum_mcp.engine.orchestrator import Orchestrator
+    from forum_mcp.server.lifespan import OpenForum
+    from forum_mcp.server.sdk import AnyContext
+
+__all__ = ["HOST", "PORT", "HttpServer", "Listener", "gate_of", "is_loopback", "listen", "serve_http"]
+
+HOST: Final = "127.0.0.1"
+PORT: Final = 8731
+
+_DRAIN_S: Final = 2
+_IDLE_S: Final = 30
+_SESSIONS_MAX: Final = 1_000
+_SESSION_IDLE_S: Final = 1_800.0
+_BACKLOG: Final = 128
+
+
+class HttpServer(ForumServer):
+    """The forum as an MCP server whose requests come from whoever their token says."""
+
+    def __init__(self, open_forum: OpenForum, *, tools: str = "all", read_only: bool = False) -> None:
+        super().__init__(open_forum, select(tools, read_only=read_only))
+        self._owners = Owners()
+
+    async def forum_for(self, context: AnyContext | None) -> Orchestrator:
+        """Return the forum as the principal of the request may use it; the operator's is the whole.
+
+        Raises:
+            AccessRefused: the principal may not even read.
+        """
+        forum = await super().forum_for(context)
+        request: object = None if context is None else context.request_context.request
+        if not isinstance(request, Request):
+            raise ForumError("a request came without its HTTP request, which says who made it")
+        identity = request.scope.get(IDENTITY)
+        principal = identity.principal if isinstance(identity, Identity) else None
+        if principal is None:
+            return forum
+        principal.need(READ)
+        return SeenForum(forum, principal, self._owners)
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A bound socket, and where clients find it."""
+
+    socket: socket.socket
+    url: str
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach an address."""
+    return host == "localhost" or host == "::1" or host.startswith("127.")
+
+
+def listen(host: str, port: int) -> Listener:
+    """Bind a socket; port 0 is any free one.
+
+    Raises:
+        ConfigRefused: it cannot be bound.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+        bound.listen(_BACKLOG)
+    except (OSError, OverflowError) as error:
+        bound.close()
+        why = getattr(error, "strerror", None) or str(error)
+        raise ConfigRefused(
+            f"{host[:80]} port {port} cannot be listened on ({why.lower()}); give another --host or --port, 0 is any"
+        ) from error
+    bound.set_inheritable(False)
+    name = f"[{host}]" if family == socket.AF_INET6 else host
+    return Listener(bound, f"http://{name}:{bound.getsockname()[1]}")
+
+
+def gate_of(
+    server: ForumServer, places: Places, authenticator: Authenticator | None, resource: Resource | None
+) -> Gate:
+    """Return the ASGI application: the gate, and the SDK's transport behind it."""
+    app = server.streamable_http_app(
+        streamable_http_path=MCP_PATH,
+        max_request_body_size=BODY_MAX,
+        max_sessions=_SESSIONS_MAX,
+        session_idle_timeout=_SESSION_IDLE_S,
+        transport_security=TransportSecuritySettings(
+            allowed_hosts=sorted(places.hosts), allowed_origins=sorted(places.origins)
+        ),
+    )
+    return Gate(app, places, authenticator, resource)
+
+
+def serve_http(gate: Gate, listener: Listener, ready: Callable[[], None]) -> int:
+    """Serve until SIGINT or SIGTERM, then drain; return the exit code.
+
+    Draining: no new connection, no new request; what is under way has 2 s, then it is cut off, runs are recorded as
+    interrupted and children ended.
+    """
+    configure_logging()
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    config = uvicorn.Config(
+        gate,
+        http=BoundedConnection,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=_IDLE_S,
+        timeout_graceful_shutdown=_DRAIN_S,
+        h11_max_incomplete_event_size=HEAD_MAX,
+    )
+    return anyio.run(_serve, _Uvicorn(config), gate, listener, ready)
+
+
+class _Uvicorn(uvicorn.Server):
+    """Uvicorn that leaves signals to us."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Capture none: uvicorn would raise them again after the drain, and die of them."""
+        yield
+
+
+async def _serve(server: _Uvicorn, gate: Gate, listener: Listener, ready: Callable[[], None]) -> int:
+    async def watch_signals() -> None:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            ready()
+            async for _ in signals:
+                server.force_exit = gate.draining  # the second one does not wait
+                gate.draining = server.should_exit = True
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(watch_signals)
+        await server.serve(sockets=[listener.socket])
+        tasks.cancel_scope.cancel()
+    return 0

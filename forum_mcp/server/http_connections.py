@@ -1,0 +1,76 @@
+"""Connections that cost little, whoever opens them: so many at once, and each sends a whole head in time.
+
+Uvicorn waits for ever for the first bytes of a connection, and for the rest of a head that was begun.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+if TYPE_CHECKING:
+    from asyncio import TimerHandle, Transport  # noqa: TID251  uvicorn's protocols are asyncio's
+
+__all__ = ["CONNECTIONS_MAX", "HEAD_MAX", "HEAD_S", "BoundedConnection"]
+
+CONNECTIONS_MAX: Final = 256
+"""Connections at the same moment; one more is closed as it comes."""
+
+HEAD_MAX: Final = 32 * 1024
+"""Most bytes of a request's line and headers."""
+
+HEAD_S: Final = 10.0
+"""How long the head of a request may take, seconds."""
+
+
+class BoundedConnection(H11Protocol):
+    """One HTTP/1.1 connection."""
+
+    head_s: ClassVar[float] = HEAD_S
+    connections_max: ClassVar[int] = CONNECTIONS_MAX
+
+    _head_timer: TimerHandle | None = None
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        """Take a connection in, or close it at once when there are too many."""
+        if len(self.connections) >= self.connections_max:
+            self.transport = transport
+            transport.abort()
+            return
+        super().connection_made(transport)
+        self._watch_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._forget_head()
+        if self.flow is not None:  # pyright: ignore[reportUnnecessaryComparison]  None until it was taken in
+            super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read what came; a head that is still not whole has only the rest of its time."""
+        if self.flow is None:  # pyright: ignore[reportUnnecessaryComparison]
+            return
+        super().data_received(data)
+        if self._answering:
+            self._forget_head()
+        elif self._head_timer is None and not self.transport.is_closing():
+            self._watch_head()
+
+    @property
+    def _answering(self) -> bool:
+        cycle = self.cycle
+        return cycle is not None and not cycle.response_complete  # pyright: ignore[reportUnnecessaryComparison]
+
+    def _watch_head(self) -> None:
+        self._head_timer = self.loop.call_later(self.head_s, self._late)
+
+    def _forget_head(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _late(self) -> None:
+        self._head_timer = None
+        if not self._answering:
+            self.transport.abort()

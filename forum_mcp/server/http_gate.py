@@ -1,0 +1,263 @@
+"""What stands before the MCP endpoint: nothing of a request reaches the session before it has passed here.
+
+In this order: the Host names us (a rebound DNS name does not), the Origin, where there is one, is in the list, the
+bearer token is good, it has the scope of what is asked, and the body came whole, small enough and in time. Answers hold
+no more than a stranger may know.
+
+Spec: MCP Streamable HTTP and Authorization (2025-11-25, 2026-07-28), RFC 6750 section 3, RFC 9728.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, cast
+
+import anyio
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse, Response
+
+from forum_mcp.engine.seen import READ, SCOPES, SUBMIT
+from forum_mcp.server.http_connections import HEAD_MAX
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from forum_mcp.server.auth import Authenticator, Identity
+
+__all__ = ["BODY_MAX", "IDENTITY", "MCP_PATH", "Gate", "Places", "Resource", "needed_scope"]
+
+MCP_PATH: Final = "/mcp"
+
+BODY_MAX: Final = 4 * 1024 * 1024
+"""Most bytes of a request's body."""
+
+IDENTITY: Final = "forum-mcp.identity"
+"""The member of a request's scope that says who makes it."""
+
+_METADATA: Final = "/.well-known/oauth-protected-resource"
+_WRITING_TOOLS: Final = frozenset({"plan", "submit", "run_control", "work"})
+_WRITING_METHODS: Final = frozenset({"tasks/cancel", "tasks/update"})
+_PREFLIGHT: Final = {
+    "access-control-allow-methods": "GET, POST, DELETE",
+    "access-control-allow-headers": (
+        "authorization, content-type, accept, last-event-id, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name"
+    ),
+    "access-control-max-age": "600",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Exact values: ``hosts`` of the Host header (``127.0.0.1:8731``), ``origins`` of Origin (``https://a.example``)."""
+
+    hosts: frozenset[str]
+    origins: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """This server as an OAuth resource: its own URL, which is the audience of its tokens, and who issues them."""
+
+    url: str
+    issuer: str
+
+    @property
+    def metadata_url(self) -> str:
+        """Where the RFC 9728 document stands."""
+        root = self.url.removesuffix(MCP_PATH)
+        return f"{root}{_METADATA}{MCP_PATH}"
+
+    def metadata(self) -> dict[str, object]:
+        """Return the RFC 9728 document."""
+        return {
+            "resource": self.url,
+            "authorization_servers": [self.issuer],
+            "scopes_supported": list(SCOPES),
+            "bearer_methods_supported": ["header"],
+            "resource_name": "forum-mcp",
+        }
+
+
+class Gate:
+    """An ASGI application before another; ``authenticator`` is None where no token is asked for (loopback only)."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        places: Places,
+        authenticator: Authenticator | None,
+        resource: Resource | None,
+        *,
+        body_s: float = 20.0,
+    ) -> None:
+        self._app = app
+        self._places = places
+        self._authenticator = authenticator
+        self._resource = resource
+        self._body_s = body_s
+        self.draining = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or hand it on."""
+        if scope["type"] == "lifespan":
+            return await self._app(scope, receive, send)
+        headers = Headers(scope=scope)
+        answer = self._misplaced(headers)
+        if answer is None:
+            send = _exposing(send, headers.get("origin"))
+            answer = await self._answer(headers, scope, receive, send)
+        if answer is not None:
+            await answer(scope, receive, send)
+        return None
+
+    async def _answer(self, headers: Headers, scope: Scope, receive: Receive, send: Send) -> Response | None:
+        """Return what is answered at once; None when the request was handed on."""
+        path, method = str(scope["path"]), str(scope.get("method"))
+        if path in ("/healthz", "/readyz") and method in ("GET", "HEAD"):
+            return Response(status_code=503 if path == "/readyz" and self.draining else 204)
+        if self._resource is not None and path in (_METADATA, _METADATA + MCP_PATH) and method == "GET":
+            return JSONResponse(self._resource.metadata())
+        if path != MCP_PATH:
+            return _refuse(404, "not_found", f"there is nothing here; MCP is served at {MCP_PATH}")
+        if self.draining:
+            return _refuse(503, "draining", "the server is shutting down; try again", {"connection": "close"})
+        if method == "OPTIONS" and "origin" in headers:
+            return Response(status_code=204, headers=_PREFLIGHT)
+        identity = await self._identity(headers)
+        if isinstance(identity, Response):
+            return identity
+        body: bytes = b""
+        if method == "POST":
+            taken = await self._body(headers, receive)
+            if isinstance(taken, Response):
+                return taken
+            body = taken
+        if identity is not None and (refusal := self._out_of_scope(identity, body)) is not None:
+            return refusal
+        inner: Scope = {**scope, IDENTITY: identity, "user": None if identity is None else _user(identity)}
+        await self._app(inner, _replayed(body, receive) if method == "POST" else receive, send)
+        return None
+
+    def _misplaced(self, headers: Headers) -> Response | None:
+        if sum(len(name) + len(value) for name, value in headers.raw) > HEAD_MAX:
+            return _refuse(431, "too_large", f"the headers may have at most {HEAD_MAX} bytes")
+        hosts, origins = headers.getlist("host"), headers.getlist("origin")
+        if len(hosts) != 1 or hosts[0].lower() not in self._places.hosts:
+            return _refuse(421, "misdirected", "this server does not go by the name in the Host header")
+        if len(origins) > 1 or (origins and origins[0] not in self._places.origins):
+            return _refuse(403, "origin_refused", "pages of this origin may not call this server")
+        return None
+
+    async def _identity(self, headers: Headers) -> Identity | Response | None:
+        if self._authenticator is None:
+            return None
+        given = headers.getlist("authorization")
+        if not given:
+            return self._challenge(401, None, "a bearer token is needed: Authorization: Bearer ...")
+        kind, _, token = given[0].partition(" ")
+        identity = None
+        if len(given) == 1 and kind.lower() == "bearer":
+            identity = await self._authenticator.identify(token.strip())
+        if identity is None:
+            return self._challenge(401, "invalid_token", "the token is wrong, expired or not for this server")
+        return identity
+
+    def _out_of_scope(self, identity: Identity, body: bytes) -> Response | None:
+        principal = identity.principal
+        needed = needed_scope(body)
+        if principal is None or principal.may(needed):
+            return None
+        return self._challenge(403, "insufficient_scope", f"this needs the scope {needed}", f"{READ} {needed}")
+
+    def _challenge(self, status: int, error: str | None, words: str, scope: str = f"{READ} {SUBMIT}") -> Response:
+        parts = [] if error is None else [f'error="{error}"', f'error_description="{words}"']
+        if self._resource is not None:
+            parts += [f'scope="{scope}"', f'resource_metadata="{self._resource.metadata_url}"']
+        challenge = "Bearer " + ", ".join(parts or ['realm="forum-mcp"'])
+        return _refuse(status, error or "unauthorized", words, {"www-authenticate": challenge})
+
+    async def _body(self, headers: Headers, receive: Receive) -> bytes | Response:
+        too_large = _refuse(413, "too_large", f"a body may have at most {BODY_MAX} bytes")
+        declared = headers.get("content-length", "0")
+        if "transfer-encoding" in headers and "content-length" in headers:  # proxies may have read another request
+            return _refuse(400, "ambiguous", "the length of the body is given twice", {"connection": "close"})
+        if not declared.isdigit() or int(declared) > BODY_MAX:
+            return too_large
+        body = bytearray()
+        with anyio.move_on_after(self._body_s):
+            while True:
+                message = await receive()
+                if message["type"] != "http.request":
+                    return Response(status_code=400)
+                body += message.get("body", b"")
+                if len(body) > BODY_MAX:
+                    return too_large
+                if not message.get("more_body", False):
+                    return bytes(body)
+        return _refuse(408, "too_slow", f"the body took over {self._body_s:g} s", {"connection": "close"})
+
+
+def needed_scope(body: bytes) -> str:
+    """Return the scope that a message takes; the forum itself asks again for what a message does not tell here."""
+    try:
+        decoded: object = json.loads(body) if body else None
+    except (ValueError, RecursionError):
+        return READ
+    message = _members(decoded)
+    if message.get("method") in _WRITING_METHODS:
+        return SUBMIT
+    name = _members(message.get("params")).get("name")
+    return SUBMIT if message.get("method") == "tools/call" and name in _WRITING_TOOLS else READ
+
+
+def _members(value: object) -> Mapping[str, object]:
+    """Return the members of an object; anything else has none."""
+    return cast("Mapping[str, object]", value) if isinstance(value, dict) else {}
+
+
+def _user(identity: Identity) -> AuthenticatedUser:
+    """Return the identity as the SDK knows it: it keeps a session to whom it was opened for."""
+    claims = None if identity.issuer is None else {"iss": identity.issuer}
+    principal = identity.principal
+    scopes = sorted(SCOPES if principal is None else principal.scopes)
+    token = AccessToken(token="", client_id=identity.client, scopes=scopes, subject=identity.subject, claims=claims)
+    return AuthenticatedUser(token)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    given = False
+
+    async def replay() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay
+
+
+def _exposing(send: Send, origin: str | None) -> Send:
+    """Let a page of a permitted origin read the answer."""
+    if origin is None:
+        return send
+
+    async def exposing(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            added = {"access-control-allow-origin": origin, "vary": "origin"}
+            added["access-control-expose-headers"] = "mcp-session-id, www-authenticate"
+            message = {
+                **message,
+                "headers": [*message["headers"], *((k.encode(), v.encode("latin-1")) for k, v in added.items())],
+            }
+        await send(message)
+
+    return exposing
+
+
+def _refuse(status: int, code: str, words: str, headers: Mapping[str, str] | None = None) -> Response:
+    return JSONResponse({"error": code, "error_description": words}, status_code=status, headers=headers)

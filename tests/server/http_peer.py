@@ -1,0 +1,128 @@
+"""A server over HTTP as a process, tokens of an authorization server of the tests, and raw requests."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import httpx2
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec
+
+END_S = 20.0
+ISSUER = "https://issuer.example"
+META: dict[str, object] = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+ALL = "forum:read forum:submit forum:approve"
+
+
+class Issuer:
+    """Signs access tokens; its public key is in a file."""
+
+    def __init__(self, directory: Path) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        public = jwt.algorithms.ECAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
+        self.keys = directory / "keys.json"
+        self.keys.write_text(json.dumps({"keys": [{**public, "kid": "k1", "alg": "ES256", "use": "sig"}]}))
+
+    def token(self, audience: str, subject: str, scope: str = ALL, **claims: object) -> str:
+        """Return a token that is good for an hour, with any claim changed."""
+        given = {"iss": ISSUER, "aud": audience, "sub": subject, "scope": scope, "client_id": "tests"}
+        payload = {**given, "exp": int(time.time()) + 3_600, **claims}
+        return jwt.encode(payload, self._key, algorithm="ES256", headers={"kid": "k1", "typ": "at+jwt"})
+
+
+@dataclass
+class HttpProcess:
+    """``forum-mcp serve --http`` on a free port."""
+
+    arguments: list[str]
+    env: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    url: str = ""
+    popen: subprocess.Popen[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.popen = subprocess.Popen(
+            [sys.executable, "-m", "forum_mcp.cli", "serve", "--http", "--port", "0", *self.arguments],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self.env,
+        )
+        assert self.popen.stderr is not None
+        said = self.popen.stderr.readline()
+        found = re.search(r"serving (\S+)/mcp;", said)
+        assert found, said + self.popen.stderr.read()
+        self.url = found[1]
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return int(self.url.rpartition(":")[2])
+
+    def stop(self) -> int:
+        """Ask it to end and return its exit code."""
+        if self.popen.poll() is None:
+            self.popen.send_signal(signal.SIGTERM)
+        code = self.popen.wait(END_S)
+        assert self.popen.stderr is not None
+        self.popen.stderr.close()
+        return code
+
+    def post(self, token: str | None, method: str, headers: Mapping[str, str] | None = None, **params: object) -> Any:
+        """Send one request of the modern era; return the response."""
+        name = params.get("name") or params.get("taskId") or params.get("uri")
+        sent = {
+            "accept": "application/json, text/event-stream",
+            "mcp-protocol-version": "2026-07-28",
+            "mcp-method": method,
+            **({} if name is None else {"mcp-name": str(name)}),
+            **({} if token is None else {"authorization": f"Bearer {token}"}),
+            **(headers or {}),
+        }
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": META}}
+        return httpx2.post(f"{self.url}/mcp", json=body, headers=sent, timeout=60)
+
+    def call(self, token: str, tool: str, **arguments: object) -> dict[str, Any]:
+        """Call a tool that must succeed; return its structured content."""
+        response = self.post(token, "tools/call", name=tool, arguments=arguments)
+        result = response.json()["result"]
+        assert not result["isError"], result
+        return cast("dict[str, Any]", result["structuredContent"])
+
+    def refused(self, token: str, tool: str, **arguments: object) -> str:
+        """Call a tool that must refuse; return the text."""
+        result = self.post(token, "tools/call", name=tool, arguments=arguments).json()["result"]
+        assert result["isError"], result
+        return str(result["content"][0]["text"])
+
+    def raw(self, data: bytes, *, timeout_s: float = END_S) -> bytes:
+        """Send bytes on a connection of their own; return what comes until the server closes it."""
+        with closing(self.connect(timeout_s)) as connection:
+            connection.sendall(data)
+            return read_all(connection)
+
+    def connect(self, timeout_s: float = END_S) -> socket.socket:
+        """Open a connection."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=timeout_s)
+
+
+def read_all(connection: socket.socket) -> bytes:
+    """Return what comes until the other side closes or resets."""
+    found = b""
+    try:
+        while chunk := connection.recv(65_536):
+            found += chunk
+    except ConnectionResetError:
+        return found
+    return found
