@@ -17,6 +17,7 @@ from typing import Any, cast
 import httpx2
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
 
 END_S = 20.0
 ISSUER = "https://issuer.example"
@@ -32,7 +33,7 @@ class Issuer:
 
     def __init__(self, directory: Path) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
-        public = jwt.algorithms.ECAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
+        public = ECAlgorithm.to_jwk(self._key.public_key(), as_dict=True)
         self.keys = directory / "keys.json"
         self.keys.write_text(json.dumps({"keys": [{**public, "kid": "k1", "alg": "ES256", "use": "sig"}]}))
 

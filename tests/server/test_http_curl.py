@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ def test_each_documented_line_works(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         block.replace("127.0.0.1:8731", f"127.0.0.1:{server.port}")
         for block in re.findall(r"```sh\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
     )
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     run_id = ""
     for line in lines:
         script = f"TOKEN={TOKEN}\nRUN={run_id}\n{setup}\n{line}"
