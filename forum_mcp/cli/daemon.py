@@ -1,41 +1,17 @@
-"""``forum-mcp serve``: the daemon that holds runs, so that closing a window interrupts none of them."""
+"""``forum-mcp serve --detach``, ``--status``, ``--stop``: the daemon that holds runs when windows close."""
 
-from typing import Annotated
-
-import typer
-
-from forum_mcp.cli.options import AsJson, with_flags
 from forum_mcp.cli.terminal import emit, emit_json, note
 from forum_mcp.configs.flags import Flags
 from forum_mcp.engine.views import DaemonsView
-from forum_mcp.errors import RequestRefused
 
-__all__ = ["register"]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("serve")(with_flags(serve))
+__all__ = ["hold_runs"]
 
 
-def serve(
-    ctx: typer.Context,
-    flags: Flags,
-    detach: Annotated[bool, typer.Option("--detach", help="Start the daemon of these settings.")] = False,
-    status: Annotated[bool, typer.Option("--status", help="Show your daemons and the runs they hold.")] = False,
-    stop: Annotated[bool, typer.Option("--stop", help="Stop your daemons; their runs can be resumed.")] = False,
-    idle: Annotated[
-        float, typer.Option("--idle", metavar="MIN", min=0.01, help="It ends after so long without a run, minutes.")
-    ] = 10.0,
-    as_json: AsJson = False,
-) -> None:
-    """Hold runs in a process of their own (submit --detach starts it too), show such processes, or stop them."""
-    del ctx
-    if detach + status + stop != 1:
-        raise RequestRefused("say what to do with the daemon: serve --detach, serve --status or serve --stop")
+def hold_runs(flags: Flags, *, detach: bool, stop: bool, idle_min: float, as_json: bool) -> None:
+    """Hold runs in a process of their own, show such processes, or stop them."""
     import anyio
 
-    view = anyio.run(_start, flags, idle * 60) if detach else anyio.run(_stop if stop else _status)
+    view = anyio.run(_start, flags, idle_min * 60) if detach else anyio.run(_stop if stop else _status)
     if as_json:
         emit_json(view.to_dict())
         return

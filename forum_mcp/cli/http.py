@@ -1,4 +1,4 @@
-"""``forum-mcp serve``: one server over HTTP for several clients."""
+"""``forum-mcp serve``: one server over HTTP for several clients, and the door to the daemon."""
 
 import os
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 import typer
 
-from forum_mcp.cli.options import with_flags
+from forum_mcp.cli.options import AsJson, with_flags
 from forum_mcp.cli.terminal import note
 from forum_mcp.configs.flags import Flags
-from forum_mcp.errors import ConfigRefused
+from forum_mcp.errors import ConfigRefused, RequestRefused
 
 if TYPE_CHECKING:
     from forum_mcp.server.auth import Authenticator
@@ -49,6 +49,13 @@ def register(app: typer.Typer) -> None:
 def serve(
     ctx: typer.Context,
     flags: Flags,
+    detach: Annotated[bool, typer.Option("--detach", help="Start the daemon of these settings.")] = False,
+    status: Annotated[bool, typer.Option("--status", help="Show your daemons and the runs they hold.")] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="Stop your daemons; their runs can be resumed.")] = False,
+    idle: Annotated[
+        float, typer.Option("--idle", metavar="MIN", min=0.01, help="It ends after so long without a run, minutes.")
+    ] = 10.0,
+    as_json: AsJson = False,
     http: Annotated[bool, typer.Option("--http", help="Serve MCP over streamable HTTP, at /mcp.")] = False,
     host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")] = _HOST,
     port: Annotated[int, typer.Option("--port", metavar="PORT", help="Port to listen on; 0 is any.")] = _PORT,
@@ -94,10 +101,16 @@ def serve(
     ] = "all",
     read_only: Annotated[bool, typer.Option("--read-only", help="No tool that changes the record.")] = False,
 ) -> None:
-    """Serve several clients with one forum, over HTTP, until a signal comes."""
+    """Serve several clients over HTTP; or hold runs in a process of their own (submit --detach starts it too)."""
     del ctx
+    if http + detach + status + stop != 1:
+        raise RequestRefused(
+            "say what to serve: serve --http for clients; for the daemon serve --detach, serve --status or serve --stop"
+        )
     if not http:
-        raise ConfigRefused("how to serve is not said; give --http, or speak MCP over stdio with: forum-mcp mcp")
+        from forum_mcp.cli.daemon import hold_runs
+
+        return hold_runs(flags, detach=detach, stop=stop, idle_min=idle, as_json=as_json)
     options = HttpOptions(
         host=host,
         port=port,

@@ -23,7 +23,6 @@ ROOT: Final[Mapping[str, str]] = {
     "submit": "forum_mcp.cli.submit",
     "run": "forum_mcp.cli.runs",
     "gate": "forum_mcp.cli.gates",
-    "serve": "forum_mcp.cli.daemon",
     "ledger": "forum_mcp.cli.ledger",
     "models": "forum_mcp.cli.models",
     "init": "forum_mcp.cli.init",

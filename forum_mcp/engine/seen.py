@@ -204,6 +204,7 @@ class SeenForum(Orchestrator):
         idempotency_key: str | None = None,
         wait_s: float = 45.0,
         by: str = "",
+        detach: bool = False,
         **options: Unpack[RunOptions],
     ) -> RunView:
         """Start a run in the principal's name; its idempotency keys are its own."""
@@ -215,6 +216,7 @@ class SeenForum(Orchestrator):
             idempotency_key=None if idempotency_key is None else self._own_key(idempotency_key),
             wait_s=wait_s,
             by=self._principal.actor,
+            detach=detach,
             **options,
         )
 
@@ -250,6 +252,10 @@ class SeenForum(Orchestrator):
         return await super().fork(
             run_id, seq=seq, request=request, plan=plan, wait_s=wait_s, by=self._principal.actor, **options
         )
+
+    def holds(self) -> list[str]:
+        """Return the principal's runs that this process holds."""
+        return [run for run in super().holds() if self.ledger.store.newest(RunId(run)) is not None]
 
     def gates(self, run_id: str | None = None) -> GatesView:
         """List the open gates of the principal's runs."""
