@@ -40,6 +40,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     """A server that takes tokens of an issuer; its ledger is whole in the end."""
     home = tmp_path_factory.mktemp("shared")
     issuer, ledger = Issuer(home), home / "ledger.db"
+    Ledger.open(ledger).close()
     keys = ["--issuer", ISSUER, "--jwks", f"file:{issuer.keys}"]
     env = {"PATH": "/usr/bin:/bin", "HOME": str(home), "FORUM_STATE_DIR": str(home)}
     server = HttpProcess([*keys, "--ledger", str(ledger)], env)
