@@ -3,10 +3,8 @@
 A model flag is an executor plus the roles bound to it; single role flags bind a role back.
 """
 
-import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 from forum_mcp.configs.models import executor_of
 from forum_mcp.configs.names import ALL_ROLES, ROLES, STEPS

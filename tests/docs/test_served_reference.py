@@ -24,8 +24,8 @@ def cell(text: object) -> str:
 
 
 def typed(schema: dict[str, Any]) -> str:
-    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    return " or ".join(map(str, kinds))
+    kinds: str | list[str] = schema["type"]
+    return kinds if isinstance(kinds, str) else " or ".join(kinds)
 
 
 def bounds(schema: dict[str, Any]) -> str:

@@ -5,7 +5,6 @@ The bookkeeping here is its own: it reads the entries and nothing of the state.
 
 from typing import Any, Final
 
-import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -20,7 +19,7 @@ from tests.rules.record import Record, contract, plan_json, terms
 PASSED: Final = '{"passed": true, "reason": "", "evidence": ""}'
 FAILED: Final = '{"passed": false, "reason": "no", "evidence": ""}'
 ERRORS: Final = [None, None, None, "exit-code", "rate-limit", "server-error", "refused", "timeout"]
-TASKS: Final = [("a", []), ("b", []), ("c", ["a"]), ("d", ["a", "b"])]
+TASKS: Final[list[tuple[str, list[str]]]] = [("a", []), ("b", []), ("c", ["a"]), ("d", ["a", "b"])]
 DAY: Final = "1970-01-01"
 
 
@@ -190,13 +189,14 @@ class Budgets(RuleBasedStateMachine):
 
     def count(self, run: Charged) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
         """Sum what the entries say: an outcome that tells, else the reservation."""
-        calls, told = self.started(run), {}
-        for entry in run.of_kind("call.finished"):
-            told[entry.data["call"]] = entry.data
+        calls = self.started(run)
+        told: dict[object, dict[str, Any]] = {
+            entry.data["call"]: dict(entry.data) for entry in run.of_kind("call.finished")
+        }
         total = {"calls": 0, "tokens": 0, "microusd": 0}
         tasks: dict[str, dict[str, int]] = {}
         for seq, call in calls.items():
-            outcome = msgspec.to_builtins(told.get(seq, {}))
+            outcome = told.get(seq, {})
             reserve = call["reserve"]
             both = "tokens_in" in outcome and "tokens_out" in outcome
             amounts = {

@@ -23,35 +23,35 @@ def nested(depth: int) -> object:
     return value
 
 
-@pytest.mark.parametrize(
-    ("tool", "arguments", "said"),
-    [
-        ("route", {}, "argument 'request' is missing; expected a string"),
-        ("route", {"request": None}, "argument 'request' is missing"),
-        ("route", {"request": 3}, "argument 'request' is 3; expected a string"),
-        ("route", {"request": "x", "reqest": "y"}, "did you mean 'request'"),
-        ("route", {"request": "x", "cmd": "rm"}, "it takes: request"),
-        ("route", {"request": "\ud800"}, "lone surrogate"),
-        ("ledger_verify", {"level": "3"}, "pass it without quotes"),
-        ("ledger_verify", {"level": True}, "argument 'level' is true; expected an integer from 1 to 4"),
-        ("ledger_verify", {"level": 2.5}, "expected an integer"),
-        ("ledger_verify", {"level": 0}, "expected an integer from 1 to 4"),
-        ("ledger_verify", {"level": 10**400}, "an integer of 1329 bits"),
-        ("submit", {"request": "x", "wait_s": math.nan}, "argument 'wait_s' is NaN; expected a number"),
-        ("submit", {"request": "x", "wait_s": math.inf}, "expected a number from 0 to 300"),
-        ("submit", {"request": "x", "wait_s": -1}, "expected a number from 0 to 300"),
-        ("submit", {"request": "x", "max_calls": 0}, "expected an integer of at least 1"),
-        ("submit", {"request": "x", "single": "true"}, "expected true or false"),
-        ("submit", {"request": "x", "plan": '{"tasks": []}'}, "pass it as an object, not as JSON text"),
-        ("submit", {"request": "x", "plan": []}, "expected an object"),
-        ("submit", {"request": "x", "plan": {"a": nested(DEPTH_MAX + 2)}}, "nested deeper than"),
-        ("submit", {"request": "x", "plan": {"a": [math.nan]}}, "which is not JSON"),
-        ("submit", {"request": "x", "plan": {"\udfff": 1}}, "lone surrogate"),
-        ("submit", {"request": "x", "context": ["a", {}]}, "expected an array, each a string"),
-        ("submit", {"request": "x", "context": "a"}, "expected an array"),
-        ("work", {"action": "compleet"}, "one of next, complete, fail; did you mean 'complete'"),
-    ],
-)
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    ("route", {}, "argument 'request' is missing; expected a string"),
+    ("route", {"request": None}, "argument 'request' is missing"),
+    ("route", {"request": 3}, "argument 'request' is 3; expected a string"),
+    ("route", {"request": "x", "reqest": "y"}, "did you mean 'request'"),
+    ("route", {"request": "x", "cmd": "rm"}, "it takes: request"),
+    ("route", {"request": "\ud800"}, "lone surrogate"),
+    ("ledger_verify", {"level": "3"}, "pass it without quotes"),
+    ("ledger_verify", {"level": True}, "argument 'level' is true; expected an integer from 1 to 4"),
+    ("ledger_verify", {"level": 2.5}, "expected an integer"),
+    ("ledger_verify", {"level": 0}, "expected an integer from 1 to 4"),
+    ("ledger_verify", {"level": 10**400}, "an integer of 1329 bits"),
+    ("submit", {"request": "x", "wait_s": math.nan}, "argument 'wait_s' is NaN; expected a number"),
+    ("submit", {"request": "x", "wait_s": math.inf}, "expected a number from 0 to 300"),
+    ("submit", {"request": "x", "wait_s": -1}, "expected a number from 0 to 300"),
+    ("submit", {"request": "x", "max_calls": 0}, "expected an integer of at least 1"),
+    ("submit", {"request": "x", "single": "true"}, "expected true or false"),
+    ("submit", {"request": "x", "plan": '{"tasks": []}'}, "pass it as an object, not as JSON text"),
+    ("submit", {"request": "x", "plan": []}, "expected an object"),
+    ("submit", {"request": "x", "plan": {"a": nested(DEPTH_MAX + 2)}}, "nested deeper than"),
+    ("submit", {"request": "x", "plan": {"a": [math.nan]}}, "which is not JSON"),
+    ("submit", {"request": "x", "plan": {"\udfff": 1}}, "lone surrogate"),
+    ("submit", {"request": "x", "context": ["a", {}]}, "expected an array, each a string"),
+    ("submit", {"request": "x", "context": "a"}, "expected an array"),
+    ("work", {"action": "compleet"}, "one of next, progress, complete, fail; did you mean 'complete'"),
+]
+
+
+@pytest.mark.parametrize(("tool", "arguments", "said"), REFUSED)
 def test_what_does_not_fit_is_refused_with_what_was_expected(tool: str, arguments: dict[str, Any], said: str) -> None:
     with pytest.raises(RequestRefused) as refusal:
         check(BY_NAME[tool], arguments)
