@@ -199,10 +199,13 @@ READER = """
 import os, sys
 from pathlib import Path
 from forum_mcp.engine.ledger import Ledger, verify_path
+path, other = Path(sys.argv[1]), Path(sys.argv[2])
+with Ledger.open(other) as ledger:  # loads what is loaded late, while the library can be read for sure
+    ledger.entry(1)
+verify_path(other)
 if os.geteuid() == 0:
     os.setgid(65534)
     os.setuid(65534)
-path = Path(sys.argv[1])
 assert not os.access(path.parent, os.W_OK), "the test needs a directory it cannot write"
 with Ledger.open(path) as ledger:
     assert ledger.store.read_only
@@ -216,12 +219,17 @@ print("read")
 def test_a_ledger_in_a_directory_without_write_permission_is_read() -> None:
     with tempfile.TemporaryDirectory() as directory:
         path = made(Path(directory) / "shelf" / "ledger.db")
+        other = made(Path(directory) / "other" / "ledger.db")
         Path(directory).chmod(0o755)
         path.chmod(0o444)
         path.parent.chmod(0o555)
         try:
             done = subprocess.run(
-                [sys.executable, "-c", READER, str(path)], capture_output=True, text=True, timeout=60, check=False
+                [sys.executable, "-c", READER, str(path), str(other)],
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
             )
         finally:
             path.parent.chmod(0o700)

@@ -265,6 +265,7 @@ def in_uvx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tools / name).write_text("#!/bin/sh\n")
         (tools / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tools))
+    monkeypatch.delenv("UV", raising=False)  # what ``uv run`` tells of itself
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "cache" / "uv" / "archive-v0" / "abc"))
     return tools
 
