@@ -33,6 +33,7 @@ _SYNTHESIS_TOKENS: Final = 1_024
 _NOT_OURS: Final = ("host", "sampling")
 """Types whose model is the client's: its tokens and its bill are not of this budget."""
 
+_MOMENT_MS: Final = 1_000
 _DAY_US: Final = 86_400_000_000
 _EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
 
@@ -181,10 +182,13 @@ def day_of(at_us: int) -> str:
 
 
 def timeout_ms(state: RunState, terms: ExecutorTerms) -> int:
-    """Return how long an attempt that starts now may take: no longer than the run has left."""
+    """Return how long an attempt that starts now may take: what the run has left, and a moment.
+
+    The moment is for the run's own limit, which ends the attempt first and says so.
+    """
     if state.limits.ms is None:
         return terms.timeout_ms
-    return max(1, min(terms.timeout_ms, state.limits.ms - state.t_ms))
+    return max(1, min(terms.timeout_ms, state.limits.ms - state.t_ms + _MOMENT_MS))
 
 
 def _kept_back(state: RunState, purpose: str) -> Amounts:
