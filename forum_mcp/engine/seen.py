@@ -325,5 +325,11 @@ class SeenForum(Orchestrator):
         self.ledger.store.entry(item)
         return await super().work_fail(item, reason, client=self._principal.name, wait_s=wait_s)
 
+    async def work_progress(self, item: int, note: str = "", *, client: str = "") -> WorkView:
+        """Record that an item of one of the principal's runs is still being done."""
+        self._principal.need(SUBMIT)
+        self.ledger.store.entry(item)
+        return await super().work_progress(item, note, client=self._principal.name)
+
     def _own_key(self, key: str) -> str:
         return hashlib.sha256(f"{self._principal.name}\n{key}".encode("utf-8", "replace")).hexdigest()

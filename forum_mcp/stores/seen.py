@@ -6,7 +6,8 @@ withheld but for its leaf hash. A body is not looked at here: whoever holds a re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from forum_mcp.errors import NotFound
@@ -47,15 +48,45 @@ class Owners:
         return self._known[run]
 
 
+_OPEN_MEMBERS: Final = frozenset(
+    {
+        "before_commit",
+        "body",
+        "body_state",
+        "change_token",
+        "close",
+        "head",
+        "lease",
+        "ledger_id",
+        "newest_of_kind",
+        "node",
+        "path",
+        "raw_nodes",
+        "read_only",
+        "size",
+        "snapshot",
+    }
+)
+"""Members of the whole store that are the same for everybody; a new one is withheld until it stands here."""
+
+
 class SeenStore:
-    """The whole store but for what is withheld; what is not told here is the whole store's own."""
+    """The whole store but for what is withheld."""
 
     def __init__(self, whole: SqliteStore | ExportStore, sees: Callable[[RunId, int | None], bool]) -> None:
         self._whole = whole
         self._sees = sees
 
-    def __getattr__(self, name: str) -> Any:  # sizes, nodes, bodies, leases: the same for everybody
+    def __getattr__(self, name: str) -> Any:
+        if name not in _OPEN_MEMBERS:
+            raise AttributeError(f"a store as a principal sees it has no {name!r}")
         return getattr(self._whole, name)
+
+    @contextmanager
+    def anew(self) -> Generator[SeenStore]:
+        """Hold the ledger opened a second time, with the same withheld."""
+        with self._whole.anew() as fresh:
+            yield SeenStore(fresh, self._sees)
 
     def shows(self, entry: Entry) -> bool:
         """Tell whether the principal may read an entry."""
