@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-__all__ = ["enter", "make", "remove"]
+__all__ = ["enter", "make", "refused", "remove"]
 
 _ROOT: Final = Path("/sys/fs/cgroup")
 
@@ -43,6 +43,14 @@ def enter(group: Path) -> None:
         OSError: it may not.
     """
     (group / "cgroup.procs").write_text(str(os.getpid()))
+
+
+def refused(group: Path) -> bool:
+    """Tell whether the kernel refused the group a task because of its limit (older kernels do not tell)."""
+    with contextlib.suppress(OSError):
+        events = dict(line.split() for line in (group / "pids.events").read_text().splitlines())
+        return int(events.get("max", "0")) > 0
+    return False
 
 
 def remove(group: Path) -> None:

@@ -15,7 +15,7 @@ Call socket, towards the minder: a frame (4-byte big-endian length, then NUL-sep
 argument count, arguments, ``NAME=value`` ...; the first argument is the executable's path), then single bytes: ``T``
 for SIGTERM to the command's group, ``K`` for killing everything now. From the minder, ASCII lines: ``P <pid>``
 started, ``E <errno>`` could not be executed, ``C <errno>`` could not be confined, ``F <errno>`` the minder itself
-failed, ``L <number>`` killed for a limit (1 processes, 2 memory), ``X <code>`` exited, ``S <number>`` ended by a
+failed, ``L <number>`` ended for a limit (1 processes, 2 memory), ``X <code>`` exited, ``S <number>`` ended by a
 signal; then the end of the stream, once everything below is gone.
 
 Why a process of its own: ``preexec_fn`` runs Python between fork and exec of a process that may have threads and
@@ -123,7 +123,7 @@ def _mind(descriptors: list[int]) -> None:
         for descriptor in descriptors[:3]:
             os.close(descriptor)
         _tell(call, f"P {command}")
-        _watch(call, wake, command, order["limits"])
+        _watch(call, wake, command, order["limits"], group)
     except _NotConfinedError as fault:
         _tell(call, f"C {fault.errno}")
     except OSError as fault:
@@ -239,7 +239,7 @@ def _above(descriptor: int) -> int:
     return copies[-1]
 
 
-def _watch(call: socket.socket, wake: int, command: int, limits: Limits | None) -> None:
+def _watch(call: socket.socket, wake: int, command: int, limits: Limits | None, group: Path | None) -> None:
     """Obey the call socket and the limits until the command ends; then leave nothing behind."""
     ended = None
     while ended is None:
@@ -266,6 +266,9 @@ def _watch(call: socket.socket, wake: int, command: int, limits: Limits | None) 
             _signal_group(command, signal.SIGKILL)
             os.waitpid(command, 0)
             exited = ended.si_code == os.CLD_EXITED
+            # A fork bomb whose first process falls over the refusal is gone before it is looked at.
+            if limits is not None and group is not None and ended.si_status != 0 and cgroup.refused(group):
+                _tell(call, f"L {_LIMITS['processes']}")
             _tell(call, f"{'X' if exited else 'S'} {ended.si_status}")
     _end_adopted()
 
