@@ -14,7 +14,7 @@ from forum_mcp.errors import ConfigRefused, RequestRefused
 
 if TYPE_CHECKING:
     from forum_mcp.server.auth import Authenticator
-    from forum_mcp.server.http import Listener
+    from forum_mcp.server.http import HttpServer, Listener
     from forum_mcp.server.http_gate import Gate, Places, Resource
 
 __all__ = ["HttpOptions", "register", "speak_http"]
@@ -128,8 +128,13 @@ def serve(
     raise typer.Exit(speak_http(flags, options))
 
 
-def speak_http(flags: Flags, options: HttpOptions) -> int:
+def speak_http(flags: Flags, options: HttpOptions, make: "type[HttpServer] | None" = None) -> int:
     """Serve over HTTP; return the exit code.
+
+    Args:
+        flags: where the settings are.
+        options: how to serve.
+        make: the class of the server, where it is another than the product's.
 
     Raises:
         ConfigRefused: the options or the settings do not make a server; nothing was served.
@@ -140,7 +145,7 @@ def speak_http(flags: Flags, options: HttpOptions) -> int:
     from forum_mcp.server.http import HttpServer, gate_of, listen, serve_http
 
     settings = load(flags)
-    server = HttpServer(lambda: Orchestrator.open(settings), tools=options.tools, read_only=options.read_only)
+    server = (make or HttpServer)(lambda: Orchestrator.open(settings), tools=options.tools, read_only=options.read_only)
     listener = listen(options.host, options.port)
     try:
         authenticator, resource, told = _auth(options, listener)

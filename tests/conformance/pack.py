@@ -8,21 +8,34 @@ from typing import Any
 import mcp_types as types
 from mcp.server import MCPServer
 from mcp.server.connection import Connection
+from starlette.applications import Starlette
 
-from forum_mcp.configs.settings import Settings
-from forum_mcp.engine.orchestrator import Orchestrator
-from forum_mcp.server.app import ForumServer, configure_logging
+from forum_mcp.server.http import HttpServer
+from forum_mcp.server.lifespan import OpenForum
 from forum_mcp.server.sdk import AnyContext
 from forum_mcp.server.tasks import Desk
-from forum_mcp.tools import select
 from tests.conformance import asking, content, jobs, schemas
+from tests.conformance.events import Events
 from tests.conformance.jobs import JobDesk
 
-__all__ = ["FixtureServer", "fixture_server"]
+__all__ = ["FixtureServer"]
 
 
-class FixtureServer(ForumServer):
-    """``ForumServer`` plus fixtures, which the SDK's own registries hold."""
+class FixtureServer(HttpServer):
+    """``HttpServer`` plus fixtures, which the SDK's own registries hold."""
+
+    def __init__(self, open_forum: OpenForum, *, tools: str = "all", read_only: bool = False) -> None:
+        super().__init__(open_forum, tools=tools, read_only=read_only)
+        for fixtures in (content, asking, jobs, schemas):
+            fixtures.register(self)
+
+        async def accepted(ctx: Any, params: types.SetLevelRequestParams) -> types.EmptyResult:
+            return types.EmptyResult()
+
+        self.serve_method("logging/setLevel", types.SetLevelRequestParams, accepted)
+
+    def streamable_http_app(self, **settings: Any) -> Starlette:
+        return super().streamable_http_app(event_store=Events(), retry_interval=100, **settings)
 
     def task_desk(self) -> Desk:
         return JobDesk(self._forum_of, self.bus)
@@ -67,19 +80,3 @@ class FixtureServer(ForumServer):
         if any(prompt.name == name for prompt in await MCPServer.list_prompts(self)):
             return await MCPServer.get_prompt(self, name, arguments, context)
         return await super().get_prompt(name, arguments, context)
-
-
-def fixture_server(settings: Settings) -> FixtureServer:
-    """Return the server that the suite is pointed at."""
-    configure_logging()
-    server = FixtureServer(lambda: Orchestrator.open(settings), select())
-    content.register(server)
-    asking.register(server)
-    jobs.register(server)
-    schemas.register(server)
-
-    async def accepted(ctx: Any, params: types.SetLevelRequestParams) -> types.EmptyResult:
-        return types.EmptyResult()
-
-    server.serve_method("logging/setLevel", types.SetLevelRequestParams, accepted)
-    return server

@@ -1,15 +1,13 @@
 """The official conformance suite, both protocol revisions, without an expected-failures file.
 
-It needs Node 22.19 or newer and npm's ``@modelcontextprotocol/conformance`` in the directory that
-``FORUM_TEST_CONFORMANCE`` names; ``.ci/run`` puts both there.
+It speaks to what ``forum-mcp serve --http`` serves, through the gate that checks Host, Origin and token
+(``bearer.mjs`` sends one for the suite). It needs Node 22.19 or newer and npm's ``@modelcontextprotocol/conformance``
+in the directory that ``FORUM_TEST_CONFORMANCE`` names; ``.ci/run`` puts both there.
 """
 
 import os
 import re
-import socket
 import subprocess
-import sys
-import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +15,11 @@ from typing import Final
 
 import pytest
 
+from tests.server.http_peer import HttpProcess
+
 VERSION: Final = "0.2.0-alpha.12"
+TOKEN: Final = "a-token-of-the-conformance-tests"
+SERVE: Final = ("forum_mcp.cli", "serve", "--http", "--port", "0")
 INSTALLED: Final = os.environ.get("FORUM_TEST_CONFORMANCE")
 
 pytestmark = pytest.mark.skipif(
@@ -50,46 +52,27 @@ UNSCORED: Final = {
 
 
 @contextmanager
-def serving(which: str, where: Path) -> Generator[str]:
-    """Serve the fixtures or the product for the length of the block; give the URL."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with (where / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.conformance", which, str(port), str(where / "ledger.db")],
-            stdout=log,
-            stderr=log,
-            cwd=Path(__file__).parents[2],
-        )
-        try:
-            deadline = time.monotonic() + 60
-            while not listens(port):
-                assert process.poll() is None, (where / "log").read_text()
-                assert time.monotonic() < deadline, "the server never listened"
-                time.sleep(0.05)
-            yield f"http://127.0.0.1:{port}/mcp"
-        finally:
-            process.kill()
-            process.wait()
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def serving(where: Path, *module: str) -> Generator[str]:
+    """Serve behind our own gate, a token asked for, for the length of the block; give the URL."""
+    home = {"HOME": str(where), "FORUM_STATE_DIR": str(where), "FORUM_TOKEN": TOKEN}
+    server = HttpProcess([str(where / "ledger.db")], {**os.environ, **home}, module)
+    try:
+        yield f"{server.url}/mcp"
+    finally:
+        assert server.stop() == 0
 
 
 @pytest.fixture(scope="module")
 def fixtures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of the product's own server with the suite's fixtures added."""
-    with serving("fixtures", tmp_path_factory.mktemp("fixtures")) as url:
+    with serving(tmp_path_factory.mktemp("fixtures"), "tests.conformance") as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of the product's server as it is."""
-    with serving("product", tmp_path_factory.mktemp("product")) as url:
+    with serving(tmp_path_factory.mktemp("product"), *SERVE, "--ledger") as url:
         yield url
 
 
@@ -97,7 +80,12 @@ def conformance(url: str, *arguments: str) -> tuple[int, str]:
     """Run the suite; return its exit code and what it said."""
     assert INSTALLED is not None
     binaries = Path(INSTALLED) / "node_modules" / ".bin"
-    environment = {**os.environ, "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}"}
+    environment = {
+        **os.environ,
+        "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",
+        "NODE_OPTIONS": f"--import={Path(__file__).with_name('bearer.mjs').as_uri()}",
+        "FORUM_TOKEN": TOKEN,
+    }
     ended = subprocess.run(
         [str(binaries / "conformance"), "server", "--url", url, *arguments],
         capture_output=True, text=True, env=environment, timeout=300, check=False,

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import closing
@@ -46,25 +47,35 @@ class Issuer:
 
 @dataclass
 class HttpProcess:
-    """``forum-mcp serve --http`` on a free port."""
+    """``forum-mcp serve --http`` on a free port; ``module`` is another that serves so, and its own arguments."""
 
     arguments: list[str]
     env: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    module: tuple[str, ...] = ("forum_mcp.cli", "serve", "--http", "--port", "0")
     url: str = ""
+    said: list[str] = field(default_factory=list[str])
     popen: subprocess.Popen[str] = field(init=False)
 
     def __post_init__(self) -> None:
         self.popen = subprocess.Popen(
-            [sys.executable, "-m", "forum_mcp.cli", "serve", "--http", "--port", "0", *self.arguments],
+            [sys.executable, "-m", *self.module, *self.arguments],
             stderr=subprocess.PIPE,
             text=True,
             env=self.env,
+            cwd=Path(__file__).parents[2],
         )
         assert self.popen.stderr is not None
-        said = self.popen.stderr.readline()
-        found = re.search(r"serving (\S+)/mcp;", said)
-        assert found, said + self.popen.stderr.read()
+        first = self.popen.stderr.readline()
+        found = re.search(r"serving (\S+)/mcp;", first)
+        assert found, first + self.popen.stderr.read()
         self.url = found[1]
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+
+    def _listen(self) -> None:
+        """Keep what it says: one that nobody listens to would stop when the pipe is full."""
+        assert self.popen.stderr is not None
+        self.said.extend(self.popen.stderr)
 
     @property
     def port(self) -> int:
@@ -76,6 +87,7 @@ class HttpProcess:
         if self.popen.poll() is None:
             self.popen.send_signal(signal.SIGTERM)
         code = self.popen.wait(END_S)
+        self._listener.join(END_S)
         assert self.popen.stderr is not None
         self.popen.stderr.close()
         return code
