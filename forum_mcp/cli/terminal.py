@@ -1,6 +1,5 @@
 """What a person reads: text made safe for a terminal, JSON, and lines on stderr."""
 
-import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,6 +34,8 @@ def emit(text: str = "") -> None:
 
 def emit_json(value: Mapping[str, object]) -> None:
     """Print one JSON object on one line of stdout, ASCII only."""
+    import json  # a person who verifies reads no JSON
+
     print(json.dumps(value, ensure_ascii=True, separators=(",", ":")))
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final, cast
 
 from forum_mcp.configs.files import config_files
-from forum_mcp.configs.lines import nearest, placed_at
 from forum_mcp.errors import ConfigRefused
 
 __all__ = ["CustodySettings", "custody_of", "find_custody"]
@@ -40,6 +39,8 @@ def custody_of(table: object, where: str, text: str = "") -> CustodySettings:
     Raises:
         ConfigRefused: an unknown key, a wrong type or a number out of range.
     """
+    from forum_mcp.configs.lines import nearest, placed_at  # most machines have no such table
+
     if not isinstance(table, dict):
         at = placed_at(where, text, ("custody",))
         raise ConfigRefused(f"'custody' in {at} is no table; write [custody] and its keys below it")
@@ -85,6 +86,8 @@ def find_custody(config: str | None, *, cwd: Path | None = None) -> CustodySetti
 def _number(given: dict[str, object], name: str, default: int, most: int, where: str, text: str) -> int:
     value = given.get(name, default)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+        from forum_mcp.configs.lines import placed_at
+
         at = placed_at(where, text, ("custody", name))
         raise ConfigRefused(f"'custody.{name}' in {at} is {value!a}; expected a whole number from 0 to {most}")
     return value

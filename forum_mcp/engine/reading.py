@@ -2,11 +2,9 @@
 
 from typing import TYPE_CHECKING, Final
 
-from forum_mcp.engine.summaries import summary
 from forum_mcp.engine.views import EntryView, ShowView, TraceLine, TraceView
 from forum_mcp.errors import RequestRefused
 from forum_mcp.ledger.entry import BodyRef, Entry
-from forum_mcp.ledger.trace import trace
 from forum_mcp.stores.base import Store, Stored
 
 if TYPE_CHECKING:
@@ -94,6 +92,9 @@ def trace_view(store: Store, seq: int, limit: int) -> TraceView:
         NotFound: no such entry.
         RequestRefused: limit out of range.
     """
+    from forum_mcp.engine.summaries import summary
+    from forum_mcp.ledger.trace import trace  # who verifies asks for no causes
+
     if not 1 <= limit <= _TRACE_MAX:
         raise RequestRefused(f"limit {limit} is refused: expected 1 to {_TRACE_MAX}")
     with store.snapshot():

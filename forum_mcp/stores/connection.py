@@ -11,7 +11,6 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from random import random
 from typing import Final, Literal
 from urllib.parse import quote
 
@@ -119,6 +118,8 @@ def begin_immediate(connection: sqlite3.Connection, timeout_s: float = LOCK_TIME
                 ) from error
         else:
             return
+        from random import random  # who meets no other writer does without
+
         time.sleep(pause * (0.5 + random()))  # noqa: S311 - jitter, not a secret
         pause = min(pause * 2, _PAUSE_MAX_S)
 

@@ -21,12 +21,11 @@ from typing import Any, Final
 from forum_mcp.ledger.entry import Draft, LedgerId
 from forum_mcp.stores.bodies import BodyTable, unpack
 from forum_mcp.stores.rows import is_marked
-from forum_mcp.stores.schema import TABLES, USER_VERSION, create_tables, read_meta, schema_fault
+from forum_mcp.stores.schema import OLDEST_VERSION, TABLES, USER_VERSION, create_tables, read_meta, schema_fault
 from forum_mcp.stores.transaction import SqliteTransaction
 
-__all__ = ["OLDEST_VERSION", "in_place", "to_temporary"]
+__all__ = ["in_place", "to_temporary"]
 
-OLDEST_VERSION: Final = 1
 _PAGE: Final = 256
 _VERSION_1: Final[Mapping[str, str]] = MappingProxyType(
     {

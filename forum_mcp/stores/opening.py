@@ -14,12 +14,17 @@ from pathlib import Path
 
 from forum_mcp.errors import LedgerMissing, LedgerUnreadable
 from forum_mcp.ledger.entry import Draft, LedgerId, genesis_prev, leaf_hash
-from forum_mcp.stores import files, migration, rows, tree
+from forum_mcp.stores import files, rows, tree
 from forum_mcp.stores.bodies import BodyTable
 from forum_mcp.stores.connection import connect, translated
-from forum_mcp.stores.migration import OLDEST_VERSION
-from forum_mcp.stores.schema import USER_VERSION, create_tables, header_fault, read_meta, schema_fault
-from forum_mcp.stores.transaction import SqliteTransaction
+from forum_mcp.stores.schema import (
+    OLDEST_VERSION,
+    USER_VERSION,
+    create_tables,
+    header_fault,
+    read_meta,
+    schema_fault,
+)
 
 __all__ = [
     "INDEX_KEY_BYTES",
@@ -60,6 +65,8 @@ def fill(
     entropy: Callable[[int], bytes],
 ) -> Opened:
     """Make an empty database a ledger with its entry 0, in one transaction."""
+    from forum_mcp.stores.transaction import SqliteTransaction  # who reads appends nothing
+
     index_key = entropy(INDEX_KEY_BYTES)
     connection.execute("BEGIN IMMEDIATE")
     create_tables(connection)
@@ -135,6 +142,8 @@ def open_file(path: Path, *, read_only: bool, entropy: Callable[[int], bytes], n
         with translated():
             (version,) = reader.execute("PRAGMA user_version").fetchone()
             if OLDEST_VERSION <= version < USER_VERSION:
+                from forum_mcp.stores import migration  # most files are of this version
+
                 if writable:
                     writer = connect(path, "rw")
                     fault = migration.in_place(writer, entropy, now_us())

@@ -20,6 +20,7 @@ from forum_mcp.errors import LedgerUnreadable
 
 __all__ = [
     "APPLICATION_ID",
+    "OLDEST_VERSION",
     "TABLES",
     "USER_VERSION",
     "create_tables",
@@ -30,6 +31,7 @@ __all__ = [
 
 APPLICATION_ID: Final = 0x464D4350
 USER_VERSION: Final = 2
+OLDEST_VERSION: Final = 1
 
 TABLES: Final = {
     "meta": "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID",

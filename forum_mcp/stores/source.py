@@ -21,13 +21,12 @@ import msgspec
 from forum_mcp.ledger.entry import Entry, decode
 from forum_mcp.ledger.verify import Source, SourceFault
 from forum_mcp.ledger.verify.source import PAGE_ENTRIES, Page, RawBody, RawEntry
-from forum_mcp.stores import migration, rows
+from forum_mcp.stores import rows
 from forum_mcp.stores.bodies import BodyTable
 from forum_mcp.stores.connection import UNREADABLE
 from forum_mcp.stores.marks import MarkCheck
-from forum_mcp.stores.migration import OLDEST_VERSION
 from forum_mcp.stores.opening import INDEX_KEY_BYTES, read_header, reading
-from forum_mcp.stores.schema import USER_VERSION, header_fault, read_meta, schema_fault
+from forum_mcp.stores.schema import OLDEST_VERSION, USER_VERSION, header_fault, read_meta, schema_fault
 
 __all__ = ["SqliteSource", "UnreadableSource", "open_source"]
 
@@ -257,7 +256,7 @@ def _present(connection: sqlite3.Connection) -> Generator[sqlite3.Connection | s
     try:
         connection.execute("BEGIN")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        old = migration.to_temporary(connection) if OLDEST_VERSION <= version < USER_VERSION else None
+        old = _migrated(connection) if OLDEST_VERSION <= version < USER_VERSION else None
     except UNREADABLE as error:
         yield f"the tables cannot be read: {error}"
         return
@@ -267,6 +266,12 @@ def _present(connection: sqlite3.Connection) -> Generator[sqlite3.Connection | s
     with closing(old):
         old.execute("BEGIN")
         yield old
+
+
+def _migrated(connection: sqlite3.Connection) -> sqlite3.Connection | str:
+    from forum_mcp.stores import migration  # most files are of this version
+
+    return migration.to_temporary(connection)
 
 
 def _source(connection: sqlite3.Connection, faults: tuple[str, ...], vkeys: Sequence[str]) -> Source:

@@ -11,20 +11,21 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from forum_mcp.errors import LedgerError, LedgerReadOnly
 from forum_mcp.ledger.entry import Draft, LedgerId
 from forum_mcp.ledger.verify import Source
 from forum_mcp.stores import opening
-from forum_mcp.stores.backup import copy_file
 from forum_mcp.stores.base import Head, Transaction
 from forum_mcp.stores.bodies import BodyTable
 from forum_mcp.stores.connection import begin_immediate, connect, data_version, identity, is_poison, refusal, translated
 from forum_mcp.stores.opening import wall_clock_us
 from forum_mcp.stores.source import SqliteSource, open_source
-from forum_mcp.stores.transaction import SqliteTransaction
 from forum_mcp.stores.view import SqliteView
+
+if TYPE_CHECKING:
+    from forum_mcp.stores.transaction import SqliteTransaction
 
 __all__ = ["MEMORY", "SqliteStore", "wall_clock_us"]
 
@@ -181,11 +182,15 @@ class SqliteStore(SqliteView):
             FileExistsError: the name is taken.
             LedgerError: reading or writing failed.
         """
+        from forum_mcp.stores.backup import copy_file
+
         with self.anew() as fresh:
             copy_file(fresh._reader, target, self._entropy)
 
     @contextmanager
-    def _transaction(self) -> Generator[SqliteTransaction]:
+    def _transaction(self) -> "Generator[SqliteTransaction]":
+        from forum_mcp.stores.transaction import SqliteTransaction  # who verifies appends nothing
+
         with self._lock:
             writer = self._writer
             if self._closed:

@@ -61,7 +61,7 @@ NO_NEED_OF_OURS: Final = {
     "engine.receipts", "engine.exported", "engine.filtering", "engine.replay", "ledger.growth", "ledger.receipt",
     "ledger.export", "stores.export_file", "configs.settings", "configs.trust",
 }  # fmt: skip
-OURS_AT_MOST: Final = 64
+OURS_AT_MOST: Final = 56
 """Modules of ours; each costs about a hundredth of a bare start. More are a reason to look, not to raise this."""
 
 

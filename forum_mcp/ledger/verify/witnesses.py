@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from forum_mcp.ledger.cosignature import Cosigned, Witness, cosigned, parse_witness
 from forum_mcp.ledger.note import Note, NoteError
 from forum_mcp.ledger.verify.findings import Findings
+
+if TYPE_CHECKING:
+    from forum_mcp.ledger.cosignature import Cosigned, Witness
 
 __all__ = ["Witnesses"]
 
@@ -18,6 +21,10 @@ class Witnesses:
         self._findings = findings
         self._known: list[Witness] = []
         self._seen: dict[str, tuple[int, Cosigned]] = {}
+        if not vkeys:  # who names none does without the form of their signatures
+            return
+        from forum_mcp.ledger.cosignature import parse_witness
+
         for text in dict.fromkeys(vkeys):
             try:
                 self._known.append(parse_witness(text))
@@ -37,6 +44,10 @@ class Witnesses:
             size: entries it covers.
             seq: the entry that holds it, None outside the record.
         """
+        if not self._known:
+            return
+        from forum_mcp.ledger.cosignature import cosigned
+
         for witness in self._known:
             try:
                 found = cosigned(note, [witness])
@@ -61,7 +72,7 @@ class Witnesses:
                 yield f"witness: no checkpoint known here is signed by {witness.name}"
 
 
-def _when(one: Cosigned) -> str:
+def _when(one: "Cosigned") -> str:
     if one.time_s is None:
         return ", without saying when"
     try:
