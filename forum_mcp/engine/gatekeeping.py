@@ -9,6 +9,7 @@ from forum_mcp.engine.clock import Clock
 from forum_mcp.engine.keeping import Keeper
 from forum_mcp.engine.views import GatesView, GateView
 from forum_mcp.errors import NotFound, RequestRefused
+from forum_mcp.ledger.canonical import UNREADABLE
 from forum_mcp.ledger.entry import RunId
 
 __all__ = ["GateDesk"]
@@ -104,5 +105,5 @@ class GateDesk:
 def _asks(subject: bytes) -> dict[str, object]:
     try:
         return msgspec.json.decode(subject, type=dict[str, object])
-    except msgspec.MsgspecError:  # appended by hand
+    except UNREADABLE:  # appended by hand
         return {}

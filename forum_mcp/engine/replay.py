@@ -4,12 +4,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
-import msgspec
-
 from forum_mcp.engine.folding import fold_run
 from forum_mcp.engine.present import run_view
 from forum_mcp.engine.views import ReplayView
 from forum_mcp.errors import NotFound, RequestRefused
+from forum_mcp.ledger.canonical import UNREADABLE
 from forum_mcp.ledger.entry import RunId, decode
 from forum_mcp.stores.base import Store
 
@@ -59,7 +58,7 @@ def _size_at(store: Store, when: str) -> int:
     for seq, raw in store.raw_entries():
         try:
             at = decode(raw).at
-        except msgspec.DecodeError:
+        except UNREADABLE:
             continue
         if at <= until_us:
             size = seq + 1

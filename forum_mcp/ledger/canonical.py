@@ -8,14 +8,17 @@ canonical.
 import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import cast
+from typing import Final, cast
 
 import msgspec
 
-__all__ = ["DEPTH_MAX", "INTEGER_MAX", "encode", "subset_fault"]
+__all__ = ["DEPTH_MAX", "INTEGER_MAX", "UNREADABLE", "encode", "subset_fault"]
 
 INTEGER_MAX = 2**53 - 1
 DEPTH_MAX = 64
+
+UNREADABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
+"""What decoding JSON that somebody else wrote may raise: not JSON or not of the shape, not UTF-8, nested too deep."""
 
 
 def encode(value: object) -> bytes:

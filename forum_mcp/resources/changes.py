@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 if TYPE_CHECKING:
     from forum_mcp.engine.orchestrator import Orchestrator
 
@@ -37,6 +35,7 @@ class Changes:
 
 def changes_between(forum: Orchestrator, before: int, now: int) -> Changes:
     """Return what the entries with ``before`` <= seq < ``now`` changed; of a flood only the newest are looked at."""
+    from forum_mcp.ledger.canonical import UNREADABLE
     from forum_mcp.ledger.entry import decode
 
     runs: dict[str, None] = {}
@@ -44,7 +43,7 @@ def changes_between(forum: Orchestrator, before: int, now: int) -> Changes:
     for _, raw in forum.ledger.store.raw_entries(max(before, now - _READ_MAX), now):
         try:
             entry = decode(raw)
-        except msgspec.DecodeError:  # damage is for ``ledger_verify`` to tell
+        except UNREADABLE:  # damage is for ``ledger_verify`` to tell
             continue
         if entry.run is not None:
             runs[entry.run] = None

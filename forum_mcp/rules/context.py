@@ -88,7 +88,8 @@ def _context_provided(state: RunState, entry: Entry, data: ContextProvided, bodi
     held.settled, held.error, held.attempts.reply = True, data.error, ""
     if data.error is None:
         held.seq, held.chars, held.text = entry.seq, data.chars, text_of(state, bodies, "text")
-        held.commit = entry.bodies["text"].commit
+        text = entry.bodies.get("text")
+        held.commit = "" if text is None else text.commit
     if all(each.settled for each in state.contexts.values()):
         state.phase = "plan" if state.plan is None else "tasks"
 

@@ -166,6 +166,6 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
         """Return the contract of recorded bytes.
 
         Raises:
-            msgspec.DecodeError: not a contract of this version.
+            one of ``UNREADABLE``: not a contract of this version.
         """
         return msgspec.json.decode(data, type=cls)

@@ -14,6 +14,7 @@ from typing import Final, Literal, Self, get_args
 import msgspec
 
 from forum_mcp.errors import RosterRefused
+from forum_mcp.ledger.canonical import UNREADABLE
 from forum_mcp.rules.stopwords import STOP
 from forum_mcp.rules.words import fold, split_words
 
@@ -171,7 +172,7 @@ def _decode(data: bytes) -> Roster:
     # by identity. Shape only is checked: what a later version refuses to load must still route as it once did.
     try:
         decoded = _DECODER.decode(data)
-    except (msgspec.DecodeError, RecursionError) as fault:
+    except UNREADABLE as fault:
         raise RosterRefused(f"recorded roster: {fault}") from fault
     if decoded.fallback not in decoded.lanes:
         raise RosterRefused(f"recorded roster: the fallback lane {_quoted(decoded.fallback)} is not among its lanes")

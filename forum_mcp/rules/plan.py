@@ -89,7 +89,7 @@ def from_json(data: bytes) -> Plan:
     """Return the plan of recorded bytes, which were accepted once.
 
     Raises:
-        msgspec.DecodeError: not a recorded plan.
+        one of ``UNREADABLE``: not a recorded plan.
         PlanRefused: no plan that could have been accepted.
     """
     tasks = msgspec.json.decode(data, type=_Recorded).tasks

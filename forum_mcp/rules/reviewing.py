@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from forum_mcp.ledger.canonical import UNREADABLE
 from forum_mcp.ledger.entry import Draft, Entry
 from forum_mcp.ledger.kinds import answer
 from forum_mcp.rules.answering import seal
@@ -71,7 +72,7 @@ def _words(state: RunState, bodies: Bodies) -> list[str]:
     """Return the body ``missing`` as texts; one that is gone or damaged makes the state incomplete."""
     try:
         return msgspec.json.decode(bodies("missing") or b"", type=list[str])
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         state.incomplete = True
         return []
 

@@ -10,7 +10,8 @@ from typing import Final
 
 import msgspec
 
-from forum_mcp.errors import PlanRefused
+from forum_mcp.errors import PlanRefused, RosterRefused
+from forum_mcp.ledger.canonical import UNREADABLE
 from forum_mcp.ledger.entry import Entry, RunId
 from forum_mcp.ledger.kinds import plan as planning
 from forum_mcp.ledger.kinds import run
@@ -83,7 +84,7 @@ def _run_started(state: RunState, entry: Entry, data: run.RunStarted, bodies: Bo
         return
     try:
         terms, lanes = Contract.from_json(contract), Roster.from_json(roster)
-    except (msgspec.MsgspecError, ValueError):
+    except (*UNREADABLE, RosterRefused):
         state.incomplete = True
         return
     if not all(terms.roles.get(role) for role in ("coordinator", "worker", "validator", "synthesizer")) or not (
@@ -177,7 +178,7 @@ def _plan_accepted(state: RunState, entry: Entry, data: planning.PlanAccepted, b
         return
     try:
         plan = from_json(recorded)
-    except (msgspec.MsgspecError, PlanRefused):
+    except (*UNREADABLE, PlanRefused):
         state.incomplete = True
         return
     if any(planned.lane not in state.roster.lanes for planned in plan.tasks):
