@@ -1,15 +1,19 @@
-"""A client of the FastMCP library does what clients do. usage: fastmcp_client.py COMMAND ARGUMENT..."""
+"""A client of the FastMCP library does what clients do. usage: fastmcp_client.py COMMAND ARGUMENT...|URL"""
 
 # The library is of another environment: nothing is known of its types here.
 # pyright: reportMissingImports=false, reportUnknownVariableType=false, reportUnknownMemberType=false
 # pyright: reportUnknownArgumentType=false
 
+import os
 import sys
 from typing import Any
 
 import anyio
 from fastmcp import Client  # type: ignore[import-not-found,unused-ignore]
-from fastmcp.client.transports import StdioTransport  # type: ignore[import-not-found,unused-ignore]
+from fastmcp.client.transports import (  # type: ignore[import-not-found,unused-ignore]
+    StdioTransport,
+    StreamableHttpTransport,
+)
 
 
 async def main(*words: str) -> None:
@@ -19,7 +23,11 @@ async def main(*words: str) -> None:
     async def told(progress: float, total: float | None, message: str | None) -> None:
         lines.append(message or "")
 
-    async with Client(StdioTransport(command=command, args=arguments), progress_handler=told) as client:
+    if command.startswith("http:"):
+        transport: Any = StreamableHttpTransport(command, auth=os.environ["FORUM_TOKEN"])
+    else:
+        transport = StdioTransport(command=command, args=arguments)
+    async with Client(transport, progress_handler=told) as client:
         assert len(await client.list_tools()) == 10
         route: Any = await client.call_tool("route", {"request": "build the database schema"})
         assert route.structured_content["chosen"]

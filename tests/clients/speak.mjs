@@ -1,5 +1,5 @@
 // A client of the TypeScript SDK does what clients do: list, call, progress, read, cancel.
-// usage: node speak.mjs v1|v2 COMMAND ARGUMENT...      (node_modules beside it, or in NODE_PATH's directory)
+// usage: node speak.mjs v1|v2 COMMAND ARGUMENT...|URL      (packages in FORUM_TEST_CLIENTS; the token in FORUM_TOKEN)
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 import assert from "node:assert/strict";
@@ -8,13 +8,20 @@ const [version, command, ...args] = process.argv.slice(2);
 const require = createRequire(pathToFileURL(`${process.env.FORUM_TEST_CLIENTS}/`));
 const load = (name) => import(pathToFileURL(require.resolve(name)));
 
-const [{ Client }, { StdioClientTransport }] =
+const names =
   version === "v1"
-    ? [await load("@modelcontextprotocol/sdk/client/index.js"), await load("@modelcontextprotocol/sdk/client/stdio.js")]
-    : [await load("@modelcontextprotocol/client"), await load("@modelcontextprotocol/client/stdio")];
+    ? ["index", "stdio", "streamableHttp"].map((part) => `@modelcontextprotocol/sdk/client/${part}.js`)
+    : ["@modelcontextprotocol/client", "@modelcontextprotocol/client/stdio"];
+const { Client, StdioClientTransport, StreamableHTTPClientTransport } = Object.assign(
+  {}, ...(await Promise.all(names.map(load))),
+);
+const headers = { authorization: `Bearer ${process.env.FORUM_TOKEN}` };
+const transport = command.startsWith("http:")
+  ? new StreamableHTTPClientTransport(new URL(command), { requestInit: { headers } })
+  : new StdioClientTransport({ command, args, env: process.env, stderr: "ignore" });
 const options = version === "v1" ? {} : { versionNegotiation: { mode: "auto" } };
 const client = new Client({ name: `ts-${version}`, version: "1" }, options);
-await client.connect(new StdioClientTransport({ command, args, env: process.env, stderr: "ignore" }));
+await client.connect(transport);
 
 const call = (name, given, more = {}) =>
   version === "v1" ? client.callTool({ name, arguments: given }, undefined, more) : client.callTool({ name, arguments: given }, more);
