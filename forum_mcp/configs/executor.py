@@ -15,6 +15,7 @@ _NEEDS: Final[dict[str, tuple[str, ...]]] = {
     "local": ("file",),
     "scripted": (),
     "host": (),
+    "sampling": (),
 }
 _SERVERS: Final = ("chat", "anthropic")
 _OWNERS: Final[dict[str, tuple[str, ...]]] = {
@@ -61,7 +62,7 @@ class ResourceSettings(Section):
 class ExecutorSettings(Section):
     """One way to run calls; which members apply depends on ``type`` (see configs/forum.toml)."""
 
-    type: Literal["command", "chat", "anthropic", "local", "scripted", "host"]
+    type: Literal["command", "chat", "anthropic", "local", "scripted", "sampling", "host"]
     argv: list[str] = []
     profile: Literal["claude", "codex", "gemini", "opencode", "llm", "ollama"] | None = None
     env: dict[str, str] = {}

@@ -19,6 +19,7 @@ from forum_mcp.executors import build
 from forum_mcp.executors.base import Executor
 from forum_mcp.executors.context import build as build_context
 from forum_mcp.executors.machine import Machine
+from forum_mcp.executors.sampler import Sampler
 from forum_mcp.rules.contract import ContextTerms, Contract, ExecutorTerms, Gates, Steps
 from forum_mcp.rules.policy import Policy, check
 from forum_mcp.rules.roster import Roster, parse
@@ -55,8 +56,12 @@ def _shipped() -> Roster:
     return parse(shipped_roster_text(), "the shipped roster")
 
 
-def executors_of(settings: Settings, given: Mapping[str, Executor]) -> dict[str, Executor]:
+def executors_of(
+    settings: Settings, given: Mapping[str, Executor], sampler: Sampler | None = None
+) -> dict[str, Executor]:
     """Return the configured executors; ``host`` is always there, and one that is ``given`` stands for its name.
+
+    ``sampler``: where the questions of ``sampling`` ones go.
 
     Raises:
         ConfigRefused: an executor lacks what its type needs.
@@ -64,7 +69,7 @@ def executors_of(settings: Settings, given: Mapping[str, Executor]) -> dict[str,
     table = {"host": ExecutorSettings(type="host", max_parallel=16, attempts=1), **settings.executors}
     machine = Machine(settings.local.memory_mb, settings.local.max_parallel)
     readers = {f"{CONTEXT}{name}": build_context(name, each) for name, each in settings.context.items()}
-    built = {name: build(name, each, machine) for name, each in table.items() if name not in given}
+    built = {name: build(name, each, machine, sampler) for name, each in table.items() if name not in given}
     return {**readers, **built, **given}
 
 

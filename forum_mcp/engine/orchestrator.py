@@ -33,6 +33,7 @@ from forum_mcp.engine.views import GatesView, ReplayView, RouteView, RunLine, Ru
 from forum_mcp.engine.working import WorkDesk
 from forum_mcp.errors import AppendRefused, NotFound, RequestRefused, RunHeld
 from forum_mcp.executors.base import Executor
+from forum_mcp.executors.sampler import Sampler
 from forum_mcp.ledger.entry import RunId
 from forum_mcp.rules.contract import Contract
 from forum_mcp.rules.roster import Roster
@@ -62,8 +63,11 @@ class Orchestrator(Assistance):
         contract: Contract,
         keeper: Keeper,
         clock: Clock,
+        sampler: Sampler,
     ) -> None:
         self.ledger = ledger
+        self.sampler = sampler
+        """Where questions to a client's model wait for a client."""
         self._settings = settings
         self.witnesses = settings.custody.witnesses
         """Verifier keys of the third parties whose signatures count."""
@@ -93,7 +97,8 @@ class Orchestrator(Assistance):
         """
         clock = clock or Clock()
         roster = roster_of(settings)
-        built = executors_of(settings, executors or {})
+        sampler = Sampler()
+        built = executors_of(settings, executors or {}, sampler)
         scrubber = scrubber_of(settings, os.environ)
         contract = contract_of(settings, built, roster, scrubber)
         ledger = Ledger.open(
@@ -109,7 +114,7 @@ class Orchestrator(Assistance):
             async with anyio.create_task_group() as group:
                 await group.start(keeper.keep)
                 try:
-                    yield cls(ledger, settings, roster, built, contract, keeper, clock)
+                    yield cls(ledger, settings, roster, built, contract, keeper, clock, sampler)
                 finally:
                     await keeper.close()
                     group.cancel_scope.cancel()

@@ -1,4 +1,4 @@
-"""Executors: the edge where calls leave for a command, a model server, a local model or the calling assistant.
+"""Executors: the edge where calls leave for a command, a model server, a local model, the assistant or its model.
 
 ``BUILDERS`` is the whole list of types. A new executor is one module with ``build(name, settings)`` and one
 line here; a module is imported when the first executor of its type is built, so that nobody pays for what
@@ -14,6 +14,7 @@ from forum_mcp.configs.settings import ExecutorSettings
 from forum_mcp.errors import ConfigRefused
 from forum_mcp.executors.base import Executor
 from forum_mcp.executors.machine import Machine
+from forum_mcp.executors.sampler import Sampler
 
 __all__ = ["BUILDERS", "build"]
 
@@ -25,14 +26,17 @@ BUILDERS: Final[Mapping[str, str]] = MappingProxyType(
         "local": "forum_mcp.executors.local",
         "scripted": "forum_mcp.executors.scripted",
         "host": "forum_mcp.executors.host",
+        "sampling": "forum_mcp.executors.sampling",
     }
 )
 
 
-def build(name: str, settings: ExecutorSettings, machine: Machine | None = None) -> Executor:
+def build(
+    name: str, settings: ExecutorSettings, machine: Machine | None = None, sampler: Sampler | None = None
+) -> Executor:
     """Return the executor called ``name``; it starts nothing before its first call.
 
-    ``machine`` is what local models share.
+    ``machine`` is what local models share, ``sampler`` where the questions of ``sampling`` ones meet clients.
 
     Raises:
         ConfigRefused: a member is missing or wrong, or a package that the type needs is not installed.
@@ -43,4 +47,6 @@ def build(name: str, settings: ExecutorSettings, machine: Machine | None = None)
     found = import_module(module)
     if settings.type == "local":
         return cast("Callable[[str, ExecutorSettings, Machine | None], Executor]", found.build)(name, settings, machine)
+    if settings.type == "sampling":
+        return cast("Callable[[str, ExecutorSettings, Sampler | None], Executor]", found.build)(name, settings, sampler)
     return cast("Callable[[str, ExecutorSettings], Executor]", found.build)(name, settings)

@@ -20,6 +20,7 @@ ErrorClass = Literal[
     "executor-changed",  # the executor of that name is not the one the contract recorded
     "executor-crashed",  # a bug or a dead long-lived child on our side
     "egress-refused",  # the run is local only, and the executor's bytes would leave the machine
+    "sampling-missing",  # no client was there that lends its model
     "isolation-missing",  # the isolation the command was to run in cannot be had on this machine
     "not-found",  # the command does not exist or cannot be executed
     "exit-code",  # the command ended with a code other than 0
@@ -70,6 +71,7 @@ NOT_BEGUN: Final[frozenset[str]] = frozenset(
         "isolation-missing",
         "not-found",
         "rate-limit",
+        "sampling-missing",
     }
 )
 """Errors after which the work is known not to have begun: only these let a task with effects ``once`` run again."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -33,6 +33,7 @@ from forum_mcp.server.instructions import INSTRUCTIONS, NAME, TITLE
 from forum_mcp.server.lifespan import LazyForum, OpenForum, lazily
 from forum_mcp.server.listening import Listening
 from forum_mcp.server.run_tasks import RunDesk
+from forum_mcp.server.sampling import Lending
 from forum_mcp.server.sdk import AnyContext, OpenServer, client_of
 from forum_mcp.server.sealing import request_state
 from forum_mcp.server.tasks import Desk, Tasks
@@ -85,7 +86,14 @@ class ForumServer(OpenServer):
         )
 
     def _lifespan(self, _: MCPServer[Any]) -> AbstractAsyncContextManager[LazyForum]:
-        return lazily(self._open_forum, lambda forum, seen: watch(forum, self.bus, seen))
+        return lazily(self._serving, lambda forum, seen: watch(forum, self.bus, seen))
+
+    @asynccontextmanager
+    async def _serving(self) -> AsyncGenerator[Orchestrator]:
+        """Open the forum, whose runs may ask clients for their models from now on."""
+        async with self._open_forum() as forum:
+            forum.sampler.serve()
+            yield forum
 
     def task_desk(self) -> Desk:
         """Return where the tasks of this server are."""
@@ -253,7 +261,8 @@ def _lazy(context: AnyContext | None) -> LazyForum:
 def _caller(context: AnyContext | None) -> Caller:
     if context is None:
         raise ForumError("a tool was called outside a connection")
-    return Caller(client_of(context.session), partial(_tell, context))
+    client = client_of(context.session)
+    return Caller(client, partial(_tell, context), Lending(context, client))
 
 
 async def _tell(context: AnyContext, waited_s: float, line: str) -> None:

@@ -1,8 +1,9 @@
-"""A call that waits for a run whose gate is open asks the person, where the client shows forms.
+"""A call that waits for a run asks what the run asks: the person about its gates, the client's model by sampling.
 
 In the 2026-07-28 revision the question is the result, and its answer comes with the same call made again; in the
-handshake revisions the client is asked while the call waits. A call made again goes on with the run that it had, which
-its sealed state names: nothing is begun twice. A call that does not wait asks nobody.
+handshake revisions the client is asked while the call waits (its model by ``server/sampling.py``). A call made again
+goes on with the run that it had, which its sealed state names: nothing is begun twice. A call that does not wait asks
+nobody.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pydantic import ValidationError
 from forum_mcp.engine.views import RunView
 from forum_mcp.errors import RequestRefused
 from forum_mcp.server.approvals import Decision, asked, decision, take, takes_forms
+from forum_mcp.server.sampling import PREFIX, SampledInputs, outcome_of
 
 if TYPE_CHECKING:
     from forum_mcp.engine.orchestrator import Orchestrator
@@ -38,6 +40,9 @@ ROUNDS_MAX: Final = 8
 
 ASK_S: Final = 0.5
 """What is to be left of a call's time for a question to be asked, seconds."""
+
+
+_SAMPLED: Final = SampledInputs()
 
 
 class _Round(msgspec.Struct, frozen=True):
@@ -59,7 +64,7 @@ class _Round(msgspec.Struct, frozen=True):
 async def answer_to(
     tool: Tool, forum: Orchestrator, arguments: Arguments, caller: Caller, context: AnyContext
 ) -> View | types.InputRequiredResult:
-    """Do a call; while the run it waits for has gates that the person was not asked about, ask.
+    """Do a call; while the run it waits for has gates or questions that this call did not ask about, ask.
 
     Raises:
         MCPError: an answer is none, or the state is not of a call of this server.
@@ -79,16 +84,18 @@ async def answer_to(
         number = before.number
         declined = [*before.declined, *await _taken(forum, before, context.input_responses or {}, caller.name)]
         view = await caller.follow(forum, await forum.run(before.run), wait_s)
-    if not takes_forms(context.client_capabilities) or wait_s <= 0:
+    if wait_s <= 0:
         return view
     if context.protocol_version in MODERN_PROTOCOL_VERSIONS:
-        questions = _questions(forum, view, declined) if number < ROUNDS_MAX else {}
+        questions = _asked(forum, view, declined, context.client_capabilities) if number < ROUNDS_MAX else {}
         if not isinstance(view, RunView) or not questions:
             return view
         following = _Round(view.run_id, number + 1, list(questions), declined)
         return types.InputRequiredResult(
             input_requests=dict(questions), request_state=msgspec.json.encode(following).decode()
         )
+    if not takes_forms(context.client_capabilities):
+        return view
     return await _while_waiting(forum, view, caller, context, began + wait_s)
 
 
@@ -96,6 +103,9 @@ async def _taken(forum: Orchestrator, before: _Round, responses: Mapping[str, ob
     """Take the answers to what was asked, and return what was left undecided."""
     declined: list[str] = []
     for key in before.keys:
+        if key.startswith(PREFIX):
+            forum.sampler.answer(key, outcome_of(responses.get(key)))
+            continue
         decided = decision(responses[key]) if key in responses else None
         if decided is None:
             declined.append(key)
@@ -131,6 +141,15 @@ async def _ask(context: AnyContext, request: types.ElicitRequest) -> Decision | 
         return decision(await context.session.elicit_form(params.message, params.requested_schema, context.request_id))
     except (MCPError, ValidationError):
         return None
+
+
+def _asked(
+    forum: Orchestrator, view: View, declined: list[str], capabilities: types.ClientCapabilities | None
+) -> dict[str, types.ElicitRequest | types.CreateMessageRequest]:
+    """Return what the result of a call is to ask: about gates, or of the client's model."""
+    if isinstance(view, RunView) and view.state == "running":
+        return {**_SAMPLED.open(forum, view.run_id, capabilities)}
+    return {**_questions(forum, view, declined)} if takes_forms(capabilities) else {}
 
 
 def _questions(forum: Orchestrator, view: View, declined: list[str]) -> dict[str, types.ElicitRequest]:

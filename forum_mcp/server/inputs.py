@@ -12,6 +12,7 @@ import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
 from forum_mcp.server.approvals import GateInputs
+from forum_mcp.server.sampling import SampledInputs
 
 if TYPE_CHECKING:
     from forum_mcp.engine.orchestrator import Orchestrator
@@ -106,5 +107,5 @@ def _elicited(item: WorkItem) -> Request:
     )
 
 
-INPUTS: Final[tuple[Inputs, ...]] = (GateInputs(), WorkInputs())
+INPUTS: Final[tuple[Inputs, ...]] = (GateInputs(), SampledInputs(), WorkInputs())
 """Every source, in the order they are asked."""

@@ -108,7 +108,7 @@ class RunDesk(Desk):
         message = view.state if view.state in _TERMINAL else doing(view)
         if status == "completed":
             detail["result"] = _dumped(rendering.result(view, submit.TOOL))
-        elif view.state == "waiting":
+        elif view.state in ("running", "waiting"):
             asked = {
                 key: _dumped(request)
                 for inputs in INPUTS
@@ -116,7 +116,7 @@ class RunDesk(Desk):
             }
             if asked:
                 status, detail["inputRequests"] = "input_required", asked
-            elif view.next is not None:
+            elif view.state == "waiting" and view.next is not None:
                 message = f"waits for its caller: call {view.next.tool} with {view.next.arguments}"
         first, last = (forum.ledger.store.entry(seq).entry.at for seq in view.entries)
         return TaskState(

@@ -8,16 +8,18 @@ it is the seconds waited.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import anyio
 
 if TYPE_CHECKING:
     from forum_mcp.engine.orchestrator import Orchestrator
     from forum_mcp.engine.views import RunView
+    from forum_mcp.executors.sampler import Lent
 
-__all__ = ["TICK_S", "Caller", "Tell", "doing", "line_of"]
+__all__ = ["TICK_S", "Caller", "Model", "Tell", "doing", "line_of"]
 
 T = TypeVar("T")
 
@@ -30,6 +32,14 @@ TICK_S = 3.0
 _NAMED = 4
 
 
+class Model(Protocol):
+    """The model of a client."""
+
+    def lent(self, forum: Orchestrator, run_id: str) -> AbstractContextManager[Lent | None]:
+        """Have the model at hand for a run, for the length of the block; None where it may not be asked."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """The client of a call.
@@ -37,10 +47,12 @@ class Caller:
     Attributes:
         name: what it calls itself.
         tell: sends a line of progress; does nothing when the client did not ask for any.
+        model: the client's model, which a run may ask while a call waits for it.
     """
 
     name: str
     tell: Tell
+    model: Model | None = None
 
     @property
     def actor(self) -> str:
@@ -50,12 +62,13 @@ class Caller:
     async def follow(self, forum: Orchestrator, view: RunView, wait_s: float) -> RunView:
         """Wait at most ``wait_s`` seconds for a run to end or to need its caller, telling how it goes."""
         began = anyio.current_time()
-        while True:
-            left = began + wait_s - anyio.current_time()
-            view = await forum.run(view.run_id, wait_s=min(TICK_S, max(left, 0.0)))
-            if view.state != "running" or left <= TICK_S:
-                return view
-            await self.tell(anyio.current_time() - began, line_of(view))
+        with nullcontext() if self.model is None else self.model.lent(forum, view.run_id) as lent:
+            while True:
+                left = began + wait_s - anyio.current_time()
+                view = await _next(forum, view.run_id, min(TICK_S, max(left, 0.0)), lent)
+                if view.state != "running" or left <= TICK_S or (lent is not None and lent.asked()):
+                    return view
+                await self.tell(anyio.current_time() - began, line_of(view))
 
     async def meanwhile(self, what: str, work: Callable[[], Awaitable[T]]) -> T:
         """Return what ``work`` gives, telling every few seconds that ``what`` goes on."""
@@ -72,6 +85,22 @@ class Caller:
             await anyio.sleep(TICK_S)
             waited = anyio.current_time() - began
             await self.tell(waited, f"{what}, {waited:.0f} s")
+
+
+async def _next(forum: Orchestrator, run_id: str, wait_s: float, lent: Lent | None) -> RunView:
+    """Wait as ``forum.run`` does, or until the run asks something that the result of this call is to ask."""
+    if lent is None:
+        return await forum.run(run_id, wait_s=wait_s)
+    async with anyio.create_task_group() as group:
+
+        async def until_asked() -> None:
+            await lent.until_asked()
+            group.cancel_scope.cancel()
+
+        group.start_soon(until_asked)
+        await forum.run(run_id, wait_s=wait_s)
+        group.cancel_scope.cancel()
+    return await forum.run(run_id)
 
 
 def line_of(view: RunView) -> str:
