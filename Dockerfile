@@ -2,6 +2,8 @@
 #   docker build -t forum-mcp .
 #   docker run -i --rm -v forum-data:/data forum-mcp              # what a client starts: MCP over stdio
 #   docker run --rm -v forum-data:/data forum-mcp ledger verify
+#   docker run --rm -v forum-data:/data -p 127.0.0.1:8731:8731 forum-mcp \
+#     serve --http --host 0.0.0.0 --allow-remote --public-url http://127.0.0.1:8731    # the token: /data/http-token
 FROM python:3.13-slim AS build
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./

@@ -148,6 +148,8 @@ class AttemptClosed(AppendRefused):
 class GateClosed(AppendRefused):
     """The gate is resolved already, or its deadline has passed."""
 
+    code = "gate-closed"
+
 
 class EntryRefused(AppendRefused):
     """The entry breaks the ledger format."""

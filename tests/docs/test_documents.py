@@ -54,6 +54,17 @@ def test_the_index_leads_to_every_page() -> None:
     assert [path.name for path in (ROOT / "docs" / "examples").glob("*.py") if f"`{path.name}`" not in named] == []
 
 
+def test_the_security_page_names_the_tests_that_show_it() -> None:
+    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    for heading in ("## MCP security best practices", "## OWASP MCP Top 10"):
+        rows = text.partition(heading)[2].partition("\n## ")[0].splitlines()[3:]
+        assert len(rows) >= 6
+        for row in filter(None, rows):
+            named = re.findall(r"`(tests/[\w/]+\.py)`", row.rpartition(" | ")[2])
+            assert named, row
+            assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
 def commands_of(page: Path) -> list[str]:
     """Return the lines of a page's code blocks that run ``forum-mcp``."""
     blocks = re.findall(r"^```(?:\w*)\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)

@@ -15,10 +15,9 @@ HEAD: Final = """# Command line
 
 Made from the program (`UPDATE_SNAPSHOTS=1 python -m pytest tests/docs`), checked by a test.
 
-Options of the settings and `--ledger` may also stand before the command. Exit codes: 0 ok, 1 failed or findings,
-2 usage, 3 cannot read, 4 waiting, 130 interrupted, 143 terminated. An expected error is one line on stderr,
-`forum-mcp: what; why; what to do`. Results are on stdout, progress and remarks on stderr. Text from models, people and
-commands is printed with control and bidirectional characters written out; `--json` is ASCII.
+Options of the settings and `--ledger` may also stand before the command. Results are on stdout, progress and remarks on
+stderr; how a command ended is told by its [exit code](exit-codes.md). Text from models, people and commands is printed with
+control and bidirectional characters written out; `--json` is ASCII.
 """
 
 

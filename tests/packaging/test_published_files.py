@@ -4,6 +4,7 @@ import configparser
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from mcp import Client
 import forum_mcp
 from forum_mcp.configs.settings import Settings
 from forum_mcp.engine.orchestrator import Orchestrator
+from forum_mcp.errors import ConfigRefused
 from forum_mcp.server.app import build_server
 
 ROOT: Final = Path(__file__).parents[2]
@@ -105,18 +107,40 @@ def test_the_container_runs_as_nobody_in_particular() -> None:
     assert all((ROOT / name).exists() for name in copied)
 
 
-@pytest.mark.parametrize("unit", ["forum-mcp.socket", "forum-mcp@.service"])
+@pytest.mark.parametrize("unit", ["forum-mcp.socket", "forum-mcp@.service", "forum-mcp-http.service"])
 def test_the_units_are_such(unit: str) -> None:
     found = configparser.ConfigParser(strict=True, interpolation=None)
     found.optionxform = str  # type: ignore[assignment,method-assign]
     found.read(UNITS / unit)
     assert found.has_section("Unit")
-    if unit.endswith(".service"):
+    if unit == "forum-mcp-http.service":
+        assert found["Service"]["ExecStart"].endswith("forum-mcp serve --http")
+        assert (found["Service"]["NoNewPrivileges"], found["Service"]["UMask"]) == ("yes", "0077")
+        assert found["Service"]["RestartPreventExitStatus"] == str(ConfigRefused.exit_code)
+    elif unit.endswith(".service"):
         assert found["Service"]["ExecStart"].endswith("forum-mcp mcp")
         assert found["Service"]["StandardInput"] == found["Service"]["StandardOutput"] == "socket"
         assert found["Service"]["NoNewPrivileges"] == "yes"
     else:
         assert (found["Socket"]["SocketMode"], found["Socket"]["Accept"]) == ("0600", "yes")
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+def test_systemd_finds_nothing_to_say_against_the_units(tmp_path: Path) -> None:
+    names = sorted(unit.name for unit in UNITS.iterdir())
+    for name in names:
+        text = (UNITS / name).read_text(encoding="utf-8")
+        (tmp_path / name).write_text(text.replace("%h/.local/bin/forum-mcp", sys.executable))
+    files = [str(tmp_path / name) for name in names if "@" not in name]
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--user", "--man=no", *files],
+        env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert [line for line in done.stderr.splitlines() if str(tmp_path) in line or "forum-mcp" in line] == []
 
 
 def test_a_client_over_a_socket_is_served_as_the_unit_does_it(tmp_path: Path) -> None:
