@@ -16,8 +16,8 @@ HEAD: Final = """# Command line
 Made from the program (`UPDATE_SNAPSHOTS=1 python -m pytest tests/docs`), checked by a test.
 
 Options of the settings and `--ledger` may also stand before the command. Results are on stdout, progress and remarks on
-stderr; how a command ended is told by its [exit code](exit-codes.md). Text from models, people and commands is printed with
-control and bidirectional characters written out; `--json` is ASCII.
+stderr; the [exit code](exit-codes.md) says how it ended. Text from models, people and commands is printed with control
+and bidirectional characters written out; `--json` is ASCII.
 """
 
 
