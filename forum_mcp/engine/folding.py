@@ -68,8 +68,8 @@ class Folded:
         self._scrubber = scrubber
         self._recall = Recall(store, fold_on)
         self._spoiled = False
-        self._unwritten: dict[str, bytes] = {}
-        """Bodies of the transaction under way by commitment: a later entry of it may cite what no reader sees yet."""
+        self._fresh: dict[str, bytes] = {}
+        """Bodies of the newest transaction by commitment: a later entry of it may cite what no reader sees yet."""
 
     def refold(self) -> None:
         """Build the state anew: a transaction that moved it was undone."""
@@ -88,12 +88,16 @@ class Folded:
         """
         if self._spoiled:
             raise StaleAppend(f"the state of run {self.run} was moved by an append that was undone; fold it again")
-        self._unwritten.clear()
+        self._fresh.clear()
         newest = tx.newest(self.run)
         if newest is None or newest < self.state.last_seq:
             raise StaleAppend(f"the state of run {self.run} is ahead of its record: a commit failed; fold it again")
         if newest > self.state.last_seq:
             self._evolve(tx.run_entries(self.run, after=self.state.last_seq))
+
+    def fresh_bodies(self, entry: Entry) -> dict[str, bytes]:
+        """Return, by name, those of the entry's bodies that the newest transaction was given, byte for byte."""
+        return {name: self._fresh[ref.commit] for name, ref in entry.bodies.items() if ref.commit in self._fresh}
 
     def follow(self) -> None:
         """Fold what was committed since, outside of a transaction."""
@@ -115,12 +119,12 @@ class Folded:
         stored = tx.append(placed, run=self.run, at_us=at_us)
         for name, body in draft.bodies.items():
             if isinstance(body, NewBody):
-                self._unwritten[stored.entry.bodies[name].commit] = body.data
+                self._fresh[stored.entry.bodies[name].commit] = body.data
 
         def read(name: str) -> bytes | None:
             ref = stored.entry.bodies.get(name)
-            unwritten = self._unwritten.get(ref.commit) if ref is not None else None
-            return entry_bodies(self.store, stored.entry)(name) if unwritten is None else unwritten
+            fresh = self._fresh.get(ref.commit) if ref is not None else None
+            return entry_bodies(self.store, stored.entry)(name) if fresh is None else fresh
 
         before = standing_of(self.state) if bound else None
         gate = self.state.gates.get(int(str(draft.data["gate"]))) if draft.kind == "gate.resolved" else None

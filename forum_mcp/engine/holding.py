@@ -8,7 +8,7 @@ a run that is resumed after its process died enters here with a folded state and
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import anyio
@@ -77,6 +77,7 @@ class Held:
         self._wave_seq = folded.state.wave_seq
         self._active = ActiveClock(clock, folded.state.t_ms)
         self._wake = anyio.Event()
+        self._read_on = False
         self._turn = anyio.Lock(fast_acquire=True)
         self._reports: list[_Report] = []
         self._scopes: dict[int, anyio.CancelScope] = {}
@@ -107,7 +108,8 @@ class Held:
                     started()
                     await self.step()
                     while not self._done():
-                        await self._step_on(*await self._next_event())
+                        events = await self._next_event()
+                        self._follow_up(()) if events is None else await self._step_on(*events)
                 finally:
                     self._closing = True
                     self._group.cancel_scope.cancel()
@@ -219,9 +221,9 @@ class Held:
         item = self.folded.state.open.get(stored.entry.seq)
         if item is not None and item.type != "host" and self._group is not None:
             self._scopes[stored.entry.seq] = anyio.CancelScope()
-            self._group.start_soon(self._perform, stored, payload)
+            self._group.start_soon(self._perform, stored, payload, self.folded.fresh_bodies(stored.entry))
 
-    async def _perform(self, stored: Stored, payload: CallStarted) -> None:
+    async def _perform(self, stored: Stored, payload: CallStarted, bodies: Mapping[str, bytes]) -> None:
         """Perform one call and append its outcome, whatever ended it."""
         seq = stored.entry.seq
         scope = self._scopes[seq]
@@ -230,7 +232,7 @@ class Held:
         try:
             with scope:
                 if not scope.cancel_called:
-                    outcome = await self._performer.perform(stored, payload)
+                    outcome = await self._performer.perform(stored, payload, bodies)
         except anyio.get_cancelled_exc_class():
             self._closing = True  # not this call is ended but all that runs here
             raise
@@ -239,7 +241,7 @@ class Held:
                 outcome = Outcome(error=self._endings.get(seq, "interrupted"))
             with anyio.CancelScope(shield=True):
                 await self._conclude(seq, payload, outcome, self._clock.monotonic_ms() - started_ms)
-            self._wake.set()
+            self._wake.set()  # its own step decided what follows; the loop has the deadlines and the end to look at
 
     async def _conclude(self, seq: int, payload: CallStarted, outcome: Outcome, duration_ms: int) -> None:
         """Append the outcome. One that cannot be kept leaves the attempt open: the next step finds it in doubt."""
@@ -251,12 +253,16 @@ class Held:
                 await self.step(outcome_event(seq, payload, unfit, duration_ms))
         except ForumError as error:
             _log.warning("the outcome of call %d was not recorded: %s", seq, error)
+            self._read_on = True
         finally:
             del self._scopes[seq]
             self._endings.pop(seq, None)
 
-    async def _next_event(self) -> Sequence[Event]:
-        """Wait for a wake-up or the nearest deadline; return the timer that fired, if one did."""
+    async def _next_event(self) -> Sequence[Event] | None:
+        """Wait for a wake-up or the nearest deadline; return the timer that fired, if one did.
+
+        None when the wake-up was of this process: there is nothing in the record that the state does not have.
+        """
         while True:
             due = None if self.quiet else next_deadline_ms(self.folded.state)
             wait_s = float("inf") if due is None else max(0.0, (due[0] - self._active.now_ms()) / 1000)
@@ -266,8 +272,8 @@ class Held:
             with anyio.move_on_after(wait_s):
                 await self._wake.wait()
             if self._wake.is_set():
-                self._wake = anyio.Event()
-                return ()
+                read_on, self._read_on, self._wake = self._read_on, False, anyio.Event()
+                return () if read_on else None
             if due is not None and self._active.now_ms() >= due[0]:
                 fired = Draft("timer.fired", "engine", msgspec.to_builtins(TimerFired(due_ms=due[0])), {}, (due[1],))
                 return (lambda _, fired=fired: fired,)
@@ -306,10 +312,11 @@ class Held:
             await self.step(event)
         except AttemptClosed:
             _log.info("call %d had its outcome while it was being closed", seq)
-        self._wake.set()
+        self.wake()
 
     def wake(self) -> None:
         """Make the loop look at the record again."""
+        self._read_on = True
         self._wake.set()
 
     def let_go(self) -> None:

@@ -47,17 +47,23 @@ class Performer:
         self._executors = executors
         self._scrubber = scrubber
         self._contract = contract
+        self._unchanged: dict[str, bytes] = {}
+        """What each executor said of itself when that was last found to be what the contract holds."""
 
-    async def perform(self, stored: Stored, payload: CallStarted) -> Outcome:
-        """Perform the attempt; every failure but cancellation is an outcome."""
+    async def perform(self, stored: Stored, payload: CallStarted, bodies: Mapping[str, bytes]) -> Outcome:
+        """Perform the attempt; every failure but cancellation is an outcome.
+
+        ``bodies``: those of the entry that need not be read again, because the transaction that recorded them has only
+        just ended.
+        """
         with attempt_span(stored.entry, payload) as span:
-            outcome = await self._outcome(stored, payload)
+            outcome = await self._outcome(stored, payload, bodies)
             span.ended(outcome)
         return outcome
 
-    async def _outcome(self, stored: Stored, payload: CallStarted) -> Outcome:
+    async def _outcome(self, stored: Stored, payload: CallStarted, bodies: Mapping[str, bytes]) -> Outcome:
         try:
-            outcome = await self._attempt(stored.entry, payload)
+            outcome = await self._attempt(stored.entry, payload, bodies)
         except Exception as error:
             _log.exception("executor %r raised on call %d", payload.executor, stored.entry.seq)
             return _crashed(payload, type(error).__name__)
@@ -68,7 +74,7 @@ class Performer:
             return _crashed(payload, f"an outcome {outcome.error!r}, which is not an executor's to tell,")
         return outcome
 
-    async def _attempt(self, entry: Entry, payload: CallStarted) -> Outcome:
+    async def _attempt(self, entry: Entry, payload: CallStarted, bodies: Mapping[str, bytes]) -> Outcome:
         executor = self._executors.get(payload.executor)
         if executor is None:
             return Outcome(error="executor-missing", detail=self._missing(payload.executor))
@@ -78,8 +84,7 @@ class Performer:
                 detail=f"the run is local only and executor {payload.executor!r} sends what it is given to the "
                 f"{payload.egress}; bind the role to an executor of this machine, or begin a run without local_only",
             )
-        terms = self._contract.executors[payload.executor]
-        if recorded_identity(executor, self._scrubber) != terms.identity:
+        if not self._is_unchanged(payload.executor, executor):
             return Outcome(
                 error="executor-changed",
                 detail=f"executor {payload.executor!r} is not configured as it was when the run began; start again "
@@ -91,13 +96,22 @@ class Performer:
             purpose=payload.purpose,
             task=payload.task,
             attempt=payload.attempt,
-            system=self._read(entry, "system"),
-            prompt=self._read(entry, "prompt"),
-            schema=self._read(entry, "schema") if "schema" in entry.bodies else None,
+            system=self._read(entry, "system", bodies),
+            prompt=self._read(entry, "prompt", bodies),
+            schema=self._read(entry, "schema", bodies) if "schema" in entry.bodies else None,
             timeout_ms=payload.timeout_ms,
             max_tokens=payload.max_tokens,
         )
         return await executor.perform(call)
+
+    def _is_unchanged(self, name: str, executor: Executor) -> bool:
+        """State whether the executor is configured as the contract recorded it."""
+        said = msgspec.json.encode(executor.identity(), order="sorted")
+        if self._unchanged.get(name) != said:
+            if recorded_identity(executor, self._scrubber) != self._contract.executors[name].identity:
+                return False
+            self._unchanged[name] = said
+        return True
 
     def _missing(self, name: str) -> str:
         terms = self._contract.executors[name]
@@ -105,7 +119,9 @@ class Performer:
             f"this process has no executor {name!r} ({terms.type}); start it with the flags or settings that define it"
         )
 
-    def _read(self, entry: Entry, name: str) -> bytes:
+    def _read(self, entry: Entry, name: str, bodies: Mapping[str, bytes]) -> bytes:
+        if name in bodies:
+            return bodies[name]
         body = self._store.body(entry.bodies[name].commit)
         if body is None:
             raise LookupError(f"body {name} of call {entry.seq} is gone")
