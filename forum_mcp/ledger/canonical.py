@@ -16,6 +16,7 @@ __all__ = ["DEPTH_MAX", "INTEGER_MAX", "UNREADABLE", "encode", "subset_fault"]
 
 INTEGER_MAX = 2**53 - 1
 DEPTH_MAX = 64
+_PLAIN_DEPTH = 8
 
 UNREADABLE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 """What decoding JSON that somebody else wrote may raise: not JSON or not of the shape, not UTF-8, nested too deep."""
@@ -45,7 +46,7 @@ def subset_fault(value: object) -> str | None:
     The subset: ASCII keys, integers within 2^53 - 1 and no floats (so no -0), strings without lone
     surrogates, at most ``DEPTH_MAX`` containers inside one another.
     """
-    if _is_flat_and_fit(value):
+    if _is_fit(value):
         return None
     pending: list[tuple[str, object, int]] = [("", value, 0)]
     while pending:
@@ -68,22 +69,21 @@ def subset_fault(value: object) -> str | None:
     return None
 
 
-def _is_flat_and_fit(value: object) -> bool:
-    """State whether the value is an object of plain scalars in the subset: nearly every entry's data is."""
-    if type(value) is not dict:
-        return False
-    for key, item in cast("dict[object, object]", value).items():
-        if type(key) is not str or not key.isascii():
-            return False
-        if type(item) is str:
-            if not item.isascii():
+def _is_fit(value: object, depth: int = 0) -> bool:
+    """State whether the value is plainly in the subset, as nearly every entry's data is; False says nothing."""
+    kind = type(value)
+    if kind is str:
+        return cast(str, value).isascii()
+    if kind is int:
+        return -INTEGER_MAX <= cast(int, value) <= INTEGER_MAX
+    if kind is dict and depth < _PLAIN_DEPTH:
+        for key, item in cast("dict[object, object]", value).items():
+            if not (type(key) is str and key.isascii() and _is_fit(item, depth + 1)):
                 return False
-        elif type(item) is int:
-            if not -INTEGER_MAX <= item <= INTEGER_MAX:
-                return False
-        elif item is not None and type(item) is not bool:
-            return False
-    return True
+        return True
+    if kind is list and depth < _PLAIN_DEPTH:
+        return all(_is_fit(item, depth + 1) for item in cast("list[object]", value))
+    return value is None or kind is bool
 
 
 def _scalar_fault(item: object) -> str | None:

@@ -16,6 +16,7 @@ from forum_mcp.ledger import note
 from forum_mcp.ledger.checkpoint import Checkpoint, origin_of
 from forum_mcp.ledger.checkpoint import parse as parse_checkpoint
 from forum_mcp.ledger.entry import Body, BodyRef, Entry, LedgerId, commitment, genesis_prev, leaf_hash
+from forum_mcp.ledger.faultless import too_deep
 from forum_mcp.ledger.finding import Code, Report
 from forum_mcp.ledger.lines import (
     BodyLine,
@@ -34,7 +35,6 @@ from forum_mcp.ledger.proof import parse_inclusion
 from forum_mcp.ledger.verify.chain import lenient, readable_entry
 from forum_mcp.ledger.verify.findings import Findings
 from forum_mcp.ledger.verify.source import SourceFault
-from forum_mcp.ledger.verify.strict import too_deep
 from forum_mcp.ledger.verify.witnesses import Witnesses
 
 __all__ = ["FORMAT", "Proven", "verify", "write"]

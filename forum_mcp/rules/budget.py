@@ -165,11 +165,12 @@ def _scopes(state: RunState, purpose: str, held: TaskState | None) -> Iterator[_
 
 
 def _sums(amounts: Iterable[Amounts]) -> dict[_Currency, int]:
-    total: dict[_Currency, int] = dict.fromkeys(_CURRENCIES, 0)
+    calls = tokens = microusd = 0
     for each in amounts:
-        for currency in _CURRENCIES:
-            total[currency] += getattr(each, currency) or 0
-    return total
+        calls += each.calls or 0
+        tokens += each.tokens or 0
+        microusd += each.microusd or 0
+    return {"calls": calls, "tokens": tokens, "microusd": microusd}
 
 
 def _of(spend: Spend) -> Amounts:

@@ -10,7 +10,7 @@ from typing import Final, Literal
 import msgspec
 
 from forum_mcp.ledger.entry import BodyRef, Draft, NewBody
-from forum_mcp.ledger.kinds.base import Payload
+from forum_mcp.ledger.kinds.base import Amounts, Payload
 from forum_mcp.ledger.kinds.call import CallDeferred, CallStarted
 from forum_mcp.ledger.kinds.run import BudgetStopped
 from forum_mcp.roles.fence import token
@@ -75,8 +75,11 @@ def fence_token(state: RunState, attempts: Attempts) -> str:
 
 def may_call(state: RunState, purpose: str, held: TaskState | None = None) -> bool:
     """Tell whether the budget still lets this purpose ask for a call; what was kept back is for the synthesis."""
+    assert state.contract is not None
     if state.stopped is None:
-        refused = spent_up(state, purpose, held) if held is not None else None
+        if held is None or state.contract.task_limits == Amounts():
+            return True
+        refused = spent_up(state, purpose, held)
         return refused is None or refused.scope != "task"
     return purpose == "synthesize" and state.stopped != "ms" and spent_up(state, purpose) is None
 

@@ -1,4 +1,4 @@
-"""The quick look at an entry: what it lets pass has no fault by the walk over the members either."""
+"""The quick look at an entry, or a page of them: what it lets pass has no fault by the walk over the members either."""
 
 import random
 
@@ -7,8 +7,8 @@ import pytest
 
 from forum_mcp.ledger.canonical import encode as canonical
 from forum_mcp.ledger.entry import decode, encode
+from forum_mcp.ledger.faultless import faultless, faultless_each
 from forum_mcp.ledger.members import member_faults
-from forum_mcp.ledger.verify.strict import faultless
 
 MEMBERS: dict[str, object] = {
     "actor": "executor:model",
@@ -77,3 +77,26 @@ def test_what_passes_at_first_sight_after_random_damage_has_no_fault() -> None:
             passed += 1
             assert is_right(bytes(changed)), bytes(changed)
     assert passed
+
+
+def test_a_page_of_entries_without_a_fault_is_known_at_once_and_one_with_a_fault_is_not_taken_for_right() -> None:
+    right = [canonical({**MEMBERS, "seq": seq}) for seq in range(5, 12)]
+    assert [entry and encode(entry) for entry in faultless_each(right)] == right
+    for place in range(len(right)):
+        for wrong in (
+            b"",
+            b"{}",
+            right[0] + b"\n",
+            b"\n" + right[0],
+            right[0] + b"\n" + right[1],
+            right[0][:-1] + b",}",
+        ):
+            mixed = [*right[:place], wrong, *right[place + 1 :]]
+            found = faultless_each(mixed)
+            assert [entry is not None for entry in found] == [at != place for at in range(len(right))], (place, wrong)
+
+
+def test_entries_that_a_line_break_moves_from_one_to_the_next_are_not_right_together() -> None:
+    one, other = canonical(MEMBERS), canonical({**MEMBERS, "seq": 6})
+    for pair in ([one + b"\n" + other, b""], [b"", one + b"\n" + other], [one + b"\n", other], [one[:90], one[90:]]):
+        assert faultless_each(pair) == [None if raw != other else faultless(other) for raw in pair]

@@ -11,13 +11,13 @@ from typing import Final, cast
 import msgspec
 
 from forum_mcp.ledger.entry import ENTRY_MAX_BYTES, BodyRef, Entry, LedgerId, decode, encode, genesis_prev
+from forum_mcp.ledger.faultless import READ_DEPTH_MAX, faultless, too_deep
 from forum_mcp.ledger.members import is_hash, member_faults
 from forum_mcp.ledger.merkle import EMPTY_ROOT, Frontier
 from forum_mcp.ledger.verify.cited import Citations
 from forum_mcp.ledger.verify.findings import Findings
 from forum_mcp.ledger.verify.meeting import Meeting
 from forum_mcp.ledger.verify.source import Page, Source, SourceFault, read
-from forum_mcp.ledger.verify.strict import READ_DEPTH_MAX, faultless, too_deep
 from forum_mcp.ledger.verify.tree import check_kept
 
 __all__ = ["SignedNote", "Walked", "lenient", "readable_entry", "walk"]

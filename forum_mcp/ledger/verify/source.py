@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 from forum_mcp.ledger.entry import Entry, leaf_hash
-from forum_mcp.ledger.verify.strict import faultless
+from forum_mcp.ledger.faultless import faultless_each
 
 __all__ = ["PAGE_ENTRIES", "Page", "RawBody", "RawEntry", "Source", "SourceFault", "read"]
 
@@ -37,7 +37,7 @@ class Page(NamedTuple):
         start: position of the first; the others follow without a gap.
         raws: their exact bytes.
         leaves: their 32-byte leaf hashes, computed from the bytes.
-        entries: what ``faultless`` says of each.
+        entries: what ``faultless_each`` says of each.
         kept: the hashes the container stores with each, joined: its leaf hash, then the tree nodes it completes,
             level 1 first; None where a container stores none.
     """
@@ -51,7 +51,7 @@ class Page(NamedTuple):
     @classmethod
     def of(cls, start: int, raws: Sequence[bytes], kept: Sequence[bytes] | None = None) -> "Page":
         """Hash and look at entries."""
-        return cls(start, raws, list(map(leaf_hash, raws)), list(map(faultless, raws)), kept)
+        return cls(start, raws, list(map(leaf_hash, raws)), faultless_each(raws), kept)
 
 
 class Source(Protocol):

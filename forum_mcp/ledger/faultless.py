@@ -4,6 +4,7 @@ This only ever says "nothing to find": whatever it does not know goes to the wal
 """
 
 import re
+from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from typing import Annotated, cast
 
@@ -11,9 +12,9 @@ import msgspec
 
 from forum_mcp.ledger.canonical import INTEGER_MAX
 from forum_mcp.ledger.entry import ENTRY_MAX_BYTES, PARENTS_MAX, BodyRef, Entry, LedgerId, RunId
-from forum_mcp.ledger.members import VERSION, is_hash, is_kind, is_ledger_id, is_media_type
+from forum_mcp.ledger.members import VERSION, is_kind, is_ledger_id, is_media_type
 
-__all__ = ["READ_DEPTH_MAX", "faultless", "too_deep"]
+__all__ = ["READ_DEPTH_MAX", "faultless", "faultless_each", "too_deep"]
 
 READ_DEPTH_MAX = 128
 """Levels of objects and arrays that are read at all; what is deeper is unreadable, whatever an interpreter bears."""
@@ -64,27 +65,53 @@ def too_deep(raw: bytes) -> bool:
 
 
 def faultless(raw: bytes) -> Entry | None:
-    """Return the entry when these are its canonical bytes and no member has a fault; None says nothing.
+    """Return the entry when these are its canonical bytes and no member has a fault; None says nothing."""
+    found = _all_right([raw])
+    return None if found is None else found[0]
+
+
+def faultless_each(raws: Sequence[bytes]) -> Sequence[Entry | None]:
+    """Return what ``faultless`` says of each: at the cost of half as much, where all of them are."""
+    return _all_right(raws) or list(map(faultless, raws))
+
+
+def _all_right(raws: Sequence[bytes]) -> list[Entry] | None:
+    """Return the entries when each of these is canonical bytes without a fault; None says nothing.
 
     All-ASCII bytes that come back the same hold no escape of another character: keys are ASCII and no string holds
-    a lone surrogate. The types leave no float, no integer beyond 2^53 - 1 and no deep nesting.
+    a lone surrogate. The types leave no float, no integer beyond 2^53 - 1 and no deep nesting. What is canonical holds
+    no line break, so as many lines that come back the same are the same one by one.
     """
-    if len(raw) > ENTRY_MAX_BYTES or not raw.isascii():
+    lines = b"\n".join(raws)
+    if not lines.isascii() or max(map(len, raws)) > ENTRY_MAX_BYTES:
         return None
     try:
-        entry = _DECODER.decode(raw)
-        if _ENCODER.encode(entry) != raw:
+        entries = _DECODER.decode_lines(lines)
+        if len(entries) != len(raws) or _ENCODER.encode_lines(entries) != lines + b"\n":
             return None
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
-    run, parents = entry.run, entry.parents
-    if not (is_ledger_id(entry.ledger) and (run is None or is_ledger_id(run))):
-        return None
-    if not (is_kind(entry.kind) and is_hash(entry.prev)):
-        return None
-    if parents and not (parents[-1] < entry.seq and (len(parents) == 1 or all(a < b for a, b in pairwise(parents)))):
-        return None
-    for name, ref in entry.bodies.items():
-        if not (name and is_hash(ref.commit) and is_media_type(ref.type)):
-            return None
-    return entry
+    references = [reference for entry in entries for reference in entry.bodies.values()]
+    right = (
+        all(map(is_kind, {entry.kind for entry in entries}))
+        and all(map(is_ledger_id, {entry.ledger for entry in entries} | {entry.run for entry in entries} - {None}))
+        and all(map(is_media_type, {reference.type for reference in references}))
+        and _are_hashes([entry.prev for entry in entries])
+        and _are_hashes([reference.commit for reference in references])
+        and all(name for entry in entries for name in entry.bodies)
+        and all(_are_earlier(entry.parents, entry.seq) for entry in entries if entry.parents)
+    )
+    return entries if right else None
+
+
+def _are_hashes(texts: Sequence[str]) -> bool:
+    """State whether texts of 64 characters each are lower-case hex."""
+    joined = "".join(texts)
+    try:
+        return bytes.fromhex(joined).hex() == joined
+    except ValueError:
+        return False
+
+
+def _are_earlier(parents: Sequence[int], seq: int) -> bool:
+    return parents[-1] < seq and (len(parents) == 1 or all(a < b for a, b in pairwise(parents)))
