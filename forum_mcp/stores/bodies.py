@@ -74,7 +74,7 @@ def unpack(codec: int, size: int, stored: bytes) -> bytes | None:
     try:
         if zstandard.get_frame_parameters(stored).content_size != size:
             return None
-        plain = _CODECS.unpacker.decompress(stored, allow_extra_data=False)
+        plain = _CODECS.unpacker.decompress(stored, 0, False, False)  # no second frame, nothing after the first
     except zstandard.ZstdError:
         return None
     return plain if len(plain) == size else None

@@ -4,6 +4,7 @@ A ledger in order goes through in pages, with as little done for an entry as its
 leaves that path for the functions that say what is wrong.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, cast
@@ -23,6 +24,8 @@ from forum_mcp.ledger.verify.tree import check_kept
 __all__ = ["SignedNote", "Walked", "lenient", "readable_entry", "walk"]
 
 _HASH_BYTES: Final = 32
+_PAGES_KEPT: Final = 32
+"""A checkpoint is signed over a tree at most one transaction older than its entry: few have 2,000 entries."""
 _NOTED: Final = ("checkpoint.signed", "checkpoint.cosigned", "checkpoint.anchored")
 _KEPT_BY_LATER_LEVELS: Final = frozenset(("ledger.opened", "key.rotated", "body.redacted", *_NOTED))
 
@@ -82,7 +85,7 @@ def walk(source: Source, findings: Findings, sizes: set[int], meeting: Meeting |
         before = tree.size
         joined = tree.extend(item.leaves)
         entries = place.check(item, walked, findings)
-        for within in sizes.intersection(range(before, tree.size)):
+        for within in sizes.intersection(range(before, tree.size)) if sizes else ():
             walked.roots[within] = tree.root_at(within)
         for position, entry in _gather(entries, item.start, walked, meeting):
             _keep(entry, position, walked, findings)
@@ -111,7 +114,7 @@ def _check_hashes(page: Page, joined: Sequence[bytes], walked: Walked, findings:
 def _keep_signed(stated: object, size: int, tree: "_Tree", walked: Walked) -> None:
     """Keep the root a checkpoint was signed over: of the tree before its entry, or of one not much smaller.
 
-    A tree older than these two pages is reached by a second reading.
+    A tree older than the pages that ``_Tree`` keeps is reached by a second reading.
     """
     # After a gap the sizes are those of no tree of the ledger's: only a second reading, which ends there, may tell.
     earlier = stated if walked.whole and type(stated) is int else size
@@ -121,11 +124,11 @@ def _keep_signed(stated: object, size: int, tree: "_Tree", walked: Walked) -> No
 
 
 class _Tree:
-    """The tree so far, and what it takes to know its root anywhere in the newest two pages."""
+    """The tree so far, and what it takes to know its root anywhere in the newest pages."""
 
     def __init__(self) -> None:
         self._frontier = Frontier()
-        self._pages: list[tuple[Frontier, Sequence[bytes]]] = []
+        self._pages: deque[tuple[Frontier, Sequence[bytes]]] = deque(maxlen=_PAGES_KEPT)
 
     @property
     def size(self) -> int:
@@ -134,7 +137,7 @@ class _Tree:
 
     def extend(self, leaves: Sequence[bytes]) -> list[bytes]:
         """Append the leaves of a page; see ``Frontier.extend``."""
-        self._pages = [*self._pages[-1:], (self._frontier.copy(), leaves)]
+        self._pages.append((self._frontier.copy(), leaves))
         return self._frontier.extend(leaves)
 
     def reaches(self, size: int) -> bool:
