@@ -14,6 +14,7 @@ from forum_mcp.ledger.note import Signer
 from forum_mcp.ledger.verify.source import SourceFault, read
 from forum_mcp.stores.base import Store
 from forum_mcp.stores.export_file import ExportStore
+from forum_mcp.stores.seen import SeenStore
 from forum_mcp.stores.sqlite import SqliteStore
 
 __all__ = ["ExportSigning", "export_lines", "open_export", "rotation_notes"]
@@ -49,7 +50,7 @@ class ExportSigning(Signing):
 
 
 def export_lines(
-    store: SqliteStore | ExportStore, vkey: str, newest: str | None, *, without_bodies: bool
+    store: SqliteStore | ExportStore | SeenStore, vkey: str, newest: str | None, *, without_bodies: bool
 ) -> Iterator[bytes]:
     """Yield the lines of a self-contained export, ended by the ``newest`` checkpoint.
 

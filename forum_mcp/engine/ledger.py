@@ -1,7 +1,6 @@
 """``Ledger``: one ledger opened, the same operations for Python, the CLI and MCP.
 
-Reading and verifying need no key. Signing a checkpoint appends nothing; ``record_checkpoint`` does. What only
-some methods need is loaded by them: ``ledger verify`` starts small.
+Reading and verifying need no key. What only some methods need is loaded by them: ``ledger verify`` starts small.
 """
 
 import os
@@ -27,6 +26,7 @@ from forum_mcp.stores.sqlite import SqliteStore, wall_clock_us
 
 if TYPE_CHECKING:
     from forum_mcp.stores.export_file import ExportStore
+    from forum_mcp.stores.seen import SeenStore
 
 __all__ = ["Ledger", "verify_path"]
 
@@ -36,7 +36,7 @@ class Ledger:
 
     def __init__(
         self,
-        store: "SqliteStore | ExportStore",
+        store: "SqliteStore | ExportStore | SeenStore",
         signing: Signing,
         now_us: Callable[[], int],
         keys: Keys | None = None,
@@ -108,7 +108,7 @@ class Ledger:
         self.close()
 
     @property
-    def store(self) -> "SqliteStore | ExportStore":
+    def store(self) -> "SqliteStore | ExportStore | SeenStore":
         """The store, for the engine."""
         return self._store
 

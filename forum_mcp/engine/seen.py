@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Unpack, cast
+from typing import TYPE_CHECKING, Final, Unpack
 
 import msgspec
 
@@ -19,12 +19,12 @@ from forum_mcp.engine.orchestrator import Orchestrator
 from forum_mcp.engine.views import EntryView, GatesView, ShowView, TraceView, VerifyView, WorkView
 from forum_mcp.errors import AccessRefused, NotFound
 from forum_mcp.ledger.entry import Body, RunId
+from forum_mcp.stores.base import Store
 from forum_mcp.stores.seen import Owners, SeenStore
 
 if TYPE_CHECKING:
     from forum_mcp.engine.options import RunOptions
     from forum_mcp.engine.views import RunLine, RunView
-    from forum_mcp.stores.sqlite import SqliteStore
 
 __all__ = ["ADMIN", "APPROVE", "READ", "SCOPES", "SUBMIT", "Principal", "SeenForum", "SeenLedger"]
 
@@ -74,13 +74,17 @@ class SeenLedger(Ledger):
     """The ledger as one principal may read it."""
 
     def __init__(self, whole: Ledger, principal: Principal, owners: Owners) -> None:
-        def sees(run: RunId, first_seq: int | None) -> bool:
-            return principal.may(ADMIN) or owners.of(whole.store, run, first_seq) == principal.actor
+        def sees(store: Store, run: RunId, first_seq: int | None) -> bool:
+            return principal.may(ADMIN) or owners.of(store, run, first_seq) == principal.actor
 
+        assert not isinstance(whole.store, SeenStore), "a principal is served from the whole ledger"
         self._seen = SeenStore(whole.store, sees)
         self._everything = whole
         self._all = principal.may(ADMIN)
-        super().__init__(cast("SqliteStore", self._seen), whole.signing, whole.now_us)
+        super().__init__(self._seen, whole.signing, whole.now_us)
+
+    def close(self) -> None:
+        """Do nothing: the whole ledger is open for others too."""
 
     def body(self, commit: str) -> Body:
         """Return the body of a commitment that an entry of the principal's own runs cites.
@@ -171,14 +175,22 @@ def _leaf_only(seq: int, leaf: bytes) -> EntryView:
 
 
 class SeenForum(Orchestrator):
-    """An open forum, for one principal.
+    """An open forum, for one principal: the same runs and executors, over the ledger as the principal reads it.
 
-    A run of somebody else is not found: every operation looks its run up in the ledger as the principal sees it.
+    A run of somebody else is not found: every operation looks its run up in that ledger.
     """
 
     def __init__(self, whole: Orchestrator, principal: Principal, owners: Owners) -> None:
-        vars(self).update(vars(whole))  # the same keeper, desks and executors
-        self.ledger = SeenLedger(whole.ledger, principal, owners)
+        super().__init__(
+            SeenLedger(whole.ledger, principal, owners),
+            whole._settings,
+            whole._roster,
+            whole._executors,
+            whole._contract,
+            whole._keeper,
+            whole._clock,
+            whole.sampler,
+        )
         self._principal = principal
         self.takes_approvals = principal.may(APPROVE)
 

@@ -18,6 +18,7 @@ from forum_mcp.stores.sqlite import SqliteStore
 if TYPE_CHECKING:
     from forum_mcp.engine.signing import Signing
     from forum_mcp.stores.export_file import ExportStore
+    from forum_mcp.stores.seen import SeenStore
 
 __all__ = ["rederived", "report_of", "verify_open", "verify_path", "verify_view"]
 
@@ -66,7 +67,7 @@ def verify_path(
 
 
 def verify_open(
-    store: "SqliteStore | ExportStore",
+    store: "SqliteStore | ExportStore | SeenStore",
     signing: "Signing",
     level: int,
     checkpoint: str | Sequence[str] | None,

@@ -6,19 +6,25 @@ withheld but for its leaf hash. A body is not looked at here: whoever holds a re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
-from forum_mcp.errors import NotFound
-from forum_mcp.ledger.entry import Entry, RunId, decode
-from forum_mcp.stores.base import RunRow, Stored
+from forum_mcp.errors import AccessRefused, LedgerReadOnly, NotFound
+from forum_mcp.ledger.entry import Entry, LedgerId, RunId, decode
+from forum_mcp.stores.base import RunRow, Store, Stored, Transaction
 
 if TYPE_CHECKING:
+    from forum_mcp.ledger.verify import Source
     from forum_mcp.stores.export_file import ExportStore
     from forum_mcp.stores.sqlite import SqliteStore
 
-__all__ = ["Owners", "SeenStore"]
+__all__ = ["Owners", "SeenStore", "Sees"]
+
+T = TypeVar("T")
+
+Sees = Callable[[Store, RunId, int | None], bool]
+"""(whole store, run, seq of its first entry if known) -> whether the principal may read the run."""
 
 _OPEN_KINDS: Final = frozenset(
     {"ledger.opened", "checkpoint.signed", "checkpoint.cosigned", "checkpoint.anchored", "key.rotated"}
@@ -33,7 +39,7 @@ class Owners:
     def __init__(self) -> None:
         self._known: dict[RunId, str] = {}
 
-    def of(self, store: SqliteStore | ExportStore, run: RunId, first_seq: int | None = None) -> str | None:
+    def of(self, store: Store, run: RunId, first_seq: int | None = None) -> str | None:
         """Return the actor that began a run, or None when there is no such run; ``first_seq`` saves reading it all."""
         if run not in self._known:
             if first_seq is not None:
@@ -48,39 +54,64 @@ class Owners:
         return self._known[run]
 
 
-_OPEN_MEMBERS: Final = frozenset(
-    {
-        "before_commit",
-        "body",
-        "body_state",
-        "change_token",
-        "close",
-        "head",
-        "lease",
-        "ledger_id",
-        "newest_of_kind",
-        "node",
-        "path",
-        "raw_nodes",
-        "read_only",
-        "size",
-        "snapshot",
-    }
-)
-"""Members of the whole store that are the same for everybody; a new one is withheld until it stands here."""
-
-
 class SeenStore:
-    """The whole store but for what is withheld."""
+    """The whole store but for what is withheld.
 
-    def __init__(self, whole: SqliteStore | ExportStore, sees: Callable[[RunId, int | None], bool]) -> None:
+    What is the same for everybody is taken over by name: a member that the whole store gains is not here until
+    somebody has judged it.
+    """
+
+    def __init__(self, whole: SqliteStore | ExportStore, sees: Sees) -> None:
         self._whole = whole
         self._sees = sees
+        self.path, self.size, self.head = whole.path, whole.size, whole.head
+        self.node, self.raw_nodes = whole.node, whole.raw_nodes
+        self.body, self.body_state = whole.body, whole.body_state
+        self.lease, self.change_token, self.snapshot = whole.lease, whole.change_token, whole.snapshot
 
-    def __getattr__(self, name: str) -> Any:
-        if name not in _OPEN_MEMBERS:
-            raise AttributeError(f"a store as a principal sees it has no {name!r}")
-        return getattr(self._whole, name)
+    @property
+    def ledger_id(self) -> LedgerId:
+        """The ledger's id, 32 lower-case hex."""
+        return self._whole.ledger_id
+
+    @property
+    def read_only(self) -> bool:
+        """True when nothing can be appended to the ledger, by whomever."""
+        return self._whole.read_only
+
+    def close(self) -> None:
+        """Do nothing: the whole store is open for others too."""
+
+    def transact(self, work: Callable[[Transaction], T]) -> T:
+        """Refuse to append: what a principal causes is appended by the engine."""
+        del work
+        self._refuse_append()
+
+    def transact_all(self, works: Sequence[Callable[[Transaction], object]]) -> list[object | Exception]:
+        """Refuse to append."""
+        del works
+        self._refuse_append()
+
+    def _refuse_append(self) -> NoReturn:
+        raise LedgerReadOnly("this is the ledger as one principal reads it; what it does goes through runs")
+
+    @property
+    def fault(self) -> None:
+        """Nothing: a served ledger is no cut export."""
+        return
+
+    def source(self, *, vkeys: Sequence[str] = ()) -> AbstractContextManager[Source]:
+        """Refuse to read the whole record: the server verifies it, and tells a principal what that found."""
+        del vkeys
+        raise AccessRefused("the whole record is not a principal's to read; verify it with ledger_verify")
+
+    def raw_bodies(self) -> Iterator[tuple[str, str, bytes, bytes | None]]:
+        """Refuse to list bodies: of most of them a principal knows no entry."""
+        raise AccessRefused("bodies are not listed to a principal; read an entry for the ones that it cites")
+
+    def index_faults(self) -> Iterator[str]:
+        """Refuse to list commitments, as ``raw_bodies`` does."""
+        yield from (commit for commit, *_ in self.raw_bodies())
 
     @contextmanager
     def anew(self) -> Generator[SeenStore]:
@@ -90,7 +121,7 @@ class SeenStore:
 
     def shows(self, entry: Entry) -> bool:
         """Tell whether the principal may read an entry."""
-        return entry.kind in _OPEN_KINDS if entry.run is None else self._sees(entry.run, None)
+        return entry.kind in _OPEN_KINDS if entry.run is None else self._sees(self._whole, entry.run, None)
 
     def entry(self, seq: int) -> Stored:
         """Return an entry.
@@ -106,6 +137,11 @@ class SeenStore:
             )
         return stored
 
+    def newest_of_kind(self, kind: str) -> Stored | None:
+        """Return the newest entry of an indexed kind that everybody may read."""
+        stored = self._whole.newest_of_kind(kind)
+        return stored if stored is not None and self.shows(stored.entry) else None
+
     def raw_entries(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, bytes]]:
         """Yield (seq, exact bytes) of the entries that may be read."""
         for seq, raw in self._whole.raw_entries(start, stop):
@@ -114,18 +150,18 @@ class SeenStore:
 
     def run_entries(self, run: RunId, after: int = -1) -> list[Stored]:
         """Return the entries of a run of the principal, else none."""
-        return self._whole.run_entries(run, after) if self._sees(run, None) else []
+        return self._whole.run_entries(run, after) if self._sees(self._whole, run, None) else []
 
     def newest(self, run: RunId) -> int | None:
         """Return the seq of the newest entry of a run of the principal, else None."""
-        return self._whole.newest(run) if self._sees(run, None) else None
+        return self._whole.newest(run) if self._sees(self._whole, run, None) else None
 
     def runs(self, limit: int, before: int | None = None) -> list[RunRow]:
         """Return the newest runs of the principal."""
         found: list[RunRow] = []
         while len(found) < limit:
             rows = self._whole.runs(_PAGE, before)
-            found += [row for row in rows if self._sees(row.run, row.first_seq)]
+            found += [row for row in rows if self._sees(self._whole, row.run, row.first_seq)]
             if len(rows) < _PAGE:
                 break
             before = rows[-1].first_seq

@@ -45,8 +45,9 @@ async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> 
 def _with_long_texts(forum: Orchestrator, entry: EntryView, offset: int) -> EntryView:
     """Return the entry with as much of its bodies' texts, from ``offset``, as one result holds."""
     room = _TEXT_CHARS // max(1, len(entry.bodies))
+    stored = {name: forum.ledger.store.body(str(body["commit"])) for name, body in entry.bodies.items()}
     bodies = {
-        name: _window(forum.ledger.body(str(body["commit"])), body, offset, room) if "text" in body else body
+        name: body if (whole := stored[name]) is None else _window(whole, body, offset, room)
         for name, body in entry.bodies.items()
     }
     return msgspec.structs.replace(entry, bodies=bodies)

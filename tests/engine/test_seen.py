@@ -6,10 +6,10 @@ from typing import Final
 import pytest
 
 from forum_mcp.engine.learning import learned
+from forum_mcp.engine.ledger import Ledger
 from forum_mcp.engine.orchestrator import Orchestrator
-from forum_mcp.engine.seen import READ, SUBMIT, Principal, SeenForum
-from forum_mcp.errors import AccessRefused, NotFound
-from forum_mcp.stores.base import Store
+from forum_mcp.engine.seen import READ, SUBMIT, Principal, SeenForum, SeenLedger
+from forum_mcp.errors import AccessRefused, LedgerReadOnly, NotFound
 from forum_mcp.stores.seen import Owners, SeenStore
 from tests.engine.stage import HOST, Stage
 
@@ -77,10 +77,36 @@ async def test_a_ledger_that_is_opened_anew_withholds_the_same(stage: Stage) -> 
             assert learned(store).runs == 0
 
 
-async def test_a_member_of_the_store_that_nobody_judged_is_withheld(stage: Stage) -> None:
+async def test_a_ledger_that_is_opened_anew_is_read_over_its_own_connection_alone(stage: Stage) -> None:
+    async with stage.forum(stage.settings(HOST)) as forum:
+        run = (await principals(forum)[0].submit("say hello", single=True)).run_id
+    with Ledger.open(stage.ledger) as whole:
+        ledger = SeenLedger(whole, Principal("principal:one", BOTH), Owners())
+        with ledger.store.anew() as store:
+            whole.close()
+            assert [row.run for row in store.runs(5)] == [run]
+
+
+async def test_a_principal_s_store_has_no_member_of_the_whole_one_that_nobody_judged(stage: Stage) -> None:
     async with stage.forum() as forum:
-        store = SeenStore(forum.ledger.store, lambda run, seq: True)
-        for name in ("raw_bodies", "transact", "transact_all", "index_faults", "something_new"):
-            assert not hasattr(store, name)
-        judged = {name for name in dir(Store) if not name.startswith("_") and hasattr(store, name)}
-        assert {"entry", "runs", "run_entries", "newest", "raw_entries", "anew"} <= judged
+        store = principals(forum)[0].ledger.store
+        assert isinstance(store, SeenStore)
+        assert not hasattr(store, "backup")
+        with pytest.raises(LedgerReadOnly):
+            store.transact(lambda tx: tx.size)
+        with pytest.raises(LedgerReadOnly):
+            store.transact_all([])
+        for refused in (store.source, lambda: list(store.raw_bodies()), lambda: list(store.index_faults())):
+            with pytest.raises(AccessRefused):
+                refused()
+
+
+async def test_closing_a_principal_s_ledger_closes_nobody_else_s(stage: Stage) -> None:
+    async with stage.forum(stage.settings(HOST)) as forum:
+        one, two = principals(forum)
+        one.ledger.close()
+        assert (await two.submit("say hello", single=True)).checkpoint
+        with pytest.raises(LedgerReadOnly):
+            two.ledger.append("note.made", actor="host:two")
+        with pytest.raises(AccessRefused):
+            list(two.ledger.export())
