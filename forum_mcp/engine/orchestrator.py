@@ -73,6 +73,8 @@ class Orchestrator(Assistance):
         """Verifier keys of the third parties whose signatures count."""
         self.takes_approvals = settings.gates.allow_tool
         """Whether a tool call may resolve a gate."""
+        self.asks_approvals = True
+        """Whether the person behind whoever calls may resolve a gate."""
         self._roster = roster
         self._executors = executors
         self._contract = contract
@@ -294,6 +296,10 @@ class Orchestrator(Assistance):
     def holds(self) -> list[str]:
         """Return the ids of the runs this process holds, oldest first."""
         return [held.folded.run for held in self._keeper.held_runs()]
+
+    def sees(self, run_id: str) -> bool:
+        """Tell whether whoever uses this forum may read a run."""
+        return True
 
     def gates(self, run_id: str | None = None) -> GatesView:
         """List the gates that wait for an approval, of one run or of the newest ones.

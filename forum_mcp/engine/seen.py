@@ -192,7 +192,11 @@ class SeenForum(Orchestrator):
             whole.sampler,
         )
         self._principal = principal
-        self.takes_approvals = principal.may(APPROVE)
+        self.takes_approvals = self.asks_approvals = principal.may(APPROVE)
+
+    def sees(self, run_id: str) -> bool:
+        """Tell whether a run is the principal's."""
+        return self.ledger.store.newest(RunId(run_id)) is not None
 
     async def plan(
         self,
@@ -267,7 +271,7 @@ class SeenForum(Orchestrator):
 
     def holds(self) -> list[str]:
         """Return the principal's runs that this process holds."""
-        return [run for run in super().holds() if self.ledger.store.newest(RunId(run)) is not None]
+        return [run for run in super().holds() if self.sees(run)]
 
     def gates(self, run_id: str | None = None) -> GatesView:
         """List the open gates of the principal's runs."""

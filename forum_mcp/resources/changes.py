@@ -1,18 +1,20 @@
-"""Which resources new entries have changed."""
+"""Which resources new entries have changed, for whoever may read which runs."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 if TYPE_CHECKING:
     from forum_mcp.engine.orchestrator import Orchestrator
 
-__all__ = ["HEADS", "Changes", "changes_between"]
+__all__ = ["Changes", "changes_between"]
 
-HEADS: Final = ("forum://status", "forum://runs", "forum://ledger/recent", "forum://ledger/checkpoint")
-"""Resources that every entry changes."""
-
+_OPEN_HEADS: Final = ("forum://status", "forum://ledger/checkpoint")
+_HEADS: Final = ("forum://runs", "forum://ledger/recent")
 _LISTED: Final = ("run.started", "run.finished")
 _READ_MAX: Final = 5_000
 
@@ -23,30 +25,46 @@ class Changes:
 
     Attributes:
         runs: ids of runs that have new entries.
-        uris: resources whose content is another now.
-        listed: a run began or ended, so that ``resources/list`` is worth reading again. (It also names the newest
-            entries, but nobody wants to be told of each.)
+        listed: those of them that began or ended, so that ``resources/list`` is worth reading again. (It also names
+            the newest entries, but nobody wants to be told of each.)
+        apart: there are new entries that belong to no run.
     """
 
     runs: tuple[str, ...]
-    uris: tuple[str, ...]
-    listed: bool
+    listed: frozenset[str] = frozenset()
+    apart: bool = False
+
+    def seen(self, sees: Callable[[str], bool]) -> Changes:
+        """Return what of it somebody is told who may read the runs that ``sees`` tells."""
+        runs = tuple(run for run in self.runs if sees(run))
+        return Changes(runs, self.listed.intersection(runs), self.apart)
+
+    def uris(self) -> tuple[str, ...]:
+        """Return the resources whose content is another now.
+
+        Size, root and checkpoint are open to everybody and change with every entry.
+        """
+        heads = _HEADS if self.runs or self.apart else ()
+        of_runs = [uri for run in self.runs for uri in (f"forum://runs/{run}", f"forum://runs/{run}/report")]
+        return (*_OPEN_HEADS, *heads, *of_runs)
 
 
 def changes_between(forum: Orchestrator, before: int, now: int) -> Changes:
     """Return what the entries with ``before`` <= seq < ``now`` changed; of a flood only the newest are looked at."""
-    from forum_mcp.ledger.canonical import UNREADABLE
     from forum_mcp.ledger.entry import decode
 
     runs: dict[str, None] = {}
-    listed = False
+    listed: set[str] = set()
+    apart = False
     for _, raw in forum.ledger.store.raw_entries(max(before, now - _READ_MAX), now):
         try:
             entry = decode(raw)
-        except UNREADABLE:  # damage is for ``ledger_verify`` to tell
+        except msgspec.DecodeError:  # damage is for ``ledger_verify`` to tell
             continue
-        if entry.run is not None:
-            runs[entry.run] = None
-            listed = listed or entry.kind in _LISTED
-    of_runs = [uri for run in runs for uri in (f"forum://runs/{run}", f"forum://runs/{run}/report")]
-    return Changes(tuple(runs), (*HEADS, *of_runs), listed)
+        if entry.run is None:
+            apart = True
+            continue
+        runs[entry.run] = None
+        if entry.kind in _LISTED:
+            listed.add(entry.run)
+    return Changes(tuple(runs), frozenset(listed), apart)

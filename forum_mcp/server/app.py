@@ -82,7 +82,9 @@ class ForumServer(OpenServer):
             **settings,
         )
         self.serve_method(
-            "subscriptions/listen", types.SubscriptionsListenRequestParams, Listening(self.bus, desk).__call__
+            "subscriptions/listen",
+            types.SubscriptionsListenRequestParams,
+            Listening(self.bus, desk, self._forum_of).__call__,
         )
 
     def _lifespan(self, _: MCPServer[Any]) -> AbstractAsyncContextManager[LazyForum]:
@@ -195,7 +197,7 @@ class ForumServer(OpenServer):
     def _mailbox(self, connection: Connection, context: AnyContext) -> Mailbox:
         mailbox = Mailbox.of(connection)
         if mailbox is None:
-            mailbox = Mailbox.open(connection, self.bus)
+            mailbox = Mailbox.open(connection, self.bus, partial(self.forum_for, context))
             _lazy(context).start(mailbox.deliver)
         return mailbox
 

@@ -88,8 +88,11 @@ def decision(response: object) -> Decision | None:
 def asked(forum: Orchestrator, run_id: str) -> dict[str, types.ElicitRequest]:
     """Return a question for each open gate of a run, the one that closes first in front.
 
-    The keys name the gate and the commitment of what is shown, so that an answer is to that and nothing else.
+    The keys name the gate and the commitment of what is shown, so that an answer is to that and nothing else. Whoever
+    may not approve is not asked: the gate waits for somebody who may.
     """
+    if not forum.asks_approvals:
+        return {}
     return {f"{_PREFIX}{gate.gate}-{gate.digest}": question(gate) for gate in forum.gates(run_id).gates[:_AT_ONCE]}
 
 

@@ -1,27 +1,31 @@
 """Telling clients what has changed: one bus for both protocol eras.
 
 Entries are appended by this process and by others on the same ledger, so the ledger itself is watched, while somebody
-listens: its size is read a few times a second, and what the new entries changed is published once for each burst.
+listens: its size is read a few times a second, and what the new entries changed is told once for each burst. Every
+listener tells its client what that client may read, and no more.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 import anyio
-from mcp.server.subscriptions import InMemorySubscriptionBus, ResourcesListChanged, ResourceUpdated, ServerEvent
+from mcp.server.subscriptions import InMemorySubscriptionBus, ServerEvent
 
 from forum_mcp.errors import ForumError
-from forum_mcp.resources.changes import changes_between
+from forum_mcp.resources.changes import Changes, changes_between
 
 if TYPE_CHECKING:
     from mcp.server.connection import Connection
 
     from forum_mcp.engine.orchestrator import Orchestrator
 
-__all__ = ["Bus", "Mailbox", "watch"]
+__all__ = ["Bus", "Mailbox", "Reader", "told_of", "watch"]
+
+Reader = Callable[[], Awaitable["Orchestrator"]]
+"""Gives the forum as whoever listens may read it."""
 
 _log = logging.getLogger(__name__)
 
@@ -31,23 +35,23 @@ _STATE: Final = "forum-mcp"
 
 
 class Bus(InMemorySubscriptionBus):
-    """The SDK's bus, which also knows whether anybody listens, and carries which runs have moved."""
+    """The SDK's bus, which also knows whether anybody listens, and carries what new entries have changed."""
 
     def __init__(self) -> None:
         super().__init__()
         self._listening = 0
         self._wanted = anyio.Event()
-        self._on_runs: dict[object, Callable[[tuple[str, ...]], None]] = {}
+        self._followers: dict[object, Callable[[Changes], None]] = {}
 
     def subscribe(self, listener: Callable[[ServerEvent], None]) -> Callable[[], None]:
         """Register a listener; return what ends that, however often it is called."""
         return self._counted(super().subscribe(listener))
 
-    def follow_runs(self, listener: Callable[[tuple[str, ...]], None]) -> Callable[[], None]:
-        """Call ``listener`` with the ids of runs that have moved; return what ends that."""
+    def follow(self, listener: Callable[[Changes], None]) -> Callable[[], None]:
+        """Call ``listener`` with what new entries have changed; return what ends that."""
         token = object()
-        self._on_runs[token] = listener
-        return self._counted(lambda: self._on_runs.pop(token, None) and None)
+        self._followers[token] = listener
+        return self._counted(lambda: self._followers.pop(token, None) and None)
 
     async def wanted(self) -> None:
         """Wait until somebody listens."""
@@ -55,10 +59,10 @@ class Bus(InMemorySubscriptionBus):
             self._wanted = anyio.Event()
             await self._wanted.wait()
 
-    def runs_moved(self, runs: tuple[str, ...]) -> None:
-        """Tell those who follow runs."""
-        for listener in list(self._on_runs.values()):
-            listener(runs)
+    def tell(self, changes: Changes) -> None:
+        """Tell those who follow."""
+        for listener in list(self._followers.values()):
+            listener(changes)
 
     def _counted(self, end: Callable[[], None]) -> Callable[[], None]:
         self._listening += 1
@@ -76,7 +80,7 @@ class Bus(InMemorySubscriptionBus):
 
 
 async def watch(forum: Orchestrator, bus: Bus, seen: int) -> None:
-    """Publish what entries from seq ``seen`` on change, until cancelled."""
+    """Tell what entries from seq ``seen`` on change, until cancelled."""
     while True:
         await bus.wanted()
         now = seen
@@ -88,23 +92,20 @@ async def watch(forum: Orchestrator, bus: Bus, seen: int) -> None:
             changes = None
         if changes is not None:
             seen = now
-            for uri in changes.uris:
-                await bus.publish(ResourceUpdated(uri=uri))
-            if changes.listed:
-                await bus.publish(ResourcesListChanged())
-            bus.runs_moved(changes.runs)
+            bus.tell(changes)
         await anyio.sleep(_LOOK_S)
 
 
 class Mailbox:
     """Notifications for one client of the handshake era: bounded, and sent by a task that outlives requests."""
 
-    def __init__(self, connection: Connection, bus: Bus) -> None:
+    def __init__(self, connection: Connection, bus: Bus, reader: Reader) -> None:
         self.uris: set[str] = set()
         self._connection = connection
-        self._send, self._received = anyio.create_memory_object_stream[ServerEvent](_KEPT)
+        self._reader = reader
+        self._send, self._received = anyio.create_memory_object_stream[Changes](_KEPT)
         connection.exit_stack.callback(self._send.close)
-        connection.exit_stack.callback(bus.subscribe(self._put))
+        connection.exit_stack.callback(bus.follow(self._put))
 
     @classmethod
     def of(cls, connection: Connection) -> Mailbox | None:
@@ -113,24 +114,34 @@ class Mailbox:
         return mailbox if isinstance(mailbox, cls) else None
 
     @classmethod
-    def open(cls, connection: Connection, bus: Bus) -> Mailbox:
+    def open(cls, connection: Connection, bus: Bus, reader: Reader) -> Mailbox:
         """Give a connection its mailbox."""
-        mailbox = cls(connection, bus)
+        mailbox = cls(connection, bus, reader)
         connection.state[_STATE] = mailbox
         return mailbox
 
-    def _put(self, event: ServerEvent) -> None:
-        if isinstance(event, ResourcesListChanged) or (isinstance(event, ResourceUpdated) and event.uri in self.uris):
-            try:
-                self._send.send_nowait(event)
-            except anyio.WouldBlock:  # a client that does not read misses news, and may read anew
-                return
+    def _put(self, changes: Changes) -> None:
+        try:
+            self._send.send_nowait(changes)
+        except anyio.WouldBlock:  # a client that does not read misses news, and may read anew
+            return
 
     async def deliver(self) -> None:
         """Send what comes until the connection closes."""
         with self._received:
-            async for event in self._received:
-                if isinstance(event, ResourceUpdated):
-                    await self._connection.send_resource_updated(event.uri)
-                else:
+            async for changes in self._received:
+                told = await told_of(changes, self._reader)
+                for uri in told.uris():
+                    if uri in self.uris:
+                        await self._connection.send_resource_updated(uri)
+                if told.listed:
                     await self._connection.send_resource_list_changed()
+
+
+async def told_of(changes: Changes, reader: Reader) -> Changes:
+    """Return what of the changes a reader is told; nothing about runs once the forum is closing."""
+    try:
+        forum = await reader()
+    except ForumError:
+        return Changes(())
+    return changes.seen(forum.sees)

@@ -14,12 +14,15 @@ from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from forum_mcp.errors import (
+    AccessRefused,
     AttemptClosed,
     ConfigRefused,
     ForumError,
+    GateClosed,
     InvalidInput,
     LedgerError,
     LedgerReadOnly,
+    NestedRefused,
     NoModel,
     NoteError,
     NotFound,
@@ -42,6 +45,9 @@ _ADVICE: Final[tuple[tuple[type[ForumError], str], ...]] = (
     (InvalidInput, "nothing was recorded; correct it and call again"),
     (NotFound, "call run without arguments for the runs, ledger_show for entries, work with action next for items"),
     (AttemptClosed, "the record already has an outcome for it; call work with action next"),
+    (GateClosed, "read the run with run: it has gone on, or waits at another gate"),
+    (AccessRefused, "nothing was done; what your token covers still works"),
+    (NestedRefused, "nothing was recorded; do the task yourself"),
     (RunHeld, "read it with run, which may wait for it"),
     (NoteError, "pass the note exactly as a result gave it, line breaks included"),
     (LedgerReadOnly, "reading still works; ask the operator to see to the disk and restart the server"),

@@ -6,14 +6,25 @@ for. A client that stops reading ends its own stream: it listens again and reads
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import anyio
 import mcp_types as types
 from mcp.server.mcpserver import require_client_extension
 from mcp.shared.exceptions import MCPError
-from mcp.shared.subscriptions import SUBSCRIPTION_ID_META_KEY, ServerEvent, event_matches, event_to_notification
+from mcp.shared.subscriptions import (
+    SUBSCRIPTION_ID_META_KEY,
+    ResourcesListChanged,
+    ResourceUpdated,
+    ServerEvent,
+    event_matches,
+    event_to_notification,
+)
 
+from forum_mcp.resources.changes import Changes
+from forum_mcp.server.changes import told_of
 from forum_mcp.server.sdk import notify
 from forum_mcp.server.tasks import EXTENSION
 
@@ -21,6 +32,7 @@ if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectSendStream
     from mcp.server.context import ServerRequestContext
 
+    from forum_mcp.engine.orchestrator import Orchestrator
     from forum_mcp.server.changes import Bus
     from forum_mcp.server.tasks import Desk, TaskState
 
@@ -34,11 +46,20 @@ _TASKS_MAX: Final = 1_000
 
 
 class Listening:
-    """Serves ``subscriptions/listen``; ``desk`` is None where no tasks are served."""
+    """Serves ``subscriptions/listen``.
 
-    def __init__(self, bus: Bus, desk: Desk | None) -> None:
+    ``desk`` is None where no tasks are served; ``forum_of`` gives the forum as whoever made a request may read it.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        desk: Desk | None,
+        forum_of: Callable[[ServerRequestContext[Any, Any]], Awaitable[Orchestrator]],
+    ) -> None:
         self._bus = bus
         self._desk = desk
+        self._forum_of = forum_of
         self._open = 0
 
     async def __call__(
@@ -57,18 +78,9 @@ class Listening:
         meta: dict[str, Any] = {SUBSCRIPTION_ID_META_KEY: ctx.request_id}
         honored = _honored(params.notifications, list(tasks))
         uris = frozenset(honored.resource_subscriptions or ())
-        send, received = anyio.create_memory_object_stream[ServerEvent | str](_KEPT)
-
-        def deliver(event: ServerEvent) -> None:
-            if event_matches(honored, uris, event):
-                _put(send, event)
-
-        def moved(runs: tuple[str, ...]) -> None:
-            for task_id in tasks.keys() & set(runs):
-                _put(send, task_id)
-
+        send, received = anyio.create_memory_object_stream[ServerEvent | Changes](_KEPT)
         # Before the acknowledgement: what happens while it is being written must not be lost.
-        ends = [self._bus.subscribe(deliver), self._bus.follow_runs(moved)]
+        ends = [self._bus.subscribe(partial(_put, send)), self._bus.follow(partial(_put, send))]
         self._open += 1
         try:
             await ctx.session.send_notification(
@@ -78,18 +90,27 @@ class Listening:
                 related_request_id=ctx.request_id,
             )
             with received:
-                async for event in received:
-                    if isinstance(event, str):
-                        await self._tell(ctx, event, tasks, meta)
-                    else:
-                        notification = event_to_notification(event, meta)
-                        await ctx.session.send_notification(notification, related_request_id=ctx.request_id)
+                async for news in received:
+                    for event in await self._events(ctx, news):
+                        if event_matches(honored, uris, event):
+                            notification = event_to_notification(event, meta)
+                            await ctx.session.send_notification(notification, related_request_id=ctx.request_id)
+                    for task_id in tasks.keys() & set(news.runs if isinstance(news, Changes) else ()):
+                        await self._tell(ctx, task_id, tasks, meta)
         finally:
             for end in ends:
                 end()
             send.close()
             self._open -= 1
         return types.SubscriptionsListenResult(_meta=meta)
+
+    async def _events(self, ctx: ServerRequestContext[Any, Any], news: ServerEvent | Changes) -> list[ServerEvent]:
+        """Return what of the news concerns what the client may read."""
+        if not isinstance(news, Changes):
+            return [news]
+        told = await told_of(news, partial(self._forum_of, ctx))
+        updated: list[ServerEvent] = [ResourceUpdated(uri=uri) for uri in told.uris()]
+        return [*updated, ResourcesListChanged()] if told.listed else updated
 
     async def _tasks(
         self, ctx: ServerRequestContext[Any, Any], wanted: types.SubscriptionFilter
@@ -121,9 +142,9 @@ class Listening:
             await notify(ctx.session, "notifications/tasks", {**state.detailed(), "_meta": meta})
 
 
-def _put(send: MemoryObjectSendStream[ServerEvent | str], event: ServerEvent | str) -> None:
+def _put(send: MemoryObjectSendStream[ServerEvent | Changes], news: ServerEvent | Changes) -> None:
     try:
-        send.send_nowait(event)
+        send.send_nowait(news)
     except anyio.WouldBlock:
         send.close()
     except anyio.ClosedResourceError:

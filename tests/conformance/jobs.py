@@ -15,6 +15,7 @@ from mcp.server.mcpserver import Context, require_client_extension
 from mcp.shared.exceptions import MCPError
 from pydantic import BaseModel
 
+from forum_mcp.resources.changes import Changes
 from forum_mcp.server.changes import Bus
 from forum_mcp.server.run_tasks import RunDesk
 from forum_mcp.server.tasks import EXTENSION, Status, TaskState
@@ -182,7 +183,7 @@ class JobDesk(RunDesk):
         return job.scope.cancel() if job.status == "working" else None
 
     def _start(self, ctx: Any, work: Callable[[Job], Awaitable[types.CallToolResult]]) -> TaskState:
-        job = Job(lambda task_id: self._bus.runs_moved((task_id,)))
+        job = Job(lambda task_id: self._bus.tell(Changes((task_id,))))
         self._jobs[job.task_id] = job
 
         async def running() -> None:

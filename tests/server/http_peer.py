@@ -9,8 +9,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -19,6 +19,10 @@ import httpx2
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+
+from forum_mcp.engine.ledger import Ledger
 
 END_S = 20.0
 ISSUER = "https://issuer.example"
@@ -128,6 +132,49 @@ class HttpProcess:
     def connect(self, timeout_s: float = END_S) -> socket.socket:
         """Open a connection."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=timeout_s)
+
+
+@dataclass
+class Shared:
+    """A server for several principals, its issuer, and where its ledger is."""
+
+    server: HttpProcess
+    issuer: Issuer
+    ledger: Path
+
+    @property
+    def audience(self) -> str:
+        """Whom tokens are for."""
+        return f"{self.server.url}/mcp"
+
+    def token(self, subject: str, **claims: Any) -> str:
+        """Return a token for this server."""
+        return self.issuer.token(str(claims.pop("aud", self.audience)), subject, **claims)
+
+    @asynccontextmanager
+    async def client(self, subject: str, mode: Any, scope: str = ALL, **options: Any) -> AsyncGenerator[Client]:
+        """Connect the SDK's client with a token of a principal."""
+        given = {"authorization": f"Bearer {self.token(subject, scope=scope)}"}
+        async with (
+            httpx2.AsyncClient(headers=given, timeout=60) as bearer,
+            Client(streamable_http_client(self.audience, http_client=bearer), mode=mode, **options) as client,
+        ):
+            yield client
+
+
+@contextmanager
+def sharing(home: Path, *arguments: str) -> Generator[Shared]:
+    """Serve whoever has a token of an issuer; the ledger is whole in the end."""
+    issuer, ledger = Issuer(home), home / "ledger.db"
+    Ledger.open(ledger).close()
+    keys = ["--issuer", ISSUER, "--jwks", f"file:{issuer.keys}"]
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(home), "FORUM_STATE_DIR": str(home)}
+    server = HttpProcess([*keys, "--ledger", str(ledger), *arguments], env)
+    yield Shared(server, issuer, ledger)
+    assert server.stop() == 0
+    assert "Traceback" not in "".join(server.said)
+    with Ledger.open(ledger, create=False) as opened:
+        assert opened.verify(level=4).findings == []
 
 
 def read_all(connection: socket.socket) -> bytes:

@@ -116,7 +116,7 @@ async def test_a_resource_that_cannot_exist_cannot_be_subscribed_to(host_setting
 
 async def test_nothing_is_watched_while_nobody_listens() -> None:
     bus = Bus()
-    ends: list[Callable[[], None]] = [bus.subscribe(lambda event: None), bus.follow_runs(lambda runs: None)]
+    ends: list[Callable[[], None]] = [bus.subscribe(lambda event: None), bus.follow(lambda changes: None)]
     with anyio.fail_after(5):
         await bus.wanted()
     for end in ends:

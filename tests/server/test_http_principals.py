@@ -4,9 +4,6 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import httpx2
 import jwt
@@ -14,40 +11,16 @@ import pytest
 
 from forum_mcp.engine.ledger import Ledger
 from forum_mcp.server.auth_jwt import principal_name
-from tests.server.http_peer import ISSUER, META, HttpProcess, Issuer
+from tests.server.http_peer import ISSUER, META, Issuer, Shared, sharing
 
 RUNS = 4
 
 
-@dataclass
-class Shared:
-    """One server, its issuer, and where its ledger is."""
-
-    server: HttpProcess
-    issuer: Issuer
-    ledger: Path
-
-    @property
-    def audience(self) -> str:
-        return f"{self.server.url}/mcp"
-
-    def token(self, subject: str, **claims: Any) -> str:
-        return self.issuer.token(str(claims.pop("aud", self.audience)), subject, **claims)
-
-
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
-    """A server that takes tokens of an issuer; its ledger is whole in the end."""
-    home = tmp_path_factory.mktemp("shared")
-    issuer, ledger = Issuer(home), home / "ledger.db"
-    Ledger.open(ledger).close()
-    keys = ["--issuer", ISSUER, "--jwks", f"file:{issuer.keys}"]
-    env = {"PATH": "/usr/bin:/bin", "HOME": str(home), "FORUM_STATE_DIR": str(home)}
-    server = HttpProcess([*keys, "--ledger", str(ledger)], env)
-    yield Shared(server, issuer, ledger)
-    assert server.stop() == 0
-    with Ledger.open(ledger, create=False) as opened:
-        assert opened.verify(level=4).findings == []
+    """A server that takes tokens of an issuer."""
+    with sharing(tmp_path_factory.mktemp("shared")) as shared:
+        yield shared
 
 
 def test_a_stranger_learns_where_to_get_a_token(shared: Shared) -> None:

@@ -11,9 +11,18 @@ import anyio
 import pytest
 from mcp import Client, MCPError
 
+from forum_mcp import errors
 from forum_mcp.configs.settings import Settings
 from forum_mcp.engine.orchestrator import Orchestrator
-from forum_mcp.errors import LedgerUnreadable, PlanRefused, StaleAppend
+from forum_mcp.errors import (
+    AccessRefused,
+    ForumError,
+    GateClosed,
+    LedgerUnreadable,
+    NestedRefused,
+    PlanRefused,
+    StaleAppend,
+)
 from forum_mcp.server.app import build_server
 from forum_mcp.server.errors import ERROR_CHARS, refusal_text, tool_error
 
@@ -141,3 +150,20 @@ def test_a_group_with_one_refusal_is_that_refusal() -> None:
 
 def test_an_error_without_advice_of_its_own_still_says_what_to_do() -> None:
     assert "[stale-append]; read the run" in refusal_text(StaleAppend("newer entries"))
+
+
+def test_every_refusal_has_a_code_of_its_own() -> None:
+    kinds = [getattr(errors, name) for name in errors.__all__]
+    assert len({kind.code for kind in kinds}) == len(kinds)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "words"),
+    [
+        (GateClosed("gate 7 is not open any more"), "[gate-closed]; read the run with run: it has gone on"),
+        (AccessRefused("your token has no scope"), "[access-refused]; nothing was done"),
+        (NestedRefused("a forum below a forum"), "[nested-refused]; nothing was recorded"),
+    ],
+)
+def test_what_cannot_be_done_now_or_by_this_caller_says_what_to_do_instead(refusal: ForumError, words: str) -> None:
+    assert words in refusal_text(refusal)
