@@ -1,20 +1,22 @@
 """``forum-mcp run``: list, show, cancel, resume and fork runs."""
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from forum_mcp.cli.following import entries_since, exit_code, follow, print_run
 from forum_mcp.cli.graphs import mermaid, task_lines, timeline
 from forum_mcp.cli.options import AsJson, LedgerPath, ledger_of, root_flags, with_flags
-from forum_mcp.cli.submit import Quiet, Wait, in_forum, show_result
+from forum_mcp.cli.submit import Quiet, Wait, in_forum, show_detached, show_result
 from forum_mcp.cli.terminal import columns, emit, emit_json, note, painted
 from forum_mcp.configs.flags import Flags
+from forum_mcp.configs.names import STEPS
 from forum_mcp.engine.views import EntryView, RunsView, RunView
 from forum_mcp.errors import RequestRefused
 
 if TYPE_CHECKING:
+    from forum_mcp.engine.options import RunOptions
     from forum_mcp.engine.orchestrator import Orchestrator
 
 __all__ = ["app", "register"]
@@ -136,6 +138,7 @@ def resume(
     flags: Flags,
     run_id: Annotated[str | None, typer.Argument(metavar="RUN_ID", show_default=False)] = None,
     every: Annotated[bool, typer.Option("--all", help="Every interrupted run.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Hand it to a daemon and return.")] = False,
     wait: Wait = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -146,15 +149,20 @@ def resume(
         raise RequestRefused("say which run to resume by its id, or give --all for every interrupted one")
 
     async def work(forum: "Orchestrator") -> RunView:
-        view = await forum.resume(run_id or "", wait_s=0)
-        return await follow(forum, view, wait_s=wait, quiet=quiet)
+        return await watched(forum, await forum.resume(run_id or "", wait_s=0, detach=detach))
 
     async def work_all(forum: "Orchestrator") -> list[RunView]:
-        lines = await forum.resume_all()
-        return [await follow(forum, await forum.run(each.run_id), wait_s=wait, quiet=quiet) for each in lines]
+        lines = await forum.resume_all(detach=detach)
+        return [await watched(forum, await forum.run(each.run_id)) for each in lines]
+
+    async def watched(forum: "Orchestrator", view: RunView) -> RunView:
+        return view if detach and wait is None else await follow(forum, view, wait_s=wait, quiet=quiet)
 
     if not every:
-        show_result(in_forum(flags, work), as_json=as_json)
+        view = in_forum(flags, work)
+        if detach:
+            show_detached(view, waited=wait is not None, as_json=as_json)
+        show_result(view, as_json=as_json)
         return
     views = in_forum(flags, work_all)
     if as_json:
@@ -163,6 +171,8 @@ def resume(
         for line in columns((view.run_id, view.state, view.error or "") for view in views):
             print(line)
         note(f"{len(views)} resumed")
+    if detach and wait is None:
+        raise typer.Exit(0)
     raise typer.Exit(max((exit_code(view) for view in views), default=0))
 
 
@@ -192,10 +202,16 @@ def fork(
     flags = Flags(ledger=ledger_of(ctx, flags.ledger)).over(flags)
 
     async def work(forum: "Orchestrator") -> RunView:
-        view = await forum.fork(run_id, seq=at, request=request, workers=_workers(with_worker or []), wait_s=0)
+        view = await forum.fork(run_id, seq=at, request=request, wait_s=0, **_told(flags, with_worker or []))
         return await follow(forum, view, wait_s=wait, quiet=quiet)
 
     show_result(in_forum(flags, work), as_json=as_json)
+
+
+def _told(flags: Flags, workers: list[str]) -> "RunOptions":
+    """Return what is given as options of the fork: the origin's hold where nothing is."""
+    told = {name: value for name in (*STEPS, "max_parallel") if (value := getattr(flags, name)) is not None}
+    return cast("RunOptions", {**told, "workers": _workers(workers)})
 
 
 def _workers(given: list[str]) -> dict[str, str]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from forum_mcp.configs.settings import Settings
     from forum_mcp.engine.orchestrator import Orchestrator
 
-__all__ = ["Quiet", "Wait", "in_forum", "register", "show_result"]
+__all__ = ["Quiet", "Wait", "in_forum", "register", "show_detached", "show_result"]
 
 T = TypeVar("T")
 
@@ -198,14 +198,21 @@ def submit(
         return await follow(forum, view, wait_s=wait, quiet=quiet)
 
     view = in_forum(flags, work, needs_worker=True)
-    if detach and exit_code(view) == EXIT_WAITING:
-        if as_json:
-            emit_json(view.to_dict())
-        else:
-            emit(view.run_id)
-            note(f"the daemon holds it; follow it: forum-mcp run show {view.run_id}")
-        raise typer.Exit(EXIT_WAITING if wait is not None else 0)
+    if detach:
+        show_detached(view, waited=wait is not None, as_json=as_json)
     show_result(view, as_json=as_json)
+
+
+def show_detached(view: RunView, *, waited: bool, as_json: bool) -> None:
+    """Print where a run is that a daemon holds, and exit; return where it is over already."""
+    if exit_code(view) != EXIT_WAITING:
+        return
+    if as_json:
+        emit_json(view.to_dict())
+    else:
+        emit(view.run_id)
+        note(f"the daemon holds it; follow it: forum-mcp run show {view.run_id}")
+    raise typer.Exit(EXIT_WAITING if waited else 0)
 
 
 def show_result(view: RunView, *, as_json: bool) -> None:

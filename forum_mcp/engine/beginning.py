@@ -9,12 +9,13 @@ import msgspec
 from forum_mcp.configs.nesting import refuse_nested
 from forum_mcp.configs.settings import LimitSettings
 from forum_mcp.engine.clock import Clock
+from forum_mcp.engine.forking import Origin, guarded
 from forum_mcp.engine.keeping import Keeper
 from forum_mcp.engine.options import RunOptions, check_prices, contract_for, limits_for
 from forum_mcp.engine.requests import checked_plan, checked_request
 from forum_mcp.errors import RequestRefused
 from forum_mcp.ledger.entry import Draft, NewBody, RunId
-from forum_mcp.ledger.kinds.run import Fork, RunStarted
+from forum_mcp.ledger.kinds.run import RunStarted
 from forum_mcp.rules.calls import JSON, TEXT
 from forum_mcp.rules.contract import Contract
 from forum_mcp.rules.next import VERSIONS, environment
@@ -43,7 +44,7 @@ class Beginner:
         *,
         by: str,
         idempotency_key: str | None = None,
-        fork: Fork | None = None,
+        origin: Origin | None = None,
     ) -> RunId:
         """Check everything that can be refused, then append ``run.started`` and hold the run.
 
@@ -53,6 +54,8 @@ class Beginner:
         refuse_nested(os.environ)
         self._check_lanes(options.get("workers") or {})
         contract = contract_for(self._contract, options)
+        if origin is not None:
+            contract = guarded(contract, origin.contract)
         lane = options.get("lane")
         bodies = {
             "contract": NewBody(JSON, contract.to_json()),
@@ -78,9 +81,9 @@ class Beginner:
                 environment=environment(),
                 limits=limits,
                 lane=lane,
-                fork=fork,
+                fork=None if origin is None else origin.fork,
             )
-            parents = () if fork is None else (fork.seq,)
+            parents = () if origin is None else (origin.fork.seq,)
             return Draft("run.started", by[:200], msgspec.to_builtins(payload), bodies, parents)
 
         run = self._new_run_id(idempotency_key)

@@ -100,7 +100,7 @@ def _with_workers(terms: Contract, workers: Mapping[str, str]) -> Contract:
             roles["worker"] = [executor]
         else:
             lanes[lane] = msgspec.structs.replace(lanes.get(lane, LaneTerms()), worker=[executor])
-    return msgspec.structs.replace(terms, roles=roles, lanes=lanes)
+    return msgspec.structs.replace(terms, roles=roles, lanes=lanes, workers=dict(workers))
 
 
 def _chosen(terms: Contract, asked: Sequence[str] | None) -> dict[str, ContextTerms]:

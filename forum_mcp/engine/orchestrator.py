@@ -238,8 +238,10 @@ class Orchestrator(Assistance):
                 raise
         return await self.run(run_id, wait_s=5.0)
 
-    async def resume(self, run_id: str, *, wait_s: float = 45.0) -> RunView:
+    async def resume(self, run_id: str, *, wait_s: float = 45.0, detach: bool = False) -> RunView:
         """Go on with a run that no live process holds; settled tasks are not run again.
+
+        ``detach``: the daemon of these settings holds it from now on, as with ``submit``.
 
         Raises:
             NotFound: the ledger has no such run.
@@ -248,17 +250,20 @@ class Orchestrator(Assistance):
         refuse_nested(os.environ)
         run = self._run_id(run_id)
         if self._keeper.state(run).phase not in ("finished", "rest"):
-            await self._keeper.resume(run)
+            if detach:
+                await ask_daemon(self._settings, {"do": "resume", "run_id": run_id})
+            else:
+                await self._keeper.resume(run)
         return await self.run(run_id, wait_s=wait_s)
 
-    async def resume_all(self) -> list[RunLine]:
+    async def resume_all(self, *, detach: bool = False) -> list[RunLine]:
         """Take up every interrupted run among the newest 1,000, and return them as they were; wait for none."""
         rows = self.ledger.store.runs(_RESUMED_MAX)
         lines = [run_line(self._keeper.state(row.run), live=self._keeper.live(row.run)) for row in rows]
         interrupted = [line for line in lines if line.state == "interrupted"]
         for line in interrupted:
             try:
-                await self.resume(line.run_id, wait_s=0.0)
+                await self.resume(line.run_id, wait_s=0.0, detach=detach)
             except RunHeld:
                 _log.info("run %s was taken up by another process in the meantime", line.run_id)
         return interrupted
@@ -287,9 +292,9 @@ class Orchestrator(Assistance):
             "submit",
             request if request is not None else origin.request,
             changed_plan(origin, request, plan),
-            inherited(origin, options),
+            inherited(origin, options, plan),
             by=by,
-            fork=origin.fork,
+            origin=origin,
         )
         return await self.run(run, wait_s=wait_s)
 

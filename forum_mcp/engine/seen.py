@@ -241,15 +241,15 @@ class SeenForum(Orchestrator):
         self._principal.need(SUBMIT)
         return await super().cancel(run_id, reason=reason, by=self._principal.actor)
 
-    async def resume(self, run_id: str, *, wait_s: float = 45.0) -> RunView:
+    async def resume(self, run_id: str, *, wait_s: float = 45.0, detach: bool = False) -> RunView:
         """Go on with a run of the principal."""
         self._principal.need(SUBMIT)
-        return await super().resume(run_id, wait_s=wait_s)
+        return await super().resume(run_id, wait_s=wait_s, detach=detach)
 
-    async def resume_all(self) -> list[RunLine]:
+    async def resume_all(self, *, detach: bool = False) -> list[RunLine]:
         """Take up the principal's interrupted runs."""
         self._principal.need(SUBMIT)
-        return await super().resume_all()
+        return await super().resume_all(detach=detach)
 
     async def fork(
         self,

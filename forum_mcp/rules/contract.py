@@ -109,7 +109,8 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     made. ``lanes`` holds the lanes that differ, whatever setting made them: a lane, a category, a tier. ``local_only``
     bars every executor whose egress is not ``none``: its calls are recorded and end with ``egress-refused``.
     ``task_limits`` bind each task, ``day_limits`` what all runs of ``project`` take on one day (UTC); the run's own
-    limits stand in ``run.started``. ``context``: the providers whose content the run is given.
+    limits stand in ``run.started``. ``context``: the providers whose content the run is given. ``workers``: what the
+    caller put in the place of the operator's ladders, lane -> executor; the ladders hold it.
     """
 
     version: int = VERSION
@@ -126,6 +127,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     day_limits: Amounts = Amounts()
     project: str = "default"
     context: dict[str, ContextTerms] = {}
+    workers: dict[str, str] = {}
 
     def bars(self, egress: str) -> bool:
         """Tell whether a call that travels so far is refused."""

@@ -33,7 +33,7 @@ async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> 
             wait_s=0.0,
         )
     else:
-        view = await forum.resume(run_id, wait_s=0.0)
+        view = await forum.resume(run_id, wait_s=0.0, detach=arguments.flag("detach"))
     return await caller.follow(forum, view, arguments.number("wait_s") or 0.0)
 
 
@@ -64,7 +64,7 @@ def _workers(arguments: Arguments) -> dict[str, str]:
 TOOL = Tool(
     name="run_control",
     title="Cancel, resume, fork or approve a run",
-    description="Cancel or resume a run; fork it (what is unchanged is reused); resolve a gate where allowed.",
+    description="Cancel, resume or fork a run (work is reused); resolve a gate where allowed.",
     input_schema=input_schema(
         {
             "run_id": {"type": "string"},
@@ -75,6 +75,7 @@ TOOL = Tool(
             "lane": {"type": "string"},
             "worker": {"type": "string"},
             "reason": {"type": "string"},
+            "detach": {"type": "boolean"},
             "wait_s": WAIT_S,
         },
         required=("run_id", "action"),

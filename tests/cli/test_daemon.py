@@ -16,7 +16,7 @@ from forum_mcp.engine.daemon import serve
 from forum_mcp.engine.detaching import daemons, start_daemon, stop_daemons
 from forum_mcp.engine.ledger import Ledger
 from forum_mcp.engine.orchestrator import Orchestrator
-from forum_mcp.errors import NestedRefused, NotFound, RequestRefused
+from forum_mcp.errors import NestedRefused, NotFound, RequestRefused, RunHeld
 from tests.cli.commands import process
 
 
@@ -96,6 +96,25 @@ async def test_a_killed_daemon_leaves_runs_that_can_be_resumed(tmp_path: Path) -
         assert (await start_daemon(given)).pid != daemon.pid, "another one takes the place of the dead"
 
 
+async def test_an_interrupted_run_is_handed_to_the_daemon(tmp_path: Path) -> None:
+    given = settings(tmp_path, delay_ms=60_000)
+    async with Orchestrator.open(given) as forum:
+        run = (await forum.submit("say done", single=True, wait_s=0)).run_id
+        with pytest.raises(RunHeld):
+            await forum.resume(run, detach=True)
+    await stop_daemons()  # it has read the slow script
+    settings(tmp_path, delay_ms=300)
+    async with Orchestrator.open(given) as forum:
+        assert (await forum.resume(run, detach=True, wait_s=0)).state == "running"
+        assert forum.holds() == []
+        assert [daemon.runs for daemon in (await daemons()).daemons] == [[run]]
+    async with Orchestrator.open(given) as forum:
+        with anyio.fail_after(60):
+            assert (await forum.run(run, wait_s=50)).state == "succeeded"
+        assert (await forum.resume(run, detach=True)).state == "succeeded", "what is over is only read"
+        assert forum.ledger.verify(level=4).clean
+
+
 async def test_a_stopped_daemon_lets_its_runs_go_in_order(tmp_path: Path) -> None:
     given = settings(tmp_path, delay_ms=60_000)
     async with Orchestrator.open(given) as forum:
@@ -145,6 +164,13 @@ def test_the_command_line_detaches_shows_and_stops(tmp_path: Path) -> None:
     shown = process("serve", "--status", "--json").json()
     assert shown["daemons"][0]["runs"] == [run]  # type: ignore[index]
     assert "run resume --all" in process("serve", "--stop").err
+    again = process("run", "resume", run, "--detach", *flags)
+    assert (again.code, again.out.strip()) == (0, run)
+    assert process("serve", "--stop").code == 0
+    every = process("run", "resume", "--all", "--detach", *flags)
+    assert (every.code, every.out.split()[:2]) == (0, [run, "running"])
+    assert process("serve", "--status", "--json").json()["daemons"][0]["runs"] == [run]  # type: ignore[index]
+    assert process("serve", "--stop").code == 0
     assert "no daemon" in process("serve", "--status").err
     with Ledger.open(tmp_path / "ledger.db", create=False) as ledger:
         assert ledger.verify(level=4).clean

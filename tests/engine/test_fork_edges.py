@@ -2,7 +2,9 @@
 
 import pytest
 
-from forum_mcp.configs.settings import RoleSettings
+from forum_mcp.configs.settings import GateSettings, RoleSettings
+from forum_mcp.engine.orchestrator import Orchestrator
+from forum_mcp.rules.contract import Contract
 from tests.engine.stage import WORKER, Stage, assert_clean
 
 TWO = {
@@ -43,3 +45,51 @@ async def test_a_look_up_that_found_what_was_never_done_is_named(stage: Stage, t
         data = {"task": task, "n": 1, "key": "0" * 64, "found": 1, "run": run, "age_ms": 0}
         seq = forum.ledger.append("task.recalled", actor="engine", data=data, run=run).seq
         assert [(each.code, each.seq) for each in forum.ledger.verify(level=4).findings] == [("decision", seq)]
+
+
+async def test_a_fork_keeps_the_one_task_its_lane_and_how_many_run_at_a_time(stage: Stage) -> None:
+    async with stage.forum(stage.settings(WORKER)) as forum:
+        run = await forum.submit("write the guide", single=True, lane="backend", max_parallel=1, wait_s=60)
+        fork = await forum.fork(run.run_id, request="write the other guide", wait_s=60)
+        assert [(task.id, task.lane) for task in fork.tasks] == [(task.id, "backend") for task in run.tasks]
+        assert {call.purpose for call in stage.cast.received} == {"task"}, "one task, so nobody is asked for a plan"
+        assert contract_of(forum, fork.run_id).max_parallel == 1
+        planned = await forum.fork(run.run_id, plan=TWO, wait_s=60)
+        assert (planned.state, len(planned.tasks)) == ("succeeded", 2)
+        [routed] = forum.ledger.show(run_id=planned.run_id, kind="route.decided").entries
+        assert routed.data["by"] != "caller", "a plan names its own lanes"
+        assert_clean(forum)
+
+
+async def test_a_fork_takes_the_steps_its_origin_took_unless_told_otherwise(stage: Stage) -> None:
+    settings = stage.settings(RoleSettings(worker=["model"], panelists=["model"], judge=["model"]))
+    async with stage.forum(settings) as forum:
+        run = await forum.submit("both", plan=TWO, panel=True, intent=True, escalate=False, wait_s=60)
+        steps = contract_of(forum, (await forum.fork(run.run_id, wait_s=60)).run_id).steps
+        assert (steps.panel, steps.intent, steps.escalate) == (True, True, False)
+        other = await forum.fork(run.run_id, panel=False, wait_s=60)
+        assert contract_of(forum, other.run_id).steps.panel is False
+        assert_clean(forum)
+
+
+async def test_a_fork_is_never_less_guarded_than_its_origin(stage: Stage) -> None:
+    guarded = stage.settings(WORKER).model_copy(
+        update={"local_only": True, "gates": GateSettings(run=True, lanes=["backend"], above_usd=9.0)}
+    )
+    async with stage.forum(guarded) as forum:
+        run = await forum.submit("both", plan=TWO, approve="wave", approve_above_usd=2.0, wait_s=60)
+    async with stage.forum(stage.settings(WORKER)) as forum:
+        fork = await forum.fork(run.run_id, wait_s=60)
+        assert fork.state == "waiting"
+        contract = contract_of(forum, fork.run_id)
+        assert contract.local_only
+        gates = contract.gates
+        assert (gates.run, gates.wave, gates.lanes, gates.cost_microusd) == (True, True, ["backend"], 2_000_000)
+        again = contract_of(forum, (await forum.fork(fork.run_id, wait_s=60)).run_id)
+        assert (again.gates, again.local_only) == (gates, True)
+        assert_clean(forum)
+
+
+def contract_of(forum: Orchestrator, run: str) -> Contract:
+    [started] = forum.ledger.show(run_id=run, kind="run.started").entries
+    return Contract.from_json(forum.ledger.body(str(started.bodies["contract"]["commit"])).data)

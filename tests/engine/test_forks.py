@@ -8,6 +8,7 @@ import pytest
 from forum_mcp.configs.settings import ExecutorSettings, RoleSettings, Settings
 from forum_mcp.engine.orchestrator import Orchestrator
 from forum_mcp.engine.redaction import redact_commit
+from forum_mcp.engine.views import EntryView
 from forum_mcp.errors import RequestRefused
 from forum_mcp.executors.base import Call, Outcome
 from forum_mcp.executors.scripted import ScriptedExecutor
@@ -135,3 +136,70 @@ async def test_nothing_is_looked_up_where_nothing_may_be_reused(stage: Stage) ->
     async with stage.forum() as forum:
         await forum.submit("build it", wait_s=60)
         assert not stage.entries(forum, "task.recalled")
+
+
+async def test_a_fork_of_a_fork_cites_the_fork_which_cites_where_the_work_was_done(
+    tmp_path: Path, done: list[tuple[str, str]]
+) -> None:
+    cast = {name: Named(name, done) for name in ("one", "two")}
+    async with Orchestrator.open(settings(tmp_path / "l.db"), executors=cast) as forum:
+        first = await forum.submit("all", plan=PLAN, wait_s=60)
+        second = await forum.fork(first.run_id, workers={"frontend": "two"}, wait_s=60)
+        done.clear()
+        third = await forum.fork(second.run_id, wait_s=60)
+        assert (third.state, third.answer, done) == ("succeeded", second.answer, [])
+
+        def reuses(run: str) -> dict[str, EntryView]:
+            shown = forum.ledger.show(run_id=run, kind="task.reused", limit=100).entries
+            return {str(entry.data["task"]): entry for entry in shown}
+
+        later, earlier = reuses(third.run_id), reuses(second.run_id)
+        assert sorted(later) == ["a", "b", "c", "d"]
+        assert [later[name].data["found"] for name in ("a", "c")] == [earlier[name].seq for name in ("a", "c")]
+        shown = forum.ledger.show(run_id=first.run_id, kind="task.judged", limit=100).entries
+        assert {earlier["a"].data["found"], earlier["c"].data["found"]} < {entry.seq for entry in shown}
+        for name in ("a", "c"):
+            work_done = next(entry.at for entry in shown if entry.data["task"] == name)
+            age_ms = later[name].data["age_ms"]
+            assert isinstance(age_ms, int)
+            assert age_ms >= (later[name].at - work_done) // 1_000 - 1, "the age is of the work"
+        traced = {line.seq for line in forum.ledger.trace(later["a"].seq).lines}
+        assert {earlier["a"].seq, first.entries[0]} <= traced, "its trace reaches the first request"
+        assert_clean(forum)
+
+
+async def test_a_fork_of_a_run_that_was_cut_short_finds_what_that_one_could_have_found(
+    tmp_path: Path, done: list[tuple[str, str]]
+) -> None:
+    cast = {name: Named(name, done) for name in ("one", "two")}
+    async with Orchestrator.open(settings(tmp_path / "l.db"), executors=cast) as forum:
+        first = await forum.submit("all", plan=PLAN, wait_s=60)
+        shown = forum.ledger.show(run_id=first.run_id, kind="task.judged", limit=100).entries
+        early = min(entry.seq for entry in shown)
+        waiting = await forum.fork(first.run_id, approve="run", wait_s=60)
+        await forum.cancel(waiting.run_id)
+        done.clear()
+        second = await forum.fork(waiting.run_id, wait_s=60)
+        second = await forum.resolve(second.gates[0], approved=True, wait_s=60)
+        assert (second.state, done) == ("succeeded", []), "the cancelled fork had done nothing itself"
+        before = await forum.fork(first.run_id, seq=early, approve="run", wait_s=60)
+        third = await forum.fork(before.run_id, wait_s=60)
+        third = await forum.resolve(third.gates[0], approved=True, wait_s=60)
+        assert (third.state, sorted(done)) == ("succeeded", [("one", "b"), ("one", "c"), ("one", "d")])
+        assert_clean(forum)
+
+
+async def test_a_fork_keeps_the_workers_of_its_origin_until_all_are_replaced(
+    tmp_path: Path, done: list[tuple[str, str]]
+) -> None:
+    cast = {name: Named(name, done) for name in ("one", "two")}
+    async with Orchestrator.open(settings(tmp_path / "l.db"), executors=cast) as forum:
+        first = await forum.submit("all", plan=PLAN, wait_s=60)
+        second = await forum.fork(first.run_id, workers={"frontend": "two"}, wait_s=60)
+        done.clear()
+        third = await forum.fork(second.run_id, workers={"database": "two"}, wait_s=60)
+        assert sorted(done) == [("two", "c"), ("two", "d")]
+        done.clear()
+        fourth = await forum.fork(third.run_id, workers={"*": "one"}, wait_s=60)
+        assert (fourth.state, done) == ("succeeded", []), "as in the very first run"
+        assert_clean(forum)

@@ -34,7 +34,7 @@ class TaskFinished(Payload, frozen=True, kw_only=True):
 class TaskRecalled(Payload, frozen=True, kw_only=True):
     """Somebody looked whether the task, of this key, was done before: ``found`` is the seq that settled it, in ``run``.
 
-    ``age_ms`` is how long ago that was, by the wall clocks of the two entries.
+    ``age_ms`` is how long ago it was done: by the wall clocks of the two entries, and what the cited one says itself.
     """
 
     task: str
