@@ -17,6 +17,7 @@ ForumError
 ├── AccessRefused             the principal's token has not the scope it takes        (exit 2)
 ├── NestedRefused             an agent of another forum wants to begin a run here     (exit 2)
 ├── RunHeld                   another live process holds the run                      (exit 1)
+├── ExecutorsDiffer           the run was begun with executors this process has not   (exit 2)
 └── LedgerError               the ledger itself cannot be used                        (exit 3)
     ├── LedgerMissing         no ledger at that path; none was created
     ├── LedgerUnreadable      not a ledger, damaged beyond opening, or from the future
@@ -36,6 +37,7 @@ __all__ = [
     "CheckpointRefused",
     "ConfigRefused",
     "EntryRefused",
+    "ExecutorsDiffer",
     "Fenced",
     "ForumError",
     "GateClosed",
@@ -161,6 +163,13 @@ class RunHeld(ForumError):
     """Another live process holds the run."""
 
     code = "run-held"
+
+
+class ExecutorsDiffer(ForumError):
+    """The run was begun with executors that this process does not have, or has otherwise."""
+
+    code = "executors-differ"
+    exit_code = 2
 
 
 class LedgerError(ForumError):

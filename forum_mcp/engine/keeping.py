@@ -17,11 +17,11 @@ from forum_mcp.engine.outcomes import Event, Performer
 from forum_mcp.engine.present import is_live
 from forum_mcp.engine.recorder import Recorder
 from forum_mcp.engine.scrubbing import Scrubber
-from forum_mcp.errors import Fenced, ForumError, LedgerUnreadable, RunHeld
-from forum_mcp.executors.base import Executor
+from forum_mcp.errors import ExecutorsDiffer, Fenced, ForumError, LedgerUnreadable, RunHeld
+from forum_mcp.executors.base import Executor, Outcome
 from forum_mcp.ledger.entry import Draft, RunId
 from forum_mcp.ledger.kinds.run import RunResumed
-from forum_mcp.rules.run import RunState
+from forum_mcp.rules.run import CONTEXT, RunState
 from forum_mcp.stores.base import Lease, Transaction
 
 __all__ = ["Keeper"]
@@ -133,6 +133,7 @@ class Keeper:
         Raises:
             AppendRefused: the record has moved past an event; nothing was taken up.
             RunHeld: another live process holds it.
+            ExecutorsDiffer: it was begun with executors that this process does not have.
             NotFound: the ledger has no such run.
             LedgerUnreadable: what the run is decided from is gone.
         """
@@ -157,6 +158,7 @@ class Keeper:
                 folded.append(tx, draft, t_ms=state.t_ms, at_us=self._clock.now_us())
                 for event in events:
                     folded.append(tx, event(folded.state), t_ms=state.t_ms, at_us=self._clock.now_us())
+                self._check_executors(folded.state)
                 return lease
 
             lease: Lease | None = None
@@ -180,7 +182,7 @@ class Keeper:
                 try:
                     if take_up and not self._closing and await self.resume(run, *events):
                         return
-                except RunHeld:
+                except (RunHeld, ExecutorsDiffer):
                     pass
                 if run not in self._held:
                     await self.append(run, *events)
@@ -194,6 +196,23 @@ class Keeper:
                     held.wake()
             if held is not None:
                 await held.gone.wait()
+
+    def _check_executors(self, state: RunState) -> None:
+        """Refuse a run that would fail here, task by task, for want of what it was begun with.
+
+        Raises:
+            ExecutorsDiffer: an executor that may still be called is missing here, or is another one.
+        """
+        if state.contract is None or state.cancelled_seq >= 0:
+            return
+        performer = Performer(self.ledger.store, self._executors, self._scrubber, state.contract)
+        reads_on = state.phase in ("route", "context", "rest")
+        for name, terms in state.contract.executors.items():
+            if terms.type == "host" or (name.startswith(CONTEXT) and not reads_on):
+                continue
+            found = performer.executor(name)
+            if isinstance(found, Outcome):
+                raise ExecutorsDiffer(f"run {state.run} cannot go on here: {found.detail}, or fork the run")
 
     async def append(self, run: RunId, *events: Event) -> None:
         """Append events beside the run's holder, deciding nothing.

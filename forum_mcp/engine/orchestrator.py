@@ -31,7 +31,7 @@ from forum_mcp.engine.requests import checked_request
 from forum_mcp.engine.scrubbed import scrubber_of
 from forum_mcp.engine.views import GatesView, ReplayView, RouteView, RunLine, RunsView, RunView
 from forum_mcp.engine.working import WorkDesk
-from forum_mcp.errors import AppendRefused, NotFound, RequestRefused, RunHeld
+from forum_mcp.errors import AppendRefused, ExecutorsDiffer, NotFound, RequestRefused, RunHeld
 from forum_mcp.executors.base import Executor
 from forum_mcp.executors.sampler import Sampler
 from forum_mcp.ledger.entry import RunId
@@ -186,6 +186,7 @@ class Orchestrator(Assistance):
             InvalidInput: the request, the plan or an option is refused; nothing was recorded.
             NotFound: the ledger has no run of that id.
             RunHeld: another live process goes on with the planned run.
+            ExecutorsDiffer: the planned run was begun with executors that this process does not have.
         """
         if detach:
             refuse_nested(os.environ)
@@ -246,6 +247,7 @@ class Orchestrator(Assistance):
         Raises:
             NotFound: the ledger has no such run.
             RunHeld: another live process holds it.
+            ExecutorsDiffer: it was begun with executors that this process does not have.
         """
         refuse_nested(os.environ)
         run = self._run_id(run_id)
@@ -257,16 +259,23 @@ class Orchestrator(Assistance):
         return await self.run(run_id, wait_s=wait_s)
 
     async def resume_all(self, *, detach: bool = False) -> list[RunLine]:
-        """Take up every interrupted run among the newest 1,000, and return them as they were; wait for none."""
+        """Take up every interrupted run among the newest 1,000, and return them as they were; wait for none.
+
+        One that was begun with executors this process does not have stays as it is, and a warning says so.
+        """
         rows = self.ledger.store.runs(_RESUMED_MAX)
         lines = [run_line(self._keeper.state(row.run), live=self._keeper.live(row.run)) for row in rows]
         interrupted = [line for line in lines if line.state == "interrupted"]
+        left: list[RunLine] = []
         for line in interrupted:
             try:
                 await self.resume(line.run_id, wait_s=0.0, detach=detach)
             except RunHeld:
                 _log.info("run %s was taken up by another process in the meantime", line.run_id)
-        return interrupted
+            except ExecutorsDiffer as error:
+                _log.warning("%s", error)
+                left.append(line)
+        return [line for line in interrupted if line not in left]
 
     async def fork(
         self,

@@ -75,21 +75,15 @@ class Performer:
         return outcome
 
     async def _attempt(self, entry: Entry, payload: CallStarted, bodies: Mapping[str, bytes]) -> Outcome:
-        executor = self._executors.get(payload.executor)
-        if executor is None:
-            return Outcome(error="executor-missing", detail=self._missing(payload.executor))
         if self._contract.bars(payload.egress):
             return Outcome(
                 error="egress-refused",
                 detail=f"the run is local only and executor {payload.executor!r} sends what it is given to the "
                 f"{payload.egress}; bind the role to an executor of this machine, or begin a run without local_only",
             )
-        if not self._is_unchanged(payload.executor, executor):
-            return Outcome(
-                error="executor-changed",
-                detail=f"executor {payload.executor!r} is not configured as it was when the run began; start again "
-                "with the same flags or settings, or begin a new run",
-            )
+        executor = self.executor(payload.executor)
+        if isinstance(executor, Outcome):
+            return executor
         call = Call(
             run=entry.run,  # type: ignore[arg-type]  # a call.started always belongs to a run
             seq=entry.seq,
@@ -104,6 +98,23 @@ class Performer:
         )
         return await executor.perform(call)
 
+    def executor(self, name: str) -> Executor | Outcome:
+        """Return an executor of the contract, or how each attempt ends where this process has none such."""
+        executor = self._executors.get(name)
+        if executor is None:
+            return Outcome(
+                error="executor-missing",
+                detail=f"this process has no executor {name!r} ({self._contract.executors[name].type}); start it with "
+                "the flags or settings that define it",
+            )
+        if not self._is_unchanged(name, executor):
+            return Outcome(
+                error="executor-changed",
+                detail=f"executor {name!r} is not configured as it was when the run began; start again with the same "
+                "flags or settings",
+            )
+        return executor
+
     def _is_unchanged(self, name: str, executor: Executor) -> bool:
         """State whether the executor is configured as the contract recorded it."""
         said = msgspec.json.encode(executor.identity(), order="sorted")
@@ -112,12 +123,6 @@ class Performer:
                 return False
             self._unchanged[name] = said
         return True
-
-    def _missing(self, name: str) -> str:
-        terms = self._contract.executors[name]
-        return (
-            f"this process has no executor {name!r} ({terms.type}); start it with the flags or settings that define it"
-        )
 
     def _read(self, entry: Entry, name: str, bodies: Mapping[str, bytes]) -> bytes:
         if name in bodies:

@@ -17,6 +17,7 @@ from forum_mcp.errors import (
     AccessRefused,
     AttemptClosed,
     ConfigRefused,
+    ExecutorsDiffer,
     ForumError,
     GateClosed,
     InvalidInput,
@@ -49,6 +50,10 @@ _ADVICE: Final[tuple[tuple[type[ForumError], str], ...]] = (
     (AccessRefused, "nothing was done; what your token covers still works"),
     (NestedRefused, "nothing was recorded; do the task yourself"),
     (RunHeld, "read it with run, which may wait for it"),
+    (
+        ExecutorsDiffer,
+        "nothing was recorded; fork it with run_control: what is done and the same is reused",
+    ),
     (NoteError, "pass the note exactly as a result gave it, line breaks included"),
     (LedgerReadOnly, "reading still works; ask the operator to see to the disk and restart the server"),
     (LedgerError, "ask the operator to run 'forum-mcp ledger verify'"),
