@@ -4,8 +4,9 @@ It is moved in the transaction of the entry that moves it, so that two processes
 outside the chain, and the entries sum up to it again. A call is charged to the day (UTC) on which it was started.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Protocol
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, Protocol
 
 import msgspec
 
@@ -13,14 +14,21 @@ from forum_mcp.ledger.kinds.base import Amounts, Seen
 from forum_mcp.rules.budget import day_of
 from forum_mcp.rules.run import OpenCall, RunState, Spend
 
-__all__ = ["Accounts", "Moves", "account", "added", "limited", "move", "moves_between", "standing"]
+__all__ = ["Accounts", "Moves", "Sum", "account", "added", "kept_seq", "limited", "move", "moves_between", "standing"]
 
 Moves = tuple[str, Amounts, Amounts]
 """(day, what its settled sum gains, what its reserved sum gains); amounts may be below zero."""
 
+Sum = Callable[[str, str], Seen]
+"""(project, day) -> its account summed up from the entries, for one that is kept and cannot be read."""
+
+_DIGITS_MAX: Final = 15
+
+_log = logging.getLogger(__name__)
+
 
 class Accounts(Protocol):
-    """The part of a transaction that keeps accounts."""
+    """The part of a transaction that keeps values outside the chain: accounts, and where approvals stand."""
 
     def account(self, name: str) -> bytes | None:
         """Return what was written last under the name, or None."""
@@ -29,6 +37,11 @@ class Accounts(Protocol):
     def set_account(self, name: str, value: bytes) -> None:
         """Write an account."""
         ...
+
+
+def kept_seq(value: bytes | None) -> int | None:
+    """Return the seq that a value kept outside the chain names, or None where it names none."""
+    return int(value) if value is not None and value.isdigit() and len(value) <= _DIGITS_MAX else None
 
 
 def limited(state: RunState) -> bool:
@@ -54,24 +67,39 @@ def moves_between(before: tuple[Mapping[int, OpenCall], Amounts], state: RunStat
         yield item.day, settled, _less(Amounts(), item.reserve)
 
 
-def account(tx: Accounts, project: str, at_us: int) -> Seen:
+def account(tx: Accounts, project: str, at_us: int, again: Sum) -> Seen:
     """Return the account of the day of a time as it stands."""
-    return _read(tx, project, day_of(at_us))
+    return _read(tx, project, day_of(at_us), again)
 
 
-def move(tx: Accounts, project: str, moves: Iterator[Moves]) -> None:
-    """Move the project's accounts."""
+def move(tx: Accounts, project: str, moves: Iterator[Moves], again: Sum) -> None:
+    """Move the project's accounts; ``again`` sums up what was before."""
     for day, settled, reserved in moves:
-        old = _read(tx, project, day)
+        old = _read(tx, project, day, again)
         new = Seen(day=day, settled=added(old.settled, settled), reserved=added(old.reserved, reserved))
         tx.set_account(f"{project}:{day}", msgspec.json.encode(new))
 
 
-def _read(tx: Accounts, project: str, day: str) -> Seen:
+def _read(tx: Accounts, project: str, day: str, again: Sum) -> Seen:
     value = tx.account(f"{project}:{day}")
     if value is None:
         return Seen(day=day, settled=Amounts(), reserved=Amounts())
-    return msgspec.json.decode(value, type=Seen)
+    kept = _kept(value)
+    if kept is None or kept.day != day:
+        _log.warning("the account of %s on %s cannot be read; it is summed up from the entries", project, day)
+        kept = again(project, day)
+        tx.set_account(f"{project}:{day}", msgspec.json.encode(kept))
+    return kept
+
+
+def _kept(value: bytes) -> Seen | None:
+    """Return an account as it was written, or None for anything else."""
+    try:
+        seen = msgspec.json.decode(value, type=Seen)
+    except (msgspec.MsgspecError, UnicodeDecodeError, TypeError):
+        return None
+    amounts = (*msgspec.structs.astuple(seen.settled), *msgspec.structs.astuple(seen.reserved))
+    return seen if all(each is None or each >= 0 for each in amounts) else None
 
 
 def _spent(spend: Spend) -> Amounts:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from forum_mcp.engine.accounts import kept_seq
 from forum_mcp.errors import AppendRefused, EntryRefused, GateClosed, NotFound, RequestRefused
 from forum_mcp.ledger.entry import BodyRef, Draft, Entry, NewBody, RunId
 from forum_mcp.ledger.kinds.gate import GateResolved
@@ -16,13 +17,13 @@ from forum_mcp.rules.contract import Contract
 from forum_mcp.rules.run import Gate, RunState
 
 if TYPE_CHECKING:
+    from forum_mcp.engine.accounts import Accounts
     from forum_mcp.engine.outcomes import Event
     from forum_mcp.stores.base import Store
 
 __all__ = [
     "HOW",
     "SCOPES",
-    "Approvals",
     "check_scope",
     "class_approval",
     "gate_closed",
@@ -35,18 +36,6 @@ __all__ = [
 SCOPES: Final = ("once", "run", "class")
 HOW: Final = ("terminal", "tool", "elicitation", "api")
 """How it can be known who decided: at a terminal, by a tool's argument, asked through the client, by a program."""
-
-
-class Approvals(Protocol):
-    """The part of a transaction that keeps standing approvals."""
-
-    def account(self, name: str) -> bytes | None:
-        """Return what was written last under the name, or None."""
-        ...
-
-    def set_account(self, name: str, value: bytes) -> None:
-        """Write it."""
-        ...
 
 
 def resolution(
@@ -105,21 +94,19 @@ def gate_closed(state: RunState, due_us: int, gate_seq: int) -> Draft:
     return Draft("timer.fired", "engine", msgspec.to_builtins(TimerFired(due_us=due_us)), {}, (gate_seq,))
 
 
-def keep_standing(tx: Approvals, project: str, subject: str, resolved: Entry) -> None:
+def keep_standing(tx: Accounts, project: str, subject: str, resolved: Entry) -> None:
     """Keep an approval of a class where the next gate of the class finds it."""
     if resolved.data.get("approved") and resolved.data.get("scope") == "class":
         tx.set_account(_name(project, subject), str(resolved.seq).encode())
 
 
-def standing(tx: Approvals, store: Store, project: str, gate_seq: int, gate: Gate, at_us: int) -> Draft | None:
+def standing(tx: Accounts, store: Store, project: str, gate_seq: int, gate: Gate, at_us: int) -> Draft | None:
     """Return the resolution of a gate by an approval of its class that still stands, or None.
 
     What is kept outside the chain is only where to look; the entry itself must say it.
     """
-    kept = tx.account(_name(project, gate.subject))
-    given = (
-        None if kept is None or not kept.isdigit() else class_approval(store, int(kept), project, gate.subject, at_us)
-    )
+    kept = kept_seq(tx.account(_name(project, gate.subject)))
+    given = None if kept is None else class_approval(store, kept, project, gate.subject, at_us)
     if given is None or given.seq >= gate_seq:
         return None
     payload = GateResolved(

@@ -1,25 +1,30 @@
 """A run's state kept up with its record: folded once, then entry by entry."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Final, Protocol
 
 import msgspec
 
-from forum_mcp.engine.accounts import account, limited, move, moves_between
+from forum_mcp.engine.accounts import account, added, limited, move, moves_between
 from forum_mcp.engine.accounts import standing as standing_of
 from forum_mcp.engine.approving import keep_standing, standing
 from forum_mcp.engine.recalling import Recall
 from forum_mcp.engine.scrubbed import scrub_event
 from forum_mcp.engine.scrubbing import Scrubber
-from forum_mcp.errors import NotFound, StaleAppend
+from forum_mcp.errors import LedgerUnreadable, NotFound, StaleAppend
 from forum_mcp.ledger.entry import Body, Draft, Entry, NewBody, RunId
 from forum_mcp.ledger.kinds import KINDS
+from forum_mcp.ledger.kinds.base import Amounts, Seen
 from forum_mcp.rules.next import decide
 from forum_mcp.rules.run import RunState
 from forum_mcp.rules.state import evolve
 from forum_mcp.stores.base import Store, Stored, Transaction
 
 __all__ = ["Folded", "entry_bodies", "fold_on", "fold_run"]
+
+
+_PAGE: Final = 1_000
 
 
 class _Bodies(Protocol):
@@ -56,6 +61,40 @@ def fold_on(store: Store, state: RunState, until: int | None = None) -> RunState
             break
         state = evolve(state, stored.entry, entry_bodies(store, stored.entry))
     return state
+
+
+def _summed(tx: Transaction, store: Store, until: int, project: str, day: str) -> Seen:
+    """Return the account of a project's day as the entries with seq < until make it, those of ``tx`` included.
+
+    Raises:
+        LedgerUnreadable: a run's terms are gone, so that nobody can tell whether it moved the account.
+    """
+    settled = reserved = Amounts()
+    for run in _runs(store):
+        state = RunState(run)
+        for stored in tx.run_entries(run):
+            if stored.entry.seq >= until:
+                break
+            before = standing_of(state) if limited(state) else None
+            state = evolve(state, stored.entry, entry_bodies(store, stored.entry))
+            if before is None or state.contract is None or state.contract.project != project:
+                continue
+            for of, gained, held in moves_between(before, state):
+                if of == day:
+                    settled, reserved = added(settled, gained), added(reserved, held)
+        if state.started_seq >= 0 and state.contract is None:
+            raise LedgerUnreadable(
+                f"the account of {project} on {day} cannot be read, nor summed up: what run {run} was bound by is "
+                "gone; its runs go on tomorrow (UTC), or without [limits.day]"
+            )
+    return Seen(day=day, settled=settled, reserved=reserved)
+
+
+def _runs(store: Store) -> Iterator[RunId]:
+    before: int | None = None
+    while rows := store.runs(_PAGE, before):
+        yield from (row.run for row in rows)
+        before = rows[-1].first_seq
 
 
 class Folded:
@@ -130,7 +169,8 @@ class Folded:
         gate = self.state.gates.get(int(str(draft.data["gate"]))) if draft.kind == "gate.resolved" else None
         self.state = evolve(self.state, stored.entry, read)
         if before is not None and self.state.contract is not None:
-            move(tx, self.state.contract.project, moves_between(before, self.state))
+            again = partial(_summed, tx, self.store, stored.entry.seq)
+            move(tx, self.state.contract.project, moves_between(before, self.state), again)
         if draft.kind == "task.judged":
             self._recall.keep(tx, self.state, str(draft.data["task"]), stored.entry.seq)
         if gate is not None and self.state.contract is not None:
@@ -147,7 +187,8 @@ class Folded:
         made: list[Stored] = []
         while True:
             if limited(self.state) and self.state.contract is not None:
-                self.state.seen = account(tx, self.state.contract.project, at_us)
+                again = partial(_summed, tx, self.store, tx.size)
+                self.state.seen = account(tx, self.state.contract.project, at_us, again)
             if (draft := decide(self.state)) is None:
                 if (held := self._recall.due(self.state)) is None:
                     return made

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from forum_mcp.engine.accounts import kept_seq
 from forum_mcp.errors import LedgerError, NotFound
 from forum_mcp.ledger.entry import BodyRef, Draft, RunId
 from forum_mcp.ledger.kinds.run import Fork
@@ -76,9 +77,9 @@ class Recall:
         assert state.contract is not None
         if not state.contract.steps.reuse or effects_of(state, held) == "once":
             return None
-        kept = (tx.account(f"task:{key}") or b"").decode("ascii", "replace")
-        run, _, seq = kept.partition(":")
-        return self._done_at(RunId(run), int(seq), key) if seq.isdigit() else None
+        run, _, kept = (tx.account(f"task:{key}") or b"").partition(b":")
+        seq = kept_seq(kept)
+        return None if seq is None else self._done_at(RunId(run.decode("ascii", "replace")), seq, key)
 
     def _done_at(self, run: RunId, seq: int, key: str) -> _Done | None:
         """Return the task of a run that an entry settled, if it has the key; a run is folded once and then on."""

@@ -43,6 +43,14 @@ class MessagesWire:
 
     endpoint: ClassVar[str] = "/messages"
 
+    def parameters(self) -> Mapping[str, object]:
+        """Return what shapes a reply, as the record tells it."""
+        return {
+            "max_tokens": self.max_tokens,
+            "temperature": None if self.temperature is None else repr(self.temperature),
+            "stream": self.stream,
+        }
+
     def headers(self, api_key: str | None) -> Mapping[str, str]:
         """Return the API's version, and the header that holds the key, if there is one."""
         return {"anthropic-version": _VERSION} | ({"x-api-key": api_key} if api_key else {})

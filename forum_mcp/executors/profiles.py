@@ -3,7 +3,7 @@
 Every profile gives the prompt on stdin, wants a machine-readable answer where the program has one, keeps other MCP
 servers out where the program lets us (an agent that calls a forum again would never end) and leaves no session behind.
 The flags and forms are those of the programs themselves, tried with claude 2.1, codex 0.169, gemini 0.61, opencode 1.18
-and llm 0.27.
+and llm 0.36 (``tests/outside``); ollama's are by its manual.
 """
 
 import re

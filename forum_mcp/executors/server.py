@@ -1,18 +1,22 @@
-"""One request to a model server over HTTP, whatever its dialect: sent once, judged, bounded.
+"""A model server over HTTP as an executor, whatever its dialect: one request a call, judged, bounded.
 
 Never retried, never redirected, no proxy or credential from the environment, a response of at most 8 MiB, the whole
 attempt within the call's time limit. A dialect (``Wire``) makes the body and reads the answer, which comes in one piece
 or as server-sent events; of a stream that is cut, what arrived is kept.
 """
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import ClassVar, Final, Literal, Protocol
+from typing import ClassVar, Final, Literal, Protocol, TypeVar
 
 import anyio
 import httpx2
 
+from forum_mcp.configs.secrets import resolve_secret
+from forum_mcp.configs.settings import ExecutorSettings
+from forum_mcp.errors import ConfigRefused
 from forum_mcp.executors.addresses import base_of, egress_of
 from forum_mcp.executors.base import Call, Egress, Outcome
 from forum_mcp.executors.events import EventStream
@@ -20,7 +24,9 @@ from forum_mcp.executors.reading import class_of_status
 from forum_mcp.executors.wire import read_error, retry_after_ms
 from forum_mcp.rules.failures import ErrorClass
 
-__all__ = ["RESPONSE_MAX_BYTES", "CutReplies", "ModelServer", "Reading", "Wire"]
+__all__ = ["RESPONSE_MAX_BYTES", "CutReplies", "ModelServer", "Reading", "Wire", "server_of"]
+
+T = TypeVar("T", bound="ModelServer")
 
 RESPONSE_MAX_BYTES: Final = 8_388_608
 _CONNECT_MAX_S: Final = 10.0
@@ -57,6 +63,10 @@ class Wire(Protocol):
         """Tell whether events are asked for."""
         ...
 
+    def parameters(self) -> Mapping[str, object]:
+        """Return what shapes a reply, as the record tells it: the temperature as text, for it holds no floats."""
+        ...
+
     def headers(self, api_key: str | None) -> Mapping[str, str]:
         """Return the headers of this dialect."""
         ...
@@ -75,7 +85,12 @@ class Wire(Protocol):
 
 
 class ModelServer:
-    """One server and one model of it. The connection is made by the first call."""
+    """One model of one server; a type of executor is a subclass with its wire.
+
+    The connection is made by the first call.
+    """
+
+    type: ClassVar[str]
 
     def __init__(
         self,
@@ -87,7 +102,7 @@ class ModelServer:
         egress: Egress | None,
         cut_replies: CutReplies,
     ) -> None:
-        self._model = model
+        self.model = model
         self._wire = wire
         self._socket, self._base = base_of(url, wire.endpoint)
         self.egress: Egress = egress or ("none" if self._socket else egress_of(self._base.host))
@@ -95,10 +110,15 @@ class ModelServer:
         self._cut_replies = cut_replies
         self._client: httpx2.AsyncClient | None = None
 
-    @property
-    def address(self) -> str:
-        """The server's address as it is recorded."""
-        return f"unix:{self._socket}" if self._socket else str(self._base)
+    def identity(self) -> Mapping[str, object]:
+        """Return URL, model and parameters."""
+        return {
+            "type": self.type,
+            "url": f"unix:{self._socket}" if self._socket else str(self._base),
+            "model": self.model,
+            "cut_replies": self._cut_replies,
+            **self._wire.parameters(),
+        }
 
     async def perform(self, call: Call) -> Outcome:
         """Send one request and judge the answer."""
@@ -191,7 +211,7 @@ class ModelServer:
         return self._failed("output-limit", f"the response is larger than {RESPONSE_MAX_BYTES} bytes")
 
     def _failed(self, error: ErrorClass, detail: str, *, http_status: int | None = None) -> Outcome:
-        return Outcome(error=error, detail=self._scrub(detail), sent_model=self._model, http_status=http_status)
+        return Outcome(error=error, detail=self._scrub(detail), sent_model=self.model, http_status=http_status)
 
     def _scrub(self, text: str | None) -> str | None:
         """Return the text without our key, which some servers repeat in their errors."""
@@ -206,6 +226,32 @@ class ModelServer:
                 transport=httpx2.AsyncHTTPTransport(uds=self._socket, limits=httpx2.Limits(), trust_env=False),
             )
         return self._client
+
+
+def server_of(
+    name: str, settings: ExecutorSettings, make: Callable[..., T], url: str, key: str | None, **more: object
+) -> T:
+    """Return the executor of a server's section; ``key``: where its key is when the settings do not say.
+
+    Raises:
+        ConfigRefused: an unusable url, or an api_key that leads to no key.
+    """
+    key = settings.api_key or key
+    what = f"api_key of executor {name!r}"
+    try:
+        return make(
+            url,
+            model=settings.model,
+            api_key=None if key is None else resolve_secret(key, environ=os.environ, what=what),
+            egress=settings.egress,
+            max_tokens=settings.max_tokens,
+            temperature=settings.temperature,
+            stream=settings.stream,
+            cut_replies=settings.cut_replies or "fail",
+            **more,
+        )
+    except ConfigRefused as fault:
+        raise ConfigRefused(f"executor {name!r}: {fault}") from None
 
 
 def _class_of(fault: httpx2.HTTPError) -> ErrorClass:

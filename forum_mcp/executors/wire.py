@@ -36,6 +36,15 @@ class ChatWire:
 
     endpoint: ClassVar[str] = "/chat/completions"
 
+    def parameters(self) -> Mapping[str, object]:
+        """Return what shapes a reply, as the record tells it."""
+        return {
+            "max_tokens": self.max_tokens,
+            "temperature": None if self.temperature is None else repr(self.temperature),
+            "seed": self.seed,
+            "stream": self.stream,
+        }
+
     def headers(self, api_key: str | None) -> Mapping[str, str]:
         """Return the header that holds the key, if there is one."""
         return {"Authorization": f"Bearer {api_key}"} if api_key else {}

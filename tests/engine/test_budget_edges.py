@@ -6,6 +6,7 @@ import pytest
 from forum_mcp.configs.settings import AmountSettings, LimitSettings
 from forum_mcp.engine.accounts import moves_between, standing
 from forum_mcp.engine.daybook import Daybook
+from forum_mcp.engine.orchestrator import Orchestrator
 from forum_mcp.engine.redaction import redact_commit
 from forum_mcp.executors.base import Call, Outcome
 from forum_mcp.ledger.entry import RunId
@@ -74,3 +75,46 @@ def test_a_decision_that_looked_at_no_account_or_another_days_is_found(seen: str
     book = Daybook()
     book.look(record.state, entry)
     assert [each.seq for each in book.findings()][:1] == [entry.seq]
+
+
+def damage(forum: Orchestrator, day: str, value: bytes) -> None:
+    forum.ledger.store.transact(lambda tx: tx.set_account(f"default:{day}", value))
+
+
+NEGATIVE = b'{"day":"DAY","settled":{"calls":-4},"reserved":{}}'
+OTHER_DAY = b'{"day":"1999-12-31","settled":{},"reserved":{}}'
+
+
+@pytest.mark.parametrize("value", [b"", b"not an account", b"[]", b"{}", b"\xff", b'{"day":1}', OTHER_DAY, NEGATIVE])
+async def test_a_damaged_account_of_the_day_is_summed_up_from_the_entries(stage: Stage, value: bytes) -> None:
+    limits = LimitSettings(day=AmountSettings(calls=4))
+    async with stage.forum(stage.settings(WORKER, limits=limits)) as forum:
+        first = await forum.submit("all", plan=THREE, wait_s=60)
+        day = day_of(stage.entries(forum, "call.started")[0].at)
+        bad = value.replace(b"DAY", day.encode())
+        damage(forum, day, bad)
+
+        def worse(call: Call) -> str:
+            damage(forum, day, bad)  # between the call's reservation and its settlement
+            return "done"
+
+        stage.cast.task = worse
+        second = await forum.submit("all", plan=THREE, wait_s=60)
+        assert (first.state, second.state, second.spent.calls) == ("succeeded", "failed", 1)
+        assert second.error == "budget-calls"
+        assert_clean(forum)
+
+
+async def test_an_account_that_nobody_can_sum_up_any_more_is_refused_with_what_to_do(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    limits = LimitSettings(day=AmountSettings(calls=9))
+    async with stage.forum(stage.settings(WORKER, limits=limits)) as forum:
+        first = await forum.submit("all", plan=THREE, wait_s=60)
+        started = forum.ledger.show(run_id=first.run_id, kind="run.started").entries[0]
+        redact_commit(forum.ledger, str(started.bodies["contract"]["commit"]), "asked", yes=True)
+        damage(forum, day_of(stage.entries(forum, "call.started")[0].at), b"not an account")
+        second = await forum.submit("all", plan=THREE, single=False, wait_s=60)
+        assert second.state == "interrupted"
+        assert second.spent.calls == 0
+    assert "or without [limits.day]" in caplog.text

@@ -203,3 +203,18 @@ async def test_a_fork_keeps_the_workers_of_its_origin_until_all_are_replaced(
         fourth = await forum.fork(third.run_id, workers={"*": "one"}, wait_s=60)
         assert (fourth.state, done) == ("succeeded", []), "as in the very first run"
         assert_clean(forum)
+
+
+@pytest.mark.parametrize("kept", [b"", b":", b"9" * 5_000, b"x:" + b"9" * 5_000, b"\xff\xfe:1", b"f:1", b"f:99999"])
+async def test_a_damaged_note_of_where_a_task_was_done_means_that_it_is_done(
+    tmp_path: Path, done: list[tuple[str, str]], kept: bytes
+) -> None:
+    cast = {name: Named(name, done) for name in ("one", "two")}
+    one = {"tasks": [{"id": "a", "lane": "backend", "instruction": "do a"}]}
+    async with Orchestrator.open(settings(tmp_path / "l.db"), executors=cast) as forum:
+        first = await forum.submit("all", plan=one, reuse=True, wait_s=60)
+        [recalled] = forum.ledger.show(run_id=first.run_id, kind="task.recalled").entries
+        forum.ledger.store.transact(lambda tx: tx.set_account(f"task:{recalled.data['key']}", kept))
+        view = await forum.submit("all, again", plan=one, reuse=True, wait_s=60)
+        assert (view.state, len(done)) == ("succeeded", 2)
+        assert_clean(forum)

@@ -1,10 +1,12 @@
 """Real agent programs as executors, each driven by a scripted model: one run each, recorded as it should be.
 
-They come from npm and are skipped where they are not found: FORUM_TEST_TOOLS names directories to look in before PATH.
+They come from npm (llm from PyPI) and are skipped where they are not found: FORUM_TEST_TOOLS names directories to look
+in before PATH, separated by colons.
 
     npm i node@24 @anthropic-ai/claude-code @openai/codex @google/gemini-cli opencode-ai
     npm rebuild @anthropic-ai/claude-code opencode-ai
-    FORUM_TEST_TOOLS=$PWD/node_modules/.bin python -m pytest -rs tests/outside
+    python3 -m venv llm && llm/bin/pip install llm
+    FORUM_TEST_TOOLS=$PWD/node_modules/.bin:$PWD/llm/bin python -m pytest -rs tests/outside
 """
 
 import json
@@ -62,6 +64,10 @@ def prepared(name: str, url: str, home: Path) -> dict[str, str]:
                 json.dumps({**settings, "privacy": {"usageStatisticsEnabled": False}}),
             )
             return {"GEMINI_API_KEY": "none", "GOOGLE_GEMINI_BASE_URL": url}
+        case "llm":
+            entry = {"model_id": "scripted", "model_name": "scripted", "api_base": f"{url}/v1"}
+            written(home / "llm" / "extra-openai-models.yaml", json.dumps([entry]))
+            return {"LLM_USER_PATH": str(home / "llm")}
         case _:
             model = {"scripted": {"tool_call": True, "limit": {"context": 100_000, "output": 4_000}}}
             options = {"baseURL": f"{url}/v1", "apiKey": "none"}
@@ -74,7 +80,7 @@ def prepared(name: str, url: str, home: Path) -> dict[str, str]:
 MODELS = {"opencode": "local/scripted", "gemini": "gemini-2.5-flash"}
 
 
-@pytest.mark.parametrize("name", ["claude", "codex", "gemini", "opencode"])
+@pytest.mark.parametrize("name", ["claude", "codex", "gemini", "opencode", "llm"])
 async def test_an_agent_does_a_run_and_its_usage_is_recorded(stage: Stage, own_home: Path, name: str) -> None:
     needs(name)
     model = MODELS.get(name, "scripted")

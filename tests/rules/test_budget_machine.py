@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from forum_mcp.engine.accounts import account, limited, move, moves_between, standing
 from forum_mcp.ledger.entry import Draft
-from forum_mcp.ledger.kinds.base import Amounts
+from forum_mcp.ledger.kinds.base import Amounts, Seen
 from forum_mcp.rules.contract import Contract, ExecutorTerms
 from forum_mcp.rules.prices import Price, cost_microusd
 from tests.rules.record import Record, contract, plan_json, terms
@@ -47,13 +47,18 @@ class Charged(Record):
 
     def look(self) -> None:
         if limited(self.state):
-            self.state.seen = account(self._till, "default", 0)
+            self.state.seen = account(self._till, "default", 0, undamaged)
 
     def _append(self, draft: Draft) -> None:
         before = standing(self.state)
         super()._append(draft)
         if limited(self.state):
-            move(self._till, "default", moves_between(before, self.state))
+            move(self._till, "default", moves_between(before, self.state), undamaged)
+
+
+def undamaged(project: str, day: str) -> Seen:
+    """Never called: what is kept here can be read."""
+    raise AssertionError(f"the account of {project} on {day} was not read")
 
 
 def priced(max_tokens: int | None, input_usd: int, output_usd: int) -> ExecutorTerms:
