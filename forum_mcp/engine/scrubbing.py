@@ -142,8 +142,10 @@ class Scrubber:
         if self._configured is not None:
             text = self._configured.sub(lambda found: _mark(self._values[found[0]], counts), text)
         for rule in RULES:
-            if any(literal in text for literal in rule.literals):
-                text = rule.pattern.sub(_replacing(rule.name, counts), text)
+            for literal in rule.literals:
+                if literal in text:
+                    text = rule.pattern.sub(_replacing(rule.name, counts), text)
+                    break
         return text, counts
 
     def scrub_bytes(self, data: bytes) -> tuple[bytes, dict[str, int]]:

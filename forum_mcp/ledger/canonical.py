@@ -6,7 +6,7 @@ canonical.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final, cast
 
@@ -70,20 +70,27 @@ def subset_fault(value: object) -> str | None:
 
 
 def _is_fit(value: object, depth: int = 0) -> bool:
-    """State whether the value is plainly in the subset, as nearly every entry's data is; False says nothing."""
-    kind = type(value)
-    if kind is str:
-        return cast(str, value).isascii()
-    if kind is int:
-        return -INTEGER_MAX <= cast(int, value) <= INTEGER_MAX
-    if kind is dict and depth < _PLAIN_DEPTH:
-        for key, item in cast("dict[object, object]", value).items():
-            if not (type(key) is str and key.isascii() and _is_fit(item, depth + 1)):
+    """State whether the value is an object or array plainly in the subset, as data nearly always is; False: ask on."""
+    if type(value) is dict:
+        members = cast("dict[object, object]", value)
+        for key in members:
+            if not (type(key) is str and key.isascii()):
                 return False
-        return True
-    if kind is list and depth < _PLAIN_DEPTH:
-        return all(_is_fit(item, depth + 1) for item in cast("list[object]", value))
-    return value is None or kind is bool
+        items: Iterable[object] = members.values()
+    elif type(value) is list:
+        items = cast("list[object]", value)
+    else:
+        return False
+    for item in items:
+        if type(item) is str:
+            if not item.isascii():
+                return False
+        elif type(item) is int:
+            if not -INTEGER_MAX <= item <= INTEGER_MAX:
+                return False
+        elif item is not None and type(item) is not bool and (depth == _PLAIN_DEPTH or not _is_fit(item, depth + 1)):
+            return False
+    return True
 
 
 def _scalar_fault(item: object) -> str | None:

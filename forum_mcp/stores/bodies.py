@@ -101,12 +101,13 @@ class BodyRow(NamedTuple):
 
 
 class BodyTable:
-    """The table ``bodies`` through one connection."""
+    """The table ``bodies`` through one connection, for the length of a transaction or of a read view."""
 
     def __init__(self, connection: sqlite3.Connection, index_key: bytes) -> None:
         self._connection = connection
         self._keyed = blake2b(key=index_key[: blake2b.MAX_KEY_SIZE], digest_size=_KEY_BYTES)
         self._keyed_of: dict[str, blake2b] = {}
+        self._found: dict[bytes, str] = {}
 
     def key(self, media_type: str, plain: bytes) -> bytes:
         """Return the 16-byte index key of a body."""
@@ -121,9 +122,18 @@ class BodyTable:
         return keyed.digest()
 
     def find(self, key: bytes) -> str | None:
-        """Return the commitment (hex) stored under an index key, or None."""
+        """Return the commitment (hex) stored under an index key, or None; what was found is not looked up again."""
+        if (known := self._found.get(key)) is not None:
+            return known
         row = self._connection.execute('SELECT "commit" FROM bodies WHERE "key" = ?', (key,)).fetchone()
-        return None if row is None else blob(row[0]).hex()
+        if row is None:
+            return None
+        commit = self._found[key] = blob(row[0]).hex()
+        return commit
+
+    def forget(self) -> None:
+        """Look up again what was found: rows were deleted, or their writing was undone."""
+        self._found.clear()
 
     def holds(self, commit: str, size: int, media_type: str) -> bool:
         """Tell whether a body with that commitment, size and type is here; its bytes are not read."""
@@ -174,6 +184,7 @@ class BodyTable:
 
     def remove(self, commit: str) -> None:
         """Delete a body, its salt and its index key."""
+        self.forget()
         self._connection.execute('DELETE FROM bodies WHERE "commit" = ?', (bytes.fromhex(commit),))
 
     def by_id(self) -> Iterator[BodyRow]:

@@ -81,6 +81,7 @@ class SqliteTransaction:
         except BaseException:
             if self.broken is None:
                 self._pending.cut(self._mark)
+                self._bodies.forget()
                 if self._in_savepoint:
                     with self._reported:
                         self._connection.execute("ROLLBACK TO work")

@@ -149,6 +149,43 @@ def test_one_work_of_several_that_raises_is_undone_alone(store: Store) -> None:
     assert_whole(store)
 
 
+def test_a_body_that_an_undone_work_had_found_again_is_stored_anew(store: Store) -> None:
+    noted = Draft("x.noted", "test", {}, {"b": NewBody(TEXT, b"words" * 99)})
+
+    def fails(transaction: Transaction) -> None:
+        transaction.set_lease(Lease(RUN, "me", 1, 10))
+        transaction.append(noted, run=RUN, at_us=1)
+        # Nothing stands under that commitment; but what was appended before is written, to look.
+        transaction.redact(Draft("body.redacted", "test", {"commit": "0" * 64}), run=None, at_us=1)
+        transaction.append(noted, run=RUN, at_us=1)
+        raise Stop
+
+    undone, kept = store.transact_all([fails, adding(noted, RUN)])
+    assert isinstance(undone, Stop)
+    assert isinstance(kept, Stored)
+    assert store.body_state(kept.entry.bodies["b"].commit).state == "present"
+    assert_whole(store)
+
+
+def test_a_body_that_was_found_and_then_redacted_in_one_transaction_is_stored_anew(store: Store) -> None:
+    noted = Draft("x.noted", "test", {}, {"b": NewBody(TEXT, b"words" * 99)})
+    first = add(store, noted)
+
+    def work(transaction: Transaction) -> Stored:
+        again = transaction.append(noted, run=None, at_us=1)
+        commit = again.entry.bodies["b"].commit
+        assert commit == first.entry.bodies["b"].commit
+        reason = {"reason": NewBody(TEXT, b"asked")}
+        redacted = Draft("body.redacted", "test", {"commit": commit}, reason, (again.entry.seq,))
+        assert transaction.redact(redacted, run=None, at_us=1) is not None
+        return transaction.append(noted, run=None, at_us=1)
+
+    anew = store.transact(work)
+    assert store.body_state(first.entry.bodies["b"].commit).state == "redacted"
+    assert store.body_state(anew.entry.bodies["b"].commit).state == "present"
+    assert_whole(store)
+
+
 def test_a_refused_append_that_a_work_catches_leaves_no_orphan(store: Store) -> None:
     def work(transaction: Transaction) -> None:
         with pytest.raises(EntryRefused):

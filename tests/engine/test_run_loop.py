@@ -1,5 +1,7 @@
 """A request in, a judged answer out: what the loop does, as its record tells it."""
 
+from itertools import pairwise
+
 import anyio
 
 from forum_mcp.executors.base import Call, Outcome
@@ -178,3 +180,23 @@ async def test_a_bare_route_records_nothing(stage: Stage) -> None:
         before = forum.ledger.size
         assert forum.route("write the readme docs and the guide").lane == "technical-writing"
         assert forum.ledger.size == before
+
+
+async def test_every_transaction_of_a_run_writes_something(stage: Stage) -> None:
+    async def work(call: Call) -> str:
+        for _ in range(10):  # the loop has time to look at the record where nothing is to be found
+            await anyio.lowlevel.checkpoint()
+        return f"result of {call.task}"
+
+    statements: list[str] = []
+    stage.cast.plan, stage.cast.task = lambda _: DIAMOND, work
+    async with stage.forum() as forum:
+        writer = getattr(forum.ledger.store, "_writer")  # noqa: B009 - nothing but SQLite sees an empty transaction
+        writer.set_trace_callback(statements.append)
+        assert (await forum.submit("go")).state == "succeeded"
+        calls = len(stage.entries(forum, "call.finished"))
+        writer.set_trace_callback(None)
+    ends = [at for at, sql in enumerate(statements) if sql == "COMMIT"]
+    assert len(ends) >= calls
+    for before, end in pairwise([-1, *ends]):
+        assert any(sql.startswith(("INSERT", "UPDATE")) for sql in statements[before + 1 : end]), statements[before:end]
