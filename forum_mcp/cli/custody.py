@@ -142,8 +142,8 @@ def prune(
     from forum_mcp.engine import redaction
 
     before_us = _moment_us(older_than or _kept(ctx))
-    with opened(ledger_of(ctx, ledger), read_only=False) as record, patience("pruning"):
-        view = redaction.prune(record, before_us, reason, yes=yes, even_shared=even_shared)
+    with opened(ledger_of(ctx, ledger), read_only=False) as record, patience("pruning") as meter:
+        view = redaction.prune(record, before_us, reason, yes=yes, even_shared=even_shared, heed=meter.heed)
     _show_redaction(view, as_json=as_json)
 
 

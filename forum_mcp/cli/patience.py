@@ -19,10 +19,15 @@ _REFRESH_S: Final = 0.1
 
 
 class Meter:
-    """How many things are done, written by the work and read by what draws."""
+    """How many things are done, of how many (0: nobody knows); written by the work, read by what draws."""
 
     def __init__(self) -> None:
         self.done = 0
+        self.total = 0
+
+    def heed(self, done: int, total: int) -> None:
+        """Take note of how far the work is; an ``engine.progress.Heed``."""
+        self.done, self.total = done, total
 
 
 @contextmanager
@@ -64,4 +69,8 @@ def _draw(what: str, meter: Meter, over: "Event", after_s: float) -> None:
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(what, total=None, count="")
         while not over.wait(_REFRESH_S):
-            progress.update(task, count=f"{meter.done:,}" if meter.done else "")
+            done, total = meter.done, meter.total
+            part = f" of {total:,}  {min(100, 100 * done // total)} %" if total else ""
+            progress.update(
+                task, completed=min(done, total), total=total or None, count=f"{done:,}{part}" if done else ""
+            )

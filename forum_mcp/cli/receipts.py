@@ -39,9 +39,12 @@ def export(
     ledger: LedgerPath = None,
 ) -> None:
     """Write the whole ledger, or a run of it, as self-contained JSON Lines that anyone can verify offline."""
+    from forum_mcp.engine.exported import lines_ahead
+
     to_terminal = file == "-" and is_live(sys.stdout)
     with opened(ledger_of(ctx, ledger)) as record, patience("exporting", quiet=to_terminal) as meter:
         if run_id is None:
+            meter.total = lines_ahead(record.store, without_bodies=without_bodies)
             write_new(file, counted(record.export(without_bodies=without_bodies), meter))
         else:
             write_new(file, record.receipt(run_id=run_id, bodies=not without_bodies))

@@ -11,6 +11,7 @@ from typing import Final
 
 from forum_mcp.cli.places import kept_checkpoint, meant, opened
 from forum_mcp.cli.terminal import emit, emit_json, is_live, note, one_line
+from forum_mcp.engine.progress import Heed, unheard
 from forum_mcp.engine.views import FindingView, VerifyView
 from forum_mcp.errors import ConfigRefused, LedgerUnreadable, RequestRefused
 
@@ -110,19 +111,21 @@ def _verified(path: str, level: int, kept: str | None, vkeys: Sequence[str], wit
         return _recomputed(path, level, kept, vkeys, witnesses)
     from forum_mcp.cli.patience import patience
 
-    with patience(f"verifying, level {level}"):
-        return _recomputed(path, level, kept, vkeys, witnesses)
+    with patience(f"verifying, level {level}") as meter:
+        return _recomputed(path, level, kept, vkeys, witnesses, meter.heed)
 
 
-def _recomputed(path: str, level: int, kept: str | None, vkeys: Sequence[str], witnesses: Sequence[str]) -> VerifyView:
+def _recomputed(
+    path: str, level: int, kept: str | None, vkeys: Sequence[str], witnesses: Sequence[str], heed: Heed = unheard
+) -> VerifyView:
     """Verify an intact ledger as every surface does; one that is too damaged to open, as the file it is."""
     from forum_mcp.engine.verifying import verify_path
 
     try:
         with opened(path) as record:
-            return record.verify(level, kept, vkeys=vkeys, witnesses=witnesses)
+            return record.verify(level, kept, vkeys=vkeys, witnesses=witnesses, heed=heed)
     except LedgerUnreadable:
-        return verify_path(path, level, kept, vkeys=vkeys, witnesses=witnesses)
+        return verify_path(path, level, kept, vkeys=vkeys, witnesses=witnesses, heed=heed)
 
 
 def _verdict(view: VerifyView, subject: str) -> Iterator[str]:

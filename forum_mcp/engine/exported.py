@@ -17,7 +17,7 @@ from forum_mcp.stores.export_file import ExportStore
 from forum_mcp.stores.seen import SeenStore
 from forum_mcp.stores.sqlite import SqliteStore
 
-__all__ = ["ExportSigning", "export_lines", "open_export", "rotation_notes"]
+__all__ = ["ExportSigning", "export_lines", "lines_ahead", "open_export", "rotation_notes"]
 
 _ROTATED: Final = b'"kind":"key.rotated"'
 _SIGNED: Final = b'"kind":"checkpoint.signed"'
@@ -61,6 +61,13 @@ def export_lines(
     with store.source(vkeys=[vkey]) as source:
         size = sum(not isinstance(item, SourceFault) for item in read(source.entries()))
         yield from export.write(source, ledger=store.ledger_id, size=size, notes=notes, without_bodies=without_bodies)
+
+
+def lines_ahead(store: SqliteStore | ExportStore, *, without_bodies: bool) -> int:
+    """Return how many lines an export will have, about; 0: nobody knows."""
+    if without_bodies:
+        return store.size()
+    return store.size() + store.body_count() if isinstance(store, SqliteStore) else 0
 
 
 def open_export(path: Path) -> tuple[ExportStore, ExportSigning]:

@@ -12,6 +12,7 @@ from forum_mcp.configs.paths import MEMORY, default_ledger
 from forum_mcp.engine import reading
 from forum_mcp.engine.bodies import BodyGiven, body_of
 from forum_mcp.engine.founding import found_file, found_in_memory
+from forum_mcp.engine.progress import Heed, unheard
 from forum_mcp.engine.signing import Signing
 from forum_mcp.engine.verifying import verify_open, verify_path
 from forum_mcp.engine.views import EntryView, ReplayView, ShowView, TraceView, VerifyView
@@ -359,6 +360,7 @@ class Ledger:
         *,
         vkeys: Sequence[str] = (),
         witnesses: Sequence[str] = (),
+        heed: Heed = unheard,
     ) -> VerifyView:
         """Recompute everything from the disk; arguments as of ``verify_path``, the key in use here is known without.
 
@@ -367,7 +369,7 @@ class Ledger:
             RequestRefused: no such level.
         """
         trusted = list(dict.fromkeys([*vkeys, *self._signing.own_vkeys()]))
-        return verify_open(self._store, self._signing, level, checkpoint, trusted, witnesses)
+        return verify_open(self._store, self._signing, level, checkpoint, trusted, witnesses, heed)
 
     def replay(self, until: int | str | None = None, run_id: str | None = None) -> ReplayView:
         """Rebuild the state after the entry ``until`` (a seq, or an ISO 8601 time) and return it; runs nothing.
@@ -393,8 +395,6 @@ class Ledger:
 
     def _within(self, size: int | None) -> int:
         present = self._store.size()
-        if size is None:
-            return present
-        if not 0 <= size <= present:
+        if size is not None and not 0 <= size <= present:
             raise NotFound(f"no tree of {size} entries in a ledger of {present}")
-        return size
+        return present if size is None else size

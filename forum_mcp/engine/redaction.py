@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from forum_mcp.engine.custody import checked_reason
 from forum_mcp.engine.ledger import Ledger
+from forum_mcp.engine.progress import Heed, unheard
 from forum_mcp.engine.views import View
 from forum_mcp.errors import LedgerReadOnly, NotFound, RequestRefused
 from forum_mcp.ledger.entry import BodyRef, Draft, Entry, NewBody, decode
@@ -129,9 +130,17 @@ def redact_actor(
 
 
 def prune(
-    ledger: Ledger, before_us: int, reason: str, *, yes: bool = False, even_shared: bool = False
+    ledger: Ledger,
+    before_us: int,
+    reason: str,
+    *,
+    yes: bool = False,
+    even_shared: bool = False,
+    heed: Heed = unheard,
 ) -> RedactionView:
     """Redact the bodies of the finished runs, and of the entries without one, that are all older than ``before_us``.
+
+    ``heed`` is told how many bodies are gone.
 
     Raises:
         RequestRefused: the reason is none. LedgerReadOnly: the ledger cannot be written.
@@ -139,7 +148,7 @@ def prune(
     newer = {entry.run for entry in _entries(ledger, 0) if entry.at >= before_us and entry.run is not None}
     scope = _Scope(lambda entry: entry.at < before_us and entry.run not in newer)
     found = _candidates(ledger, scope)
-    return _carry_out(ledger, found, None if even_shared else scope, checked_reason(reason), yes=yes)
+    return _carry_out(ledger, found, None if even_shared else scope, checked_reason(reason), yes=yes, heed=heed)
 
 
 def _candidates(ledger: Ledger, scope: _Scope) -> dict[str, _Citations]:
@@ -178,7 +187,13 @@ def _cite(entries: Iterable[Entry], found: dict[str, _Citations], scope: _Scope)
 
 
 def _carry_out(
-    ledger: Ledger, found: dict[str, _Citations], scope: _Scope | None, reason: NewBody, *, yes: bool
+    ledger: Ledger,
+    found: dict[str, _Citations],
+    scope: _Scope | None,
+    reason: NewBody,
+    *,
+    yes: bool,
+    heed: Heed = unheard,
 ) -> RedactionView:
     """Redact what may go. ``scope`` None: what is shared goes too."""
     store = ledger.store
@@ -202,6 +217,7 @@ def _carry_out(
             return [each.entry.seq for each in stored if each is not None]
 
         entries += store.transact(work)
+        heed(start + len(chosen), len(going))
     lines = [_line(candidate) for candidate in found.values()]
     gone = [line for line in lines if line.kept is None]
     return RedactionView(

@@ -5,7 +5,7 @@ parents, and bodies that match their commitments. ``t_ms`` is time and ``seen`` 
 decided here; the second is checked against all runs by ``daybook.py``, and what events cite by ``citing.py``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -28,20 +28,24 @@ _RECORDERS = ("t_ms", "seen")
 """Members of a decision that the recorder adds: what the clock and the day's account said."""
 
 
-def findings(store: Store) -> tuple[list[Finding], dict[str, int]]:
+def findings(store: Store, told: Callable[[int], None] | None = None) -> tuple[list[Finding], dict[str, int]]:
     """Return the decisions that the record does not give again, and counts.
 
     Counts: ``decisions`` derived, ``rules-not-available`` (made by versions not shipped any more, or over tables and
     libraries of other versions with another result) and
-    ``not-rederivable`` (they rest on a body that is gone); the last two are not findings.
+    ``not-rederivable`` (they rest on a body that is gone); the last two are not findings. ``told`` hears
+    after each run how many entries are done.
     """
     found: list[Finding] = []
     counts = {"decisions": 0, "rules-not-available": 0, "not-rederivable": 0}
     daybook, citations = Daybook(), Citations(store)
     before: int | None = None
+    done = 0
     while rows := store.runs(_PAGE, before):
         for row in rows:
-            _run(store, row.run, found, counts, daybook, citations)
+            done += _run(store, row.run, found, counts, daybook, citations)
+            if told is not None:
+                told(done)
         before = rows[-1].first_seq
     found += daybook.findings()
     found.sort(key=lambda each: each.seq if each.seq is not None else -1)
@@ -50,9 +54,10 @@ def findings(store: Store) -> tuple[list[Finding], dict[str, int]]:
 
 def _run(
     store: Store, run: RunId, found: list[Finding], counts: dict[str, int], daybook: Daybook, citations: Citations
-) -> None:
-    state = RunState(run)
-    for stored in store.run_entries(run):
+) -> int:
+    """Make the decisions of a run again; return how many entries it has."""
+    state, entries = RunState(run), 0
+    for entries, stored in enumerate(store.run_entries(run), start=1):  # noqa: B007 - how many there were
         entry = stored.entry
         kind = KINDS.get(entry.kind)
         state.seen = _seen(entry)
@@ -75,6 +80,7 @@ def _run(
             found.append(wrong)
         state = evolve(state, entry, entry_bodies(store, entry))
         daybook.note(state, entry)
+    return entries
 
 
 def _seen(entry: Entry) -> Seen | None:

@@ -16,6 +16,7 @@ import msgspec
 
 from forum_mcp.engine.ledger import Ledger
 from forum_mcp.engine.orchestrator import Orchestrator
+from forum_mcp.engine.progress import Heed, unheard
 from forum_mcp.engine.views import EntryView, GatesView, ShowView, TraceView, VerifyView, WorkView
 from forum_mcp.errors import AccessRefused, NotFound
 from forum_mcp.ledger.entry import Body, RunId
@@ -156,9 +157,10 @@ class SeenLedger(Ledger):
         *,
         vkeys: Sequence[str] = (),
         witnesses: Sequence[str] = (),
+        heed: Heed = unheard,
     ) -> VerifyView:
         """Verify the whole record; of a fault in what is withheld only its place and code are told."""
-        view = self._everything.verify(level, checkpoint, vkeys=vkeys, witnesses=witnesses)
+        view = self._everything.verify(level, checkpoint, vkeys=vkeys, witnesses=witnesses, heed=heed)
         if self._all:
             return view
         findings = [

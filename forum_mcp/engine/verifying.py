@@ -3,10 +3,12 @@
 It opens what is damaged, writes nothing, and answers with findings; only a missing file is an error.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from forum_mcp.engine.progress import Heed, unheard
 from forum_mcp.engine.views import FindingView, VerifyView
 from forum_mcp.errors import LedgerError, NotFound, RequestRefused
 from forum_mcp.ledger.finding import Finding, Report
@@ -33,6 +35,7 @@ def verify_path(
     *,
     vkeys: Sequence[str] = (),
     witnesses: Sequence[str] = (),
+    heed: Heed = unheard,
 ) -> VerifyView:
     """Verify a ledger file or an export whatever its state; it is not opened as a ledger and nothing is created.
 
@@ -42,6 +45,7 @@ def verify_path(
         checkpoint: signed notes kept from earlier, one or several.
         vkeys: verifier keys the caller has from elsewhere.
         witnesses: verifier keys of third parties; their signatures on checkpoints are checked.
+        heed: told how far it is, in entries; level 4 reads them a second time.
 
     Raises:
         LedgerMissing: no such file.
@@ -52,7 +56,9 @@ def verify_path(
 
     file = Path(path).expanduser()
     with open_source(file) as source:
-        report = report_of(source, level, checkpoint, vkeys, witnesses)
+        report = report_of(
+            source, level, checkpoint, vkeys, witnesses, partial(_heard, heed, level, source.claimed_size or 0)
+        )
     if level >= _DECISIONS:
         try:
             store = ExportStore.open(file) if is_export(file) else SqliteStore.open(file, read_only=True)
@@ -60,7 +66,7 @@ def verify_path(
             report = _not_rederived(report, str(error))
         else:
             try:
-                report = rederived(report, store)
+                report = rederived(report, store, heed)
             finally:
                 store.close()
     return verify_view(report, report.newest_checkpoint)
@@ -73,6 +79,7 @@ def verify_open(
     checkpoint: str | Sequence[str] | None,
     vkeys: Sequence[str],
     witnesses: Sequence[str],
+    heed: Heed = unheard,
 ) -> VerifyView:
     """Verify an open ledger from its disk; arguments as of ``verify_path``, and what its signer remembers counts.
 
@@ -80,11 +87,12 @@ def verify_open(
         LedgerMissing: the file has gone.
         RequestRefused: no such level.
     """
+    told = partial(_heard, heed, level, store.size())
     with store.source() as source:
-        report = report_of(source, level, checkpoint, vkeys, witnesses)
+        report = report_of(source, level, checkpoint, vkeys, witnesses, told)
     if level >= _DECISIONS:
         with store.anew() as fresh:
-            report = rederived(report, fresh)
+            report = rederived(report, fresh, heed)
     report = signing.judged(report)
     return verify_view(report, signing.newest_note() if report.clean else report.newest_checkpoint)
 
@@ -95,8 +103,9 @@ def report_of(
     checkpoint: str | Sequence[str] | None,
     vkeys: Sequence[str],
     witnesses: Sequence[str] = (),
+    told: Callable[[int], None] | None = None,
 ) -> Report:
-    """Return the report of a source up to level 3.
+    """Return the report of a source up to level 3; ``told`` hears how many entries are checked.
 
     Raises:
         RequestRefused: level is not 1 to 4.
@@ -104,19 +113,26 @@ def report_of(
     if not 1 <= level <= _DECISIONS:
         raise RequestRefused(f"level {level} is refused: expected 1 chain, 2 bodies, 3 checkpoints or 4 decisions")
     given = () if checkpoint is None else checkpoint
-    return verify(source, level=min(level, _DECISIONS - 1), checkpoints=given, vkeys=vkeys, witnesses=witnesses)
+    return verify(
+        source, level=min(level, _DECISIONS - 1), checkpoints=given, vkeys=vkeys, witnesses=witnesses, heed=told
+    )
 
 
-def rederived(report: Report, store: Store) -> Report:
+def rederived(report: Report, store: Store, heed: Heed = unheard) -> Report:
     """Return the report with level 4: each recorded decision made again from the entries before it."""
     from forum_mcp.engine.rederive import findings
 
     try:
-        found, counts = findings(store)
+        found, counts = findings(store, lambda done: heed(report.size + done, 2 * report.size))
     except (LedgerError, NotFound) as error:
         return _not_rederived(report, str(error))
     holds = () if found else ("decisions: each recorded decision that can be made again is the one recorded",)
     return report.deepened(_DECISIONS, found, counts=counts, holds=holds)
+
+
+def _heard(heed: Heed, level: int, size: int, done: int) -> None:
+    """Tell how many entries of all passes are done."""
+    heed(done, size * (2 if level >= _DECISIONS else 1))
 
 
 def _not_rederived(report: Report, why: str) -> Report:

@@ -69,6 +69,12 @@ class SqliteView:
         with self._reading() as reader:
             return (rows.head(reader) or (0, b""))[0]
 
+    def body_count(self) -> int:
+        """Return how many bodies are here."""
+        with self._reading() as reader:
+            (count,) = reader.execute("SELECT count(*) FROM bodies").fetchone()
+            return int(count)
+
     def head(self) -> Head:
         """Return size, root and change token of one moment; from memory when nobody committed after us."""
         with self._lock:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import shlex
 import subprocess
 import sys
@@ -26,7 +25,10 @@ def test_the_version_is_the_packages() -> None:
     assert (done.code, done.out) == (0, f"forum-mcp {forum_mcp.__version__}\n")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no pty")
 def test_alone_on_a_terminal_it_prints_help() -> None:
+    import pty
+
     ours, theirs = pty.openpty()
     try:
         done = subprocess.run(COMMAND, stdin=theirs, capture_output=True, text=True, timeout=60, check=False)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import re
 import subprocess
 import sys
@@ -13,6 +12,9 @@ import pytest
 
 from forum_mcp.cli.graphs import mermaid, task_lines
 from forum_mcp.cli.patience import counted, patience
+from forum_mcp.engine.exported import lines_ahead
+from forum_mcp.engine.ledger import Ledger
+from forum_mcp.engine.redaction import prune
 from forum_mcp.engine.views import RunView, Spent, TaskView
 from tests.cli.commands import COMMAND, forum
 
@@ -114,6 +116,8 @@ def test_a_diagram_and_json_at_once_are_refused(tmp_path: Path, ledger: str) -> 
 
 def at_a_terminal(*arguments: str, **env: str) -> str:
     """Return what a command writes to a terminal of its own on stderr."""
+    import pty  # not on Windows
+
     ours, theirs = pty.openpty()
     with subprocess.Popen(
         [*COMMAND, *arguments],
@@ -153,10 +157,14 @@ def test_a_terminal_shows_a_run_live_and_colour_only_where_it_is_welcome(ledger:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no pty")
-def test_what_takes_long_says_so_at_a_terminal_and_cleans_up() -> None:
+@pytest.mark.parametrize(("total", "shown"), [(0, rb"verifying.*3"), (4, rb"verifying.*3 of 4.*75 %")])
+def test_what_takes_long_says_so_at_a_terminal_and_cleans_up(total: int, shown: bytes) -> None:
+    import pty  # not on Windows
+
     script = (
         "import sys; from forum_mcp.cli.patience import counted, patience\n"
         "with patience('verifying', after_s=0) as meter:\n"
+        f"    meter.total = {total}\n"
         "    assert list(counted('abc', meter)) == ['a', 'b', 'c']\n"
         "    sys.stdin.read(1)\n"
     )
@@ -166,7 +174,7 @@ def test_what_takes_long_says_so_at_a_terminal_and_cleans_up() -> None:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=theirs, env=env) as child:
         os.close(theirs)
         written = b""
-        while not re.search(rb"verifying.*3", written, re.DOTALL):
+        while not re.search(shown, written, re.DOTALL):
             written += os.read(ours, 4096)
         out, _ = child.communicate(b"x", timeout=30)
     os.close(ours)
@@ -178,6 +186,37 @@ def test_what_takes_long_says_nothing_through_a_pipe(capsys: pytest.CaptureFixtu
         assert list(counted("abc", meter)) == ["a", "b", "c"]
     assert meter.done == 3
     assert capsys.readouterr() == ("", "")
+
+
+class Watcher:
+    """Keeps what it is told."""
+
+    def __init__(self, told: list[tuple[int, int]]) -> None:
+        self._told = told
+
+    def __call__(self, done: int, total: int) -> None:
+        self._told.append((done, total))
+
+
+def test_how_far_the_work_is_goes_up_to_its_end(tmp_path: Path, ledger: str) -> None:
+    run_of_four(tmp_path, ledger)
+    with Ledger.open(ledger, create=False) as record:
+        size = record.size
+        for level, passes in ((3, 1), (4, 2)):
+            told: list[tuple[int, int]] = []
+            assert record.verify(level, heed=Watcher(told)).clean
+            assert {total for _, total in told} == {passes * size}
+            assert told == sorted(told)
+            assert (passes - 1) * size < told[-1][0] <= passes * size, "an entry outside of runs decides nothing"
+        for without in (True, False):
+            lines = list(record.export(without_bodies=without))
+            assert len(lines) - lines_ahead(record.store, without_bodies=without) in range(3), "and head and foot"
+        gone: list[tuple[int, int]] = []
+        later = record.now_us() + 1
+        prune(record, later, "test", yes=True, heed=Watcher(gone))
+        assert gone
+        assert gone[-1][0] == gone[-1][1]
+        assert record.verify(4).clean
 
 
 def test_a_run_of_another_process_is_followed_to_its_end(tmp_path: Path, ledger: str) -> None:

@@ -2,10 +2,11 @@
 
 import json
 import os
-import resource
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, cast
@@ -16,7 +17,7 @@ from mcp import Client
 from forum_mcp.cli.serving import ServerStart
 from forum_mcp.configs.flags import Flags
 from forum_mcp.server.app import build_server
-from tests.cli.commands import COMMAND, forum
+from tests.cli.commands import COMMAND, forum, process
 
 AGENT: Final = '[executors.agent]\ntype = "command"\nargv = ["true"]\n'
 CHAT: Final = '[executors.m]\ntype = "chat"\nurl = "http://127.0.0.1:9/v1"\nmodel = "m"\n'
@@ -100,6 +101,8 @@ def read_only_home(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def full_disk(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A limit on the size of files is the disk that is full for everybody, root included."""
+    import resource  # not on Windows
+
     old = resource.getrlimit(resource.RLIMIT_FSIZE)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, old[1]))
@@ -182,17 +185,29 @@ BROKEN: Final[dict[str, Broken]] = {
 }
 
 
+@contextmanager
+def limits_kept() -> Generator[None]:
+    """Undo what ``full_disk`` does."""
+    if sys.platform == "win32":
+        yield
+        return
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.getsignal(signal.SIGXFSZ)
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
 @pytest.fixture(params=BROKEN)
 def broken(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broken]:
     """A working directory and environment with one thing broken."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.getsignal(signal.SIGXFSZ)
     monkeypatch.chdir(tmp_path)
     case = BROKEN[request.param]
-    case.prepare(tmp_path, monkeypatch)
-    yield case
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    signal.signal(signal.SIGXFSZ, handler)
+    with limits_kept():
+        case.prepare(tmp_path, monkeypatch)
+        yield case
 
 
 def test_there_are_at_least_thirty() -> None:
@@ -226,49 +241,65 @@ async def test_the_server_lists_its_tools_and_every_call_says_what_to_mend(broke
             assert "ask the operator" in content.text
 
 
-def test_a_server_with_a_broken_file_works_as_soon_as_it_is_mended(tmp_path: Path) -> None:
-    """A real process: handshake, tools and a call in both eras; then the file is mended, without a restart."""
-    file = tmp_path / "c.toml"
-    file.write_text("max_paralel = 3")
+Ask = Callable[..., dict[str, Any]]
+
+
+@contextmanager
+def served(*words: str) -> Generator[Ask]:
+    """A server over stdio as a process, past its handshake; asked by a method and its parameters."""
     server = subprocess.Popen(
-        [*COMMAND, "--config", str(file), "mcp"],
-        cwd=tmp_path,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        [*COMMAND, *words, "mcp"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
     assert server.stdin is not None
     assert server.stdout is not None
-    assert server.stderr is not None
+    stdin, stdout = server.stdin, server.stdout
 
-    def ask(number: int, method: str, **params: object) -> dict[str, Any]:
-        assert server.stdin is not None
-        assert server.stdout is not None
-        message = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
-        server.stdin.write(json.dumps(message).encode() + b"\n")
-        server.stdin.flush()
-        answer = json.loads(server.stdout.readline())
-        assert answer["id"] == number
+    def ask(method: str, **params: object) -> dict[str, Any]:
+        message = {"jsonrpc": "2.0", "id": method, "method": method, "params": params}
+        stdin.write(json.dumps(message).encode() + b"\n")
+        stdin.flush()
+        answer = json.loads(stdout.readline())
+        assert answer["id"] == method
         return cast("dict[str, Any]", answer["result"])
 
-    try:
-        client = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
-        assert ask(1, "initialize", **client)["serverInfo"]["name"] == "forum-mcp"
-        server.stdin.write(b'{"jsonrpc":"2.0","method":"notifications/initialized"}\n')
-        assert ask(2, "tools/list")["tools"]
-        refused = ask(3, "tools/call", name="run", arguments={})
+    client = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+    with server:
+        try:
+            assert ask("initialize", **client)["serverInfo"]["name"] == "forum-mcp"
+            stdin.write(b'{"jsonrpc":"2.0","method":"notifications/initialized"}\n')
+            yield ask
+        finally:
+            stdin.close()
+            code = server.wait(30)
+    assert code == 0
+
+
+def test_a_server_over_stdio_answers_too(broken: Broken) -> None:
+    with served() as ask:
+        assert len(ask("tools/list")["tools"]) >= 10
+        if broken.serves:
+            return
+        refused = ask("tools/call", name="submit", arguments={"request": "write the docs"})
+        assert refused["isError"] is True
+        assert "ask the operator" in refused["content"][0]["text"]
+
+
+def test_a_server_with_a_broken_file_works_as_soon_as_it_is_mended(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text("max_paralel = 3")
+    with served("--config", str(file)) as ask:
+        refused = ask("tools/call", name="run", arguments={})
         assert refused["isError"] is True
         assert "did you mean 'max_parallel'" in refused["content"][0]["text"]
         file.write_text("max_parallel = 3")
-        assert ask(4, "tools/call", name="run", arguments={}).get("isError") is not True
-    finally:
-        server.stdin.close()
-        code = server.wait(30)
-        said = server.stderr.read().decode()
-        server.stdout.close()
-        server.stderr.close()
-    assert code == 0
-    assert "serving all the same" in said
+        assert ask("tools/call", name="run", arguments={}).get("isError") is not True
+
+
+def test_a_server_says_on_stderr_that_it_serves_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text("max_paralel = 3")
+    said = process("--config", str(tmp_path / "c.toml"), "mcp", cwd=tmp_path)
+    assert (said.code, said.out) == (0, "")
+    assert "serving all the same" in said.err
 
 
 async def test_a_toolset_nobody_has_is_told_by_every_call(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Every hostile command at once on one ledger, beside a run that means well: each has its own class."""
 
 import os
-import resource
 import sys
 from pathlib import Path
 
@@ -76,6 +75,8 @@ def executor(argv: list[str], error: str | None) -> ExecutorSettings:
 
 @needs_limits
 async def test_each_hostile_command_has_its_class_and_nobody_else_notices(stage: Stage) -> None:
+    import resource  # not on Windows
+
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     ended: dict[str, tuple[str | None, object]] = {}
     limiter = anyio.CapacityLimiter(4)

@@ -5,7 +5,7 @@ leaves that path for the functions that say what is wrong.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, cast
 
@@ -68,10 +68,17 @@ class Walked:
     nodes: int = 0
 
 
-def walk(source: Source, findings: Findings, sizes: set[int], meeting: Meeting | None = None) -> Walked:
+def walk(
+    source: Source,
+    findings: Findings,
+    sizes: set[int],
+    meeting: Meeting | None = None,
+    heed: Callable[[int], None] | None = None,
+) -> Walked:
     """Check every entry and its place; keep the roots at ``sizes`` and wherever a checkpoint was signed.
 
     ``meeting`` takes the references whose bodies it has at hand; the others are kept in ``Walked.cited``.
+    ``heed`` is told after each page how many entries are checked.
     """
     walked = Walked(source.ledger_id)
     tree, place = _Tree(), _Place()
@@ -93,6 +100,8 @@ def walk(source: Source, findings: Findings, sizes: set[int], meeting: Meeting |
                 _keep_signed(entry.data.get("size"), before + position - item.start, tree, walked)
         if item.kept is not None:
             _check_hashes(item, joined, walked, findings)
+        if heed is not None:
+            heed(tree.size)
     walked.size, walked.root = tree.size, tree.root_at(tree.size)
     walked.roots[walked.size] = walked.root
     if walked.size == 0 and not findings.any_of("unreadable"):
