@@ -63,7 +63,7 @@ def export_lines(
         yield from export.write(source, ledger=store.ledger_id, size=size, notes=notes, without_bodies=without_bodies)
 
 
-def lines_ahead(store: SqliteStore | ExportStore, *, without_bodies: bool) -> int:
+def lines_ahead(store: Store, *, without_bodies: bool) -> int:
     """Return how many lines an export will have, about; 0: nobody knows."""
     if without_bodies:
         return store.size()
