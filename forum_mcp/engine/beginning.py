@@ -87,14 +87,30 @@ class Beginner:
             return Draft("run.started", by[:200], msgspec.to_builtins(payload), bodies, parents)
 
         run = self._new_run_id(idempotency_key)
-        await self._keeper.begin(run, started)
+        if not await self._keeper.begin(run, started):
+            self._check_same(run, self._keeper.scrubbed(started(0)))
         return run
+
+    def _check_same(self, run: RunId, again: Draft) -> None:
+        """Refuse to answer a request with the run of another one, to which the same key was given."""
+        state = self._keeper.state(run)
+        if state.incomplete:  # a redacted request is like every other
+            return
+        for name, recorded in (("request", state.request.encode()), ("plan", state.given_plan)):
+            given = again.bodies.get(name)
+            if recorded != (given.data if isinstance(given, NewBody) else None):
+                raise RequestRefused(
+                    f"the idempotency_key began run {run} with another {name}; give each request a key of its own, "
+                    "or read that run"
+                )
 
     def _new_run_id(self, idempotency_key: str | None) -> RunId:
         if idempotency_key is None:
             return RunId(self._clock.entropy(16).hex())
+        if not idempotency_key.strip():
+            raise RequestRefused("idempotency_key is empty, and all such requests would be one; leave it out")
         text = f"{self._keeper.ledger.store.ledger_id}\n{idempotency_key}"
-        return RunId(hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32])
+        return RunId(hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32])
 
     def _check_lanes(self, workers: Mapping[str, str]) -> None:
         for lane in workers:

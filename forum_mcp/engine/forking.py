@@ -13,6 +13,7 @@ from forum_mcp.configs.names import STEPS
 from forum_mcp.engine.folding import fold_run
 from forum_mcp.engine.options import RunOptions
 from forum_mcp.errors import RequestRefused
+from forum_mcp.ledger.canonical import UNREADABLE
 from forum_mcp.ledger.entry import RunId
 from forum_mcp.ledger.kinds.run import Fork
 from forum_mcp.rules.contract import Contract
@@ -110,10 +111,15 @@ def guarded(contract: Contract, origin: Contract) -> Contract:
 
 
 def _plan(store: Store, state: RunState) -> dict[str, object] | None:
-    if state.plan_seq < 0:
-        return None
-    body = store.body(store.entry(state.plan_seq).entry.bodies["plan"].commit)
-    return None if body is None else msgspec.json.decode(body.data, type=dict[str, object])
+    """Return the plan that was accepted, or that the caller had given where none was yet."""
+    data = state.given_plan
+    if state.plan_seq >= 0:
+        body = store.body(store.entry(state.plan_seq).entry.bodies["plan"].commit)
+        data = None if body is None else body.data
+    try:
+        return None if data is None else msgspec.json.decode(data, type=dict[str, object])
+    except UNREADABLE as error:
+        raise RequestRefused(f"the plan of run {state.run} cannot be read; fork it with a plan or a request") from error
 
 
 def changed_plan(origin: Origin, request: str | None, plan: Mapping[str, object] | None) -> Mapping[str, object] | None:

@@ -16,6 +16,7 @@ from forum_mcp.engine.ledger import Ledger
 from forum_mcp.engine.outcomes import Event, Performer
 from forum_mcp.engine.present import is_live
 from forum_mcp.engine.recorder import Recorder
+from forum_mcp.engine.scrubbed import scrub_event
 from forum_mcp.engine.scrubbing import Scrubber
 from forum_mcp.errors import ExecutorsDiffer, Fenced, ForumError, LedgerUnreadable, RunHeld
 from forum_mcp.executors.base import Executor, Outcome
@@ -108,8 +109,12 @@ class Keeper:
                     renewed_us = self._clock.now_us()
                     await self._renew(renewed_us)
 
-    async def begin(self, run: RunId, started: Callable[[int], Draft]) -> None:
-        """Append ``run.started`` (given the fencing number) unless the run exists, and hold it."""
+    def scrubbed(self, draft: Draft) -> Draft:
+        """Return an event as it is recorded: without the secrets this process knows."""
+        return scrub_event(draft, self._scrubber)
+
+    async def begin(self, run: RunId, started: Callable[[int], Draft]) -> bool:
+        """Append ``run.started`` (given the fencing number) and hold the run; False when it was begun before."""
         store = self.ledger.store
 
         def work(tx: Transaction) -> tuple[Folded, Lease] | None:
@@ -120,10 +125,12 @@ class Keeper:
             folded.append(tx, started(lease.fence), t_ms=0, at_us=self._clock.now_us())
             return folded, lease
 
+        begun: tuple[Folded, Lease] | None = None
         with anyio.CancelScope(shield=True):  # what is begun is held, though its caller goes away
             begun = await self.recorder.record(work)
             if begun is not None:
                 await self._hold(*begun)
+        return begun is not None
 
     async def resume(self, run: RunId, *events: Event, mode: str | None = None) -> bool:
         """Take the run's lease, record that it goes on, what is in doubt and the news, and hold it.

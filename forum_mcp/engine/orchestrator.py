@@ -179,8 +179,9 @@ class Orchestrator(Assistance):
         """Start a run and wait at most ``wait_s`` seconds for it to end or to need its caller.
 
         ``plan`` is a plan of the caller's own, or the id of a run that rests after its plan. An ``idempotency_key``
-        that was used before joins that run. ``by`` is the actor that is recorded. ``detach``: the daemon of these
-        settings, started if need be, holds the run, which then goes on when this process ends.
+        that was used before joins that run, if request and plan are the same. ``by`` is the actor that is recorded.
+        ``detach``: the daemon of these settings, started if need be, holds the run, which then goes on when this
+        process ends.
 
         Raises:
             InvalidInput: the request, the plan or an option is refused; nothing was recorded.

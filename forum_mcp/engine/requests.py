@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from forum_mcp.errors import PlanRefused, RequestRefused
+from forum_mcp.ledger.canonical import UNREADABLE
 from forum_mcp.rules import plan as plans
 from forum_mcp.rules.contract import Contract
 from forum_mcp.rules.roster import Roster
@@ -43,10 +44,10 @@ def checked_plan(plan: Mapping[str, object], roster: Roster, contract: Contract)
     Raises:
         PlanRefused: it is not a valid DAG of permitted lanes.
     """
-    reply = plans.read(dict(plan))
-    plans.accept(reply, roster, contract.policy, contract.context)
     try:
         encoded = msgspec.json.encode(dict(plan), order="sorted")
-    except (UnicodeEncodeError, msgspec.MsgspecError) as error:
+    except (TypeError, *UNREADABLE) as error:
         raise PlanRefused(f"the plan cannot be recorded: {error}; use valid Unicode text and JSON values") from None
+    reply = plans.decode(encoded)  # what is recorded is checked: a NaN is no number any more
+    plans.accept(reply, roster, contract.policy, contract.context)
     return encoded, "\n".join(task.instruction for task in reply.tasks)[:REQUEST_CHARS]

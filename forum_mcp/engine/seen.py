@@ -350,4 +350,6 @@ class SeenForum(Orchestrator):
         return await super().work_progress(item, note, client=self._principal.name)
 
     def _own_key(self, key: str) -> str:
-        return hashlib.sha256(f"{self._principal.name}\n{key}".encode("utf-8", "replace")).hexdigest()
+        if not key.strip():
+            return key  # which is refused
+        return hashlib.sha256(f"{self._principal.name}\n{key}".encode("utf-8", "surrogatepass")).hexdigest()

@@ -51,6 +51,14 @@ async def test_an_answer_of_very_many_results_fits_the_record(stage: Stage) -> N
         assert_clean(forum)
 
 
+async def test_a_plan_is_checked_as_it_is_recorded(stage: Stage) -> None:
+    task = {"id": "a", "lane": "backend", "instruction": "x", "schema": {"minimum": float("nan")}}
+    async with stage.forum(stage.settings(WORKER)) as forum:
+        with pytest.raises(PlanRefused, match="not a JSON Schema"):
+            await forum.submit(plan={"tasks": [task]})
+        assert forum.ledger.size == 1
+
+
 async def test_an_instruction_longer_than_a_prompt_may_be_is_refused(stage: Stage) -> None:
     plan = {"tasks": [{"id": "a", "lane": "backend", "instruction": "x" * 100_001}]}
     async with stage.forum(stage.settings(WORKER)) as forum:

@@ -93,3 +93,12 @@ async def test_a_fork_is_never_less_guarded_than_its_origin(stage: Stage) -> Non
 def contract_of(forum: Orchestrator, run: str) -> Contract:
     [started] = forum.ledger.show(run_id=run, kind="run.started").entries
     return Contract.from_json(forum.ledger.body(str(started.bodies["contract"]["commit"])).data)
+
+
+async def test_a_fork_from_before_its_plan_was_accepted_keeps_the_plan_its_caller_gave(stage: Stage) -> None:
+    async with stage.forum(stage.settings(WORKER)) as forum:
+        run = await forum.submit("both", plan=TWO, wait_s=60)
+        for seq in range(run.entries[0], run.entries[0] + 3):
+            fork = await forum.fork(run.run_id, seq=seq, wait_s=60)
+            assert [task.id for task in fork.tasks] == ["a", "b"], seq
+        assert_clean(forum)

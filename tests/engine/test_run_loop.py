@@ -3,7 +3,10 @@
 from itertools import pairwise
 
 import anyio
+import msgspec
+import pytest
 
+from forum_mcp.errors import RequestRefused
 from forum_mcp.executors.base import Call, Outcome
 from tests.engine.stage import DIAMOND, WORKER, Stage, assert_clean, plan_of
 
@@ -143,6 +146,25 @@ async def test_an_idempotency_key_joins_the_run_it_began(stage: Stage) -> None:
         first, second = await forum.submit("go", idempotency_key="k"), await forum.submit("go", idempotency_key="k")
         assert first.run_id == second.run_id
         assert len(stage.entries(forum, "run.started")) == 1
+
+
+async def test_a_request_is_not_answered_with_the_run_of_another_one_by_its_key(stage: Stage) -> None:
+    plan: dict[str, object] = msgspec.json.decode(DIAMOND)
+    async with stage.forum(stage.settings(WORKER)) as forum:
+        await forum.submit("go", idempotency_key="k")
+        await forum.submit(plan=plan, idempotency_key="planned")
+        size = forum.ledger.size
+        for again, key in (({"request": "stop"}, "k"), ({"request": "go", "plan": plan}, "k")):
+            with pytest.raises(RequestRefused, match="with another"):
+                await forum.submit(**again, idempotency_key=key)
+        with pytest.raises(RequestRefused, match="with another plan"):
+            await forum.submit("\n".join(f"do {name}" for name in "abcd"), idempotency_key="planned")
+        with pytest.raises(RequestRefused, match="is empty"):
+            await forum.submit("go", idempotency_key=" ")
+        assert forum.ledger.size == size
+        assert (await forum.submit("go", idempotency_key="a\ud800")).run_id != (
+            await forum.submit("go", idempotency_key="a?")
+        ).run_id
 
 
 async def test_runs_side_by_side_share_one_ledger(stage: Stage) -> None:
