@@ -62,6 +62,8 @@ class Beginner:
             "roster": NewBody(JSON, self._roster.to_json()),
         }
         if plan is not None:
+            if origin is None and (options.get("single") or lane is not None):
+                raise RequestRefused("a plan names its own tasks and lanes; leave single and lane out")
             encoded, words = checked_plan(plan, self._roster, contract)
             bodies["plan"] = NewBody(JSON, encoded)
             request = request if request is not None else words

@@ -42,7 +42,6 @@ LANE: Schema = {"type": "string", "description": "Instead of routing"}
 
 
 async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> RunView:
-    arguments.refuse_beside("plan", ("single", "lane"), "a plan names its own tasks and lanes: leave the others out")
     view = await forum.plan(
         arguments.required("request"),
         plan=arguments.mapping("plan"),

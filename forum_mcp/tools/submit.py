@@ -44,7 +44,6 @@ async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> 
         ("request", "plan", "single", "lane", "context"),
         "a planned run already has them: pass run_id without them",
     )
-    arguments.refuse_beside("plan", ("single", "lane"), "a plan names its own tasks and lanes: leave the others out")
     view = await forum.submit(
         request,
         plan=run_id if run_id is not None else arguments.mapping("plan"),

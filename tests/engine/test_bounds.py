@@ -51,6 +51,16 @@ async def test_an_answer_of_very_many_results_fits_the_record(stage: Stage) -> N
         assert_clean(forum)
 
 
+@pytest.mark.parametrize("beside", [{"single": True}, {"lane": "backend"}])
+async def test_a_plan_is_not_taken_with_options_that_it_would_make_void(stage: Stage, beside: dict[str, Any]) -> None:
+    plan = {"tasks": [{"id": "a", "lane": "backend", "instruction": "x"}]}
+    async with stage.forum(stage.settings(WORKER)) as forum:
+        for begin in (forum.submit, forum.plan):
+            with pytest.raises(RequestRefused, match="names its own tasks and lanes"):
+                await begin("x", plan=plan, **beside)
+        assert forum.ledger.size == 1
+
+
 async def test_a_plan_is_checked_as_it_is_recorded(stage: Stage) -> None:
     task = {"id": "a", "lane": "backend", "instruction": "x", "schema": {"minimum": float("nan")}}
     async with stage.forum(stage.settings(WORKER)) as forum:
