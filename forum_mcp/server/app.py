@@ -62,6 +62,7 @@ class ForumServer(OpenServer):
     """The forum as an MCP server."""
 
     def __init__(self, open_forum: OpenForum, tools: Iterable[Tool], **settings: Any) -> None:
+        configure_logging()
         self._open_forum = open_forum
         self._forum_tools = {tool.name: tool for tool in tools}
         self._asks = not all(tool.read_only for tool in self._forum_tools.values())
@@ -244,7 +245,6 @@ def build_server(open_forum: OpenForum, *, tools: str = "all", read_only: bool =
     Raises:
         ConfigRefused: the toolset names something that does not exist.
     """
-    configure_logging()
     return ForumServer(open_forum, select(tools, read_only=read_only))
 
 

@@ -7,8 +7,10 @@ as long as the server: at its end they are recorded as interrupted, and whoever 
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import socket
+import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +23,7 @@ from starlette.requests import Request
 
 from forum_mcp.engine.seen import READ, SeenForum
 from forum_mcp.errors import ConfigRefused, ForumError
-from forum_mcp.server.app import ForumServer, configure_logging
+from forum_mcp.server.app import ForumServer
 from forum_mcp.server.auth import Authenticator, Identity
 from forum_mcp.server.http_connections import HEAD_MAX, BoundedConnection
 from forum_mcp.server.http_gate import BODY_MAX, IDENTITY, MCP_PATH, Gate, Places, Resource
@@ -33,12 +35,17 @@ if TYPE_CHECKING:
     from forum_mcp.server.lifespan import OpenForum
     from forum_mcp.server.sdk import AnyContext
 
-__all__ = ["HOST", "PORT", "HttpServer", "Listener", "gate_of", "is_loopback", "listen", "serve_http"]
+__all__ = ["END_S", "HOST", "PORT", "HttpServer", "Listener", "gate_of", "is_loopback", "listen", "serve_http"]
 
 HOST: Final = "127.0.0.1"
 PORT: Final = 8731
 
-_DRAIN_S: Final = 2
+END_S: Final = 6.0
+"""Seconds after which a shutdown that hangs is cut off: ``DRAIN_S``, ``lifespan.CLOSE_S``, and room for both."""
+
+_CUT_OFF_S: Final = 3
+"""After this uvicorn cuts off what the gate did not; whole seconds, more than ``DRAIN_S``."""
+
 _IDLE_S: Final = 30
 _SESSIONS_MAX: Final = 1_000
 _SESSION_IDLE_S: Final = 1_800.0
@@ -115,9 +122,8 @@ def gate_of(
         max_request_body_size=BODY_MAX,
         max_sessions=_SESSIONS_MAX,
         session_idle_timeout=_SESSION_IDLE_S,
-        transport_security=TransportSecuritySettings(
-            allowed_hosts=sorted(places.hosts), allowed_origins=sorted(places.origins)
-        ),
+        # The gate checks Host and Origin, before anything else and whatever their case.
+        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
     return Gate(app, places, authenticator, resource)
 
@@ -125,10 +131,9 @@ def gate_of(
 def serve_http(gate: Gate, listener: Listener, ready: Callable[[], None]) -> int:
     """Serve until SIGINT or SIGTERM, then drain; return the exit code.
 
-    Draining: no new connection, no new request; what is under way has 2 s, then it is cut off, runs are recorded as
-    interrupted and children ended.
+    Draining: no new connection, no new request, streams of news end; what is under way has ``DRAIN_S`` seconds, then it
+    is cut off, runs are recorded as interrupted and children ended.
     """
-    configure_logging()
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     config = uvicorn.Config(
         gate,
@@ -140,7 +145,7 @@ def serve_http(gate: Gate, listener: Listener, ready: Callable[[], None]) -> int
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=_IDLE_S,
-        timeout_graceful_shutdown=_DRAIN_S,
+        timeout_graceful_shutdown=_CUT_OFF_S,
         h11_max_incomplete_event_size=HEAD_MAX,
     )
     return anyio.run(_serve, _Uvicorn(config), gate, listener, ready)
@@ -160,8 +165,12 @@ async def _serve(server: _Uvicorn, gate: Gate, listener: Listener, ready: Callab
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             ready()
             async for _ in signals:
-                server.force_exit = gate.draining  # the second one does not wait
-                gate.draining = server.should_exit = True
+                if not server.should_exit:
+                    server.should_exit = True
+                    cut_off = threading.Timer(END_S, os._exit, (1,))  # a thread that verifies outlives the loop
+                    cut_off.daemon = True
+                    cut_off.start()
+                tasks.start_soon(gate.drain)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(watch_signals)

@@ -1,29 +1,32 @@
 """What stands before the MCP endpoint: nothing of a request reaches the session before it has passed here.
 
 In this order: the Host names us (a rebound DNS name does not), the Origin, where there is one, is in the list, the
-bearer token is good, it has the scope of what is asked, and the body came whole, small enough and in time. Answers hold
-no more than a stranger may know.
+bearer token is good, the body came whole, small enough and in time, it is a message (what is not is answered as over
+stdio), and the token has the scope of what it asks. Answers hold no more than a stranger may know.
 
 Spec: MCP Streamable HTTP and Authorization (2025-11-25, 2026-07-28), RFC 6750 section 3, RFC 9728.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 import anyio
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
+from mcp_types import JSONRPCRequest
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 
 from forum_mcp.engine.seen import READ, SCOPES, SUBMIT
 from forum_mcp.server.http_connections import HEAD_MAX
+from forum_mcp.server.http_drain import Underway, unavailable
+from forum_mcp.server.wire import read_line
 
 if TYPE_CHECKING:
+    from mcp.shared.message import SessionMessage
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from forum_mcp.server.auth import Authenticator, Identity
@@ -99,7 +102,16 @@ class Gate:
         self._authenticator = authenticator
         self._resource = resource
         self._body_s = body_s
+        self._underway = Underway()
         self.draining = False
+
+    async def drain(self) -> None:
+        """Take no new request, and end those that are being answered; the second call does not wait for them."""
+        if self.draining:
+            self._underway.hurry()
+        else:
+            self.draining = True
+            await self._underway.drain()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or hand it on."""
@@ -124,22 +136,26 @@ class Gate:
         if path != MCP_PATH:
             return _refuse(404, "not_found", f"there is nothing here; MCP is served at {MCP_PATH}")
         if self.draining:
-            return _refuse(503, "draining", "the server is shutting down; try again", {"connection": "close"})
+            return unavailable()
         if method == "OPTIONS" and "origin" in headers:
             return Response(status_code=204, headers=_PREFLIGHT)
         identity = await self._identity(headers)
         if isinstance(identity, Response):
             return identity
-        body: bytes = b""
+        body, message = b"", None
         if method == "POST":
             taken = await self._body(headers, receive)
             if isinstance(taken, Response):
                 return taken
             body = taken
-        if identity is not None and (refusal := self._out_of_scope(identity, body)) is not None:
+            message, fault = read_line(body)
+            if fault is not None:
+                return JSONResponse(fault.message.model_dump(mode="json", by_alias=True, exclude_unset=True), 400)
+        if identity is not None and (refusal := self._out_of_scope(identity, message)) is not None:
             return refusal
         inner: Scope = {**scope, IDENTITY: identity, "user": None if identity is None else _user(identity)}
-        await self._app(inner, _replayed(body, receive) if method == "POST" else receive, send)
+        given = _replayed(body, receive) if method == "POST" else receive
+        await self._underway.hand_on(self._app, inner, given, send, endless=method == "GET" or _listens(message))
         return None
 
     def _misplaced(self, headers: Headers) -> Response | None:
@@ -166,9 +182,9 @@ class Gate:
             return self._challenge(401, "invalid_token", "the token is wrong, expired or not for this server")
         return identity
 
-    def _out_of_scope(self, identity: Identity, body: bytes) -> Response | None:
+    def _out_of_scope(self, identity: Identity, message: SessionMessage | None) -> Response | None:
         principal = identity.principal
-        needed = needed_scope(body)
+        needed = needed_scope(message)
         if principal is None or principal.may(needed):
             return None
         return self._challenge(403, "insufficient_scope", f"this needs the scope {needed}", f"{READ} {needed}")
@@ -201,22 +217,21 @@ class Gate:
         return _refuse(408, "too_slow", f"the body took over {self._body_s:g} s", {"connection": "close"})
 
 
-def needed_scope(body: bytes) -> str:
+def _listens(message: SessionMessage | None) -> bool:
+    request = None if message is None else message.message
+    return isinstance(request, JSONRPCRequest) and request.method == "subscriptions/listen"
+
+
+def needed_scope(message: SessionMessage | None) -> str:
     """Return the scope that a message takes; the forum itself asks again for what a message does not tell here."""
-    try:
-        decoded: object = json.loads(body) if body else None
-    except (ValueError, RecursionError):
+    request = None if message is None else message.message
+    if not isinstance(request, JSONRPCRequest):
         return READ
-    message = _members(decoded)
-    if message.get("method") in _WRITING_METHODS:
+    if request.method in _WRITING_METHODS:
         return SUBMIT
-    name = _members(message.get("params")).get("name")
-    return SUBMIT if message.get("method") == "tools/call" and name in _WRITING_TOOLS else READ
-
-
-def _members(value: object) -> Mapping[str, object]:
-    """Return the members of an object; anything else has none."""
-    return cast("Mapping[str, object]", value) if isinstance(value, dict) else {}
+    name: object = (request.params or {}).get("name")
+    writes = request.method == "tools/call" and isinstance(name, str) and name in _WRITING_TOOLS
+    return SUBMIT if writes else READ
 
 
 def _user(identity: Identity) -> AuthenticatedUser:

@@ -1,4 +1,4 @@
-"""What a line of stdin is: a message for the session, an error to answer at once, or nothing.
+"""What a line of stdin, or the body of a POST, is: a message for the session, an error to answer at once, or nothing.
 
 The SDK drops what it cannot parse, which leaves a client waiting for ever. Here every line that is not a message gets
 one JSON-RPC error (JSON-RPC 2.0, section 5.1), with the id of the request where it can be read. Responses are never
@@ -70,10 +70,10 @@ def read_line(line: bytes) -> tuple[SessionMessage | None, SessionMessage | None
     except RecursionError:
         return None, _error(INVALID_REQUEST, "the message is nested too deeply", None)
     except ValueError as exc:
-        return None, _error(PARSE_ERROR, f"the message is not JSON: {exc}; send one JSON object per line", None)
+        return None, _error(PARSE_ERROR, f"the message is not JSON: {exc}; send one JSON object", None)
     if not isinstance(message, dict):
         what = "a batch" if isinstance(message, list) else "not an object"
-        return None, _error(INVALID_REQUEST, f"the message is {what}; send one JSON-RPC object per line", None)
+        return None, _error(INVALID_REQUEST, f"the message is {what}; send one JSON-RPC object", None)
     fields = cast("dict[str, object]", message)
     # Walking a large message costs more than parsing it, so it is walked only when its bytes give a reason.
     if b"\\u" in line:

@@ -273,6 +273,46 @@ def test_a_terminated_server_interrupts_its_runs_and_the_next_one_resumes_them(s
     verified(tmp_path / "ledger.db")
 
 
+def asking(server: HttpProcess, method: str, **params: object) -> bytes:
+    """Return a request of the modern era as bytes."""
+    message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": META}}
+    body = json.dumps(message).encode()
+    name = [f"Mcp-Name: {params['name']}"] if "name" in params else []
+    told = ["Accept: application/json, text/event-stream", "MCP-Protocol-Version: 2026-07-28", f"Mcp-Method: {method}"]
+    return head(server, *told, *name, f"Content-Length: {len(body)}") + body
+
+
+def test_a_terminated_server_ends_streams_whole_and_answers_every_call(serve: Serve, tmp_path: Path) -> None:
+    slow = tmp_path / "slow.json"
+    slow.write_text(json.dumps({"replies": [], "default": {"reply": "late", "delay_ms": 600_000}}))
+    server = serve("--scripted", str(slow))
+    begun = server.call(TOKEN, "submit", request="write a poem", single=True, wait_s=0)
+    with closing(server.connect()) as stream, closing(server.connect()) as call:
+        stream.sendall(asking(server, "subscriptions/listen", notifications={"resourcesListChanged": True}))
+        listened = b""
+        while b"acknowledged" not in listened:
+            listened += stream.recv(65_536)
+        waits = {"run_id": begun["run_id"], "wait_s": 300}
+        call.sendall(asking(server, "tools/call", name="run", arguments=waits))
+        assert server.call(TOKEN, "run", run_id=begun["run_id"])["state"] == "running"
+        assert server.stop() == 0
+        assert read_all(stream).endswith(b"0\r\n\r\n")
+        assert read_all(call).startswith(b"HTTP/1.1 503 ")
+    assert server.said == [], "nobody is told of it as of a bug"
+    assert "run.interrupted" in verified(tmp_path / "ledger.db")
+
+
+def test_who_asks_twice_does_not_wait_for_calls(serve: Serve, tmp_path: Path) -> None:
+    slow = tmp_path / "slow.json"
+    slow.write_text(json.dumps({"replies": [], "default": {"reply": "late", "delay_ms": 600_000}}))
+    server = serve("--scripted", str(slow))
+    server.call(TOKEN, "submit", request="write a poem", single=True, wait_s=0)
+    server.popen.send_signal(signal.SIGINT)
+    assert server.stop() == 0
+    assert server.said == []
+    assert "run.interrupted" in verified(tmp_path / "ledger.db")
+
+
 def test_a_killed_server_leaves_a_run_that_the_next_one_reads_and_resumes(serve: Serve, tmp_path: Path) -> None:
     slow = tmp_path / "slow.json"
     slow.write_text(json.dumps({"replies": [], "default": {"reply": "late", "delay_ms": 600_000}}))
