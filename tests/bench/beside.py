@@ -46,10 +46,10 @@ def langgraph() -> Iterator[str]:
 
     def graph(saver: Any) -> Any:
         made = graphs.StateGraph(dict)
-        made.add_node("work", lambda state: {"rounds": state.get("rounds", 0) + 1})
-        made.add_node("end", lambda state: state)
+        made.add_node("work", _work)
+        made.add_node("end", _same)
         made.add_edge(graphs.START, "work")
-        made.add_conditional_edges("work", lambda state: "work" if state["rounds"] < ROUNDS else "end")
+        made.add_conditional_edges("work", _next)
         made.add_edge("end", graphs.END)
         return made.compile(checkpointer=saver, interrupt_before=["end"])
 
@@ -62,6 +62,18 @@ def langgraph() -> Iterator[str]:
             yield f"a cycle of {ROUNDS} rounds stopped before {waiting.get_state(thread).next}, kept in SQLite"
             waiting.invoke(None, thread)
             yield f"opened again it went on to its end: next {waiting.get_state(thread).next}"
+
+
+def _work(state: dict[str, int]) -> dict[str, int]:
+    return {"rounds": state.get("rounds", 0) + 1}
+
+
+def _same(state: dict[str, int]) -> dict[str, int]:
+    return state
+
+
+def _next(state: dict[str, int]) -> str:
+    return "work" if state["rounds"] < ROUNDS else "end"
 
 
 FACTS: Final = {"forum-engine": forum_engine, "langgraph": langgraph}
