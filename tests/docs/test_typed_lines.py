@@ -44,7 +44,7 @@ ELSEWHERE: Final = {
     "forum-mcp serve --http": ("tests/server/http_peer.py", '"serve", "--http"', "serves until it is told to end"),
     "forum-mcp serve --http --public-url https://forum.example --issuer https://login.example --jwks "
     "https://login.example/jwks.json": (
-        "tests/server/test_http_principals.py",
+        "tests/server/http_peer.py",
         "--issuer",
         "needs that issuer; the test has one of its own",
     ),
