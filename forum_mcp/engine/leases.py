@@ -1,8 +1,9 @@
 """Leases: which process may decide for a run.
 
 A lease is a row outside the chain; its fencing number is recorded in ``run.started`` and ``run.resumed``, and every
-append of the holder checks it in the same transaction. A holder is named by boot, process and start time, so a process
-that was killed is known to be dead at once, without waiting for its lease to run out.
+append of the holder checks it in the same transaction. A holder is named by boot and process namespace, process and
+start time, so a process that was killed is known to be dead at once, without waiting for its lease to run out; of one
+elsewhere, also in another container on this machine, only its lease can be told.
 """
 
 import os
@@ -26,11 +27,12 @@ def holder_id(nonce: str) -> str:
 
 
 def alive(holder: str) -> bool:
-    """Tell whether the process of a holder may still live; a holder of another machine is taken to live."""
-    boot, pid, start, _ = holder.split(":", 3)
-    if boot != _boot():
+    """Tell whether the process of a holder may still live; one of another machine or container is taken to live."""
+    boot, _, process = holder.partition(":")
+    pid, _, process = process.partition(":")
+    if boot != _boot() or not pid.isdecimal():
         return True
-    return _start_time(int(pid)) == start
+    return _start_time(int(pid)) == process.partition(":")[0]
 
 
 def take(tx: Transaction, run: RunId, holder: str, now_us: int) -> Lease:
@@ -41,9 +43,10 @@ def take(tx: Transaction, run: RunId, holder: str, now_us: int) -> Lease:
     """
     old = tx.lease(run)
     if old is not None and old.expires_us > now_us and old.holder != holder and alive(old.holder):
-        pid = old.holder.split(":")[1]
+        boot, pid, *_ = (*old.holder.split(":"), "")
+        living = "which is alive" if boot == _boot() else "of another machine or container, whose lease has not run out"
         raise RunHeld(
-            f"run {run} is held by process {pid}, which is alive; wait for it, or end that process and resume again"
+            f"run {run} is held by process {pid[:20]}, {living}; wait for it, or end that process and resume again"
         )
     lease = Lease(run, holder, 1 if old is None else old.fence + 1, now_us + LEASE_US)
     tx.set_lease(lease)
@@ -73,7 +76,8 @@ def renew(tx: Transaction, lease: Lease, now_us: int) -> None:
 
 def _boot() -> str:
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot}/{Path('/proc/self/ns/pid').stat().st_ino}"
     except OSError:
         return os.uname().nodename.replace(":", "-")
 

@@ -36,6 +36,8 @@ _PATCH: Final = "text/x-diff; charset=utf-8"
 _FIGURE_MAX: Final = 10**12
 """Largest figure an outcome is believed to have, a million dollars in millionths."""
 
+_REASON_CHARS: Final = 4_000
+
 _log = logging.getLogger(__name__)
 
 
@@ -244,7 +246,7 @@ def host_outcome(seq: int, client: str, *, result: str | None, reason: str | Non
         if result:
             bodies["reply"] = NewBody(TEXT, result.encode("utf-8", "replace"))
         if reason:
-            bodies["detail"] = NewBody(TEXT, reason.encode("utf-8", "replace"))
+            bodies["detail"] = NewBody(TEXT, reason[:_REASON_CHARS].encode("utf-8", "replace"))
         payload = CallFinished(call=seq, error=error)
         return Draft("call.finished", actor, msgspec.to_builtins(payload), bodies, (seq, state.last_seq))
 

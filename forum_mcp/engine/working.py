@@ -200,4 +200,6 @@ class WorkDesk:
 
 
 def _free(item: OpenCall, now_us: int) -> bool:
-    return item.type == "host" and item.offered_seq >= 0 and (item.taken_seq < 0 or item.lease_until_us <= now_us)
+    """Tell whether an item may be handed out; a lease further ahead than any can be is of before the clock was set."""
+    leased = now_us < item.lease_until_us <= now_us + 2 * LEASE_S * 1_000_000
+    return item.type == "host" and item.offered_seq >= 0 and (item.taken_seq < 0 or not leased)

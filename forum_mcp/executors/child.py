@@ -2,12 +2,15 @@
 
 import contextlib
 import os
+import signal
 import socket
 from collections.abc import Callable
 from typing import Literal
 
 import anyio
 from anyio.lowlevel import checkpoint
+
+from forum_mcp.executors.minder import watch
 
 __all__ = ["GRACE_S", "Child", "LaunchFailed"]
 
@@ -96,10 +99,23 @@ class Child:
                 await self.kill()
 
     async def kill(self) -> None:
-        """SIGKILL everything below it and wait at most ``GRACE_S`` for its end; cannot be cancelled."""
+        """SIGKILL everything below it and wait at most twice ``GRACE_S`` for its end; cannot be cancelled."""
         with anyio.CancelScope(shield=True):
             self.order_kill()
-            await self.wait_gone(GRACE_S)
+            if not await self.wait_gone(GRACE_S):
+                self._kill_past_minder()
+                await self.wait_gone(GRACE_S)
+
+    def _kill_past_minder(self) -> None:
+        """Kill a minder that does not obey, and all below it: it was stopped, by whatever it minds.
+
+        It holds its end of the call socket still, so it has not buried the command, whose id is nobody else's.
+        """
+        minder = watch.parent(self.pid) if self.pid is not None and not self._gone else None
+        if minder is not None and minder > 1 and minder != os.getpid():
+            watch.kill_below(minder)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(minder, signal.SIGKILL)
 
     def order_kill(self) -> None:
         """SIGKILL everything below it, not waiting for its end."""

@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -227,7 +228,10 @@ class Launcher:
 
     def _hand_over(self, descriptors: list[int]) -> None:
         try:
-            socket.send_fds(self._helper_socket(), [b"\0"], descriptors)
+            control = self._helper_socket()
+            if self._helper is not None:
+                self._helper.send_signal(signal.SIGCONT)  # a command may have stopped it
+            socket.send_fds(control, [b"\0"], descriptors)
         except (BrokenPipeError, ConnectionError):
             # It was killed (it never ends by itself): one new one for this command.
             socket.send_fds(self._helper_socket(renew=True), [b"\0"], descriptors)

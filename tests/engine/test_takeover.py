@@ -9,11 +9,14 @@ import pytest
 
 from forum_mcp.configs.settings import RoleSettings
 from forum_mcp.engine.clock import Clock
+from forum_mcp.engine.leases import holder_id
 from forum_mcp.engine.orchestrator import Orchestrator
 from forum_mcp.engine.views import RunView
 from forum_mcp.errors import AttemptClosed, RunHeld
 from forum_mcp.executors.base import Call, Outcome
 from forum_mcp.executors.scripted import ScriptedExecutor
+from forum_mcp.ledger.entry import RunId
+from forum_mcp.stores.base import Lease
 from tests.engine.stage import HOST, WORKER, Stage, assert_clean, plan_of
 
 HOST_THEN_MODEL = RoleSettings(worker=["host", "model"])
@@ -173,6 +176,56 @@ async def test_a_holder_that_slept_past_its_lease_loses_the_run_and_writes_nothi
                 assert (await first.run(run, wait_s=60)).answer == "result of t1"
     async with stage.forum(settings) as forum:
         assert forum.ledger.size == size
+        assert_clean(forum)
+
+
+async def test_an_item_whose_holder_is_gone_is_offered_again_though_the_clock_was_set_back(stage: Stage) -> None:
+    wall = SteppedClock()
+    model = ScriptedExecutor(stage.cast)
+    async with Orchestrator.open(stage.settings(HOST), executors={"model": model}, clock=Clock(now_us=wall)) as forum:
+        run = (await forum.submit("say hello", single=True)).run_id
+        [item] = (await forum.work_next(run, client="first")).items
+        wall.us -= 600_000_000
+        assert not (await forum.work_next(run, client="second")).items, "it may well be at work"
+        wall.us -= 365 * 86_400_000_000
+        [again] = (await forum.work_next(run, client="second")).items
+        assert again.item == item.item
+        await forum.work_complete(again.item, "hello", client="second", wait_s=60)
+        assert (await forum.run(run, wait_s=60)).state == "succeeded"
+        assert_clean(forum)
+
+
+async def test_why_an_item_was_not_done_is_kept_and_not_by_the_megabyte(stage: Stage) -> None:
+    async with stage.forum(stage.settings(HOST)) as forum:
+        run = (await forum.submit("say hello", single=True)).run_id
+        [item] = (await forum.work_next(run, client="first")).items
+        await forum.work_fail(item.item, "no\ud800 " * 500_000, client="first", wait_s=60)
+        [ref] = [entry.bodies["detail"] for entry in stage.entries(forum, "call.finished")]
+        assert forum.ledger.body(str(ref["commit"])).data.decode().startswith("no? no? ")
+        assert len(forum.ledger.body(str(ref["commit"])).data) == 4_000
+        assert_clean(forum)
+
+
+@pytest.mark.parametrize("holder", ["OTHER/1:1:1:x", "x", "", ":::", "BOOT:notapid:1:x", "BOOT:99999999999:1:x"])
+async def test_a_lease_of_another_container_or_of_nobody_we_can_ask_holds_until_it_runs_out(
+    stage: Stage, holder: str
+) -> None:
+    wall, settings = SteppedClock(), stage.settings(HOST)
+    model = ScriptedExecutor(stage.cast)
+    async with Orchestrator.open(settings, executors={"model": model}, clock=Clock(now_us=wall)) as forum:
+        run = RunId((await forum.submit("say hello", single=True)).run_id)
+    boot = holder_id("").partition(":")[0]
+    named = holder.replace("BOOT", boot).replace("OTHER", boot.partition("/")[0])
+    async with Orchestrator.open(settings, executors={"model": model}, clock=Clock(now_us=wall)) as forum:
+        lease = Lease(run, named, 7, wall.us + 15_000_000)
+        forum.ledger.store.transact(lambda tx: tx.set_lease(lease))
+        if "99999999999" in holder:
+            assert (await forum.resume(run)).state == "waiting", "no such process: it is dead, whatever its lease says"
+            return
+        with pytest.raises(RunHeld, match="of another machine or container" if "BOOT" not in holder else "alive"):
+            await forum.resume(run)
+        wall.us += 16_000_000
+        assert (await forum.resume(run)).state == "waiting"
         assert_clean(forum)
 
 

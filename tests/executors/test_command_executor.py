@@ -344,6 +344,44 @@ async def test_a_command_that_kills_its_watcher_leaves_nothing_behind(
     os.close(reader)
 
 
+STOPPER = """
+import os, signal, sys, time
+if sys.stdin.read() != "stop":
+    print("ok")
+    sys.exit()
+def parent(process):
+    return int(open(f"/proc/{process}/stat").read().rpartition(")")[2].split()[1])
+minder = os.getppid()
+helper = parent(minder)
+held = open(sys.argv[1], "w")
+held.write("here\\n"); held.flush()
+if os.fork() == 0:
+    os.setsid()
+    time.sleep(600)
+for victim in sys.argv[2].split(","):
+    os.kill({"minder": minder, "helper": helper}[victim], signal.SIGSTOP)
+if len(sys.argv) > 3:
+    time.sleep(600)
+print("done")
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+@pytest.mark.parametrize("stays", [(), ("stays",)])
+@pytest.mark.parametrize("victims", ["minder", "helper", "helper,minder"])
+async def test_a_command_that_stops_who_watches_it_is_ended_with_all_it_started(
+    opened: Opened, make_call: MakeCall, fifo: Path, victims: str, stays: tuple[str, ...]
+) -> None:
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    executor = opened(python(STOPPER, str(fifo), victims, *stays))
+    with anyio.fail_after(30):
+        outcome = await executor.perform(make_call(prompt=b"stop", timeout_ms=1_000))
+        assert outcome.error in {"executor-crashed", "timeout"} or (victims, outcome.reply) == ("helper", b"done\n")
+        assert await read_to_end(reader) == b"here\n", "nothing holds the FIFO any more"
+        assert (await executor.perform(make_call())).reply == b"ok\n"
+    os.close(reader)
+
+
 INSIDE = """
 import json, os, signal, sys
 blocked = [s.name for s in signal.pthread_sigmask(signal.SIG_BLOCK, ())]

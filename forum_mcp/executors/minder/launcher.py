@@ -87,10 +87,16 @@ def main() -> None:
 
 
 def _tidy(minders: set[int]) -> None:
-    """Reap the minders that ended, and end what a killed one left: a command may turn against its minder."""
+    """Reap the minders that ended, and end what a killed one left: a command may turn against its minder.
+
+    One that was stopped minds nothing, so it is killed, which takes its command along.
+    """
     with contextlib.suppress(ChildProcessError):
-        while ended := os.waitpid(-1, os.WNOHANG)[0]:
-            minders.discard(ended)
+        while (found := os.waitpid(-1, os.WNOHANG | os.WUNTRACED))[0]:
+            if os.WIFSTOPPED(found[1]):
+                os.kill(found[0], signal.SIGKILL)
+            else:
+                minders.discard(found[0])
     for orphan in set(watch.children(os.getpid())) - minders:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(orphan, signal.SIGKILL)
@@ -246,7 +252,7 @@ def _watch(call: socket.socket, wake: int, command: int, limits: Limits | None, 
         ready, _, _ = select.select([call.fileno(), wake], [], [], None if limits is None else _WATCH_S)
         if limits is not None and (what := watch.exceeded(os.getpid(), limits["processes"], limits["memory_bytes"])):
             _tell(call, f"L {_LIMITS[what]}")
-            _kill_below()
+            watch.kill_below(os.getpid())
             limits = None
         if call.fileno() in ready:
             try:
@@ -291,7 +297,7 @@ def _reap_adopted(command: int) -> None:
 def _end_adopted() -> None:
     """Kill children until none is left; the children of a killed child become ours and follow."""
     if sys.platform == "linux":
-        _kill_below()
+        watch.kill_below(os.getpid())
     with contextlib.suppress(ChildProcessError):
         while True:
             if os.waitpid(-1, os.WNOHANG)[0]:
@@ -300,19 +306,6 @@ def _end_adopted() -> None:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(child, signal.SIGKILL)
             os.waitpid(-1, 0)
-
-
-def _kill_below() -> None:
-    """Kill everything below us, however fast it multiplies: what is stopped cannot fork while the rest is found."""
-    stopped: set[int] = set()
-    while fresh := set(watch.below(os.getpid())) - stopped:
-        for process in fresh:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(process, signal.SIGSTOP)
-        stopped |= fresh
-    for process in stopped:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(process, signal.SIGKILL)
 
 
 def _children() -> list[int]:

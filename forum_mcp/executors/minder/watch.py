@@ -6,10 +6,11 @@ everything else of its user. So the minder counts.
 
 import contextlib
 import os
+import signal
 from pathlib import Path
 from typing import Final, Literal
 
-__all__ = ["below", "children", "exceeded", "threads_of_user"]
+__all__ = ["below", "children", "exceeded", "kill_below", "parent", "threads_of_user"]
 
 _PROC: Final = Path("/proc")
 
@@ -69,6 +70,28 @@ def children(process: int) -> list[int]:
     except OSError:
         pass
     return found
+
+
+def parent(process: int) -> int | None:
+    """Return the id of a process's parent, or None where the kernel does not tell."""
+    try:
+        # The name in parentheses may hold anything, so count from its last ")": state, then parent.
+        return int(Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()[1])
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def kill_below(process: int) -> None:
+    """Kill all below a process, however fast it multiplies: what is stopped cannot fork while the rest is found."""
+    stopped: set[int] = set()
+    while fresh := set(below(process)) - stopped:
+        for each in fresh:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(each, signal.SIGSTOP)
+        stopped |= fresh
+    for each in stopped:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(each, signal.SIGKILL)
 
 
 def _resident_bytes(process: int) -> int:
