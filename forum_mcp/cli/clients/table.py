@@ -178,7 +178,7 @@ CLIENTS: Final[tuple[Client, ...]] = (
         ".gemini/settings.json",
         _SERVERS,
         Launch.plain,
-        "start a new session; /mcp lists it",
+        "start a new session in a folder it trusts; /mcp lists it",
     ),
     Client("opencode", "opencode", _opencode, "opencode.json", ("mcp",), _opencode_server, "start a new session"),
     Client("zed", "Zed", _zed, ".zed/settings.json", ("context_servers",), _zed_server, "it is noticed at once"),
