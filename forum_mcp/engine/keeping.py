@@ -165,7 +165,9 @@ class Keeper:
                 folded.append(tx, draft, t_ms=state.t_ms, at_us=self._clock.now_us())
                 for event in events:
                     folded.append(tx, event(folded.state), t_ms=state.t_ms, at_us=self._clock.now_us())
-                self._check_executors(folded.state)
+                if folded.state.cancelled_seq < 0:
+                    _check_complete(folded.state)
+                    self._check_executors(folded.state)
                 return lease
 
             lease: Lease | None = None
@@ -210,8 +212,7 @@ class Keeper:
         Raises:
             ExecutorsDiffer: an executor that may still be called is missing here, or is another one.
         """
-        if state.contract is None or state.cancelled_seq >= 0:
-            return
+        assert state.contract is not None
         performer = Performer(self.ledger.store, self._executors, self._scrubber, state.contract)
         reads_on = state.phase in ("route", "context", "rest")
         for name, terms in state.contract.executors.items():
@@ -316,6 +317,19 @@ def _refusals(error: BaseException) -> list[ForumError]:
         return []
     parts = [_refusals(part) for part in cast("BaseExceptionGroup[BaseException]", error).exceptions]
     return [refusal for part in parts for refusal in part] if all(parts) else []
+
+
+def _check_complete(state: RunState) -> None:
+    """Refuse a run that would go on with an empty text where a body was, deciding what nobody can derive again.
+
+    Raises:
+        LedgerUnreadable: a body that its state rests on is gone.
+    """
+    if state.incomplete:
+        raise LedgerUnreadable(
+            f"run {state.run} cannot go on: a text that it goes on from was redacted or is gone; cancel it, and fork "
+            "it or begin a new run"
+        )
 
 
 def _check_whole(state: RunState) -> None:

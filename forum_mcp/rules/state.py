@@ -43,9 +43,9 @@ def fold(run_id: RunId, entries: Iterable[tuple[Entry, Bodies]]) -> RunState:
 def evolve(state: RunState, entry: Entry, bodies: Bodies) -> RunState:
     """Return the state after one more entry of the run.
 
-    An entry whose kind is unknown, whose data does not have the kind's shape (``incomplete`` says so), or which does
-    not fit where the run stands, changes nothing but the position: a damaged or forged record is folded as far as it
-    goes and never raises.
+    An entry whose kind is unknown, whose data does not have the kind's shape, or which does not fit where the run
+    stands, changes nothing but the position: a damaged or forged record is folded as far as it goes and never raises.
+    Nor does it make the state ``incomplete``, or one such entry would excuse every decision after it.
     """
     state.last_seq, state.at_us = entry.seq, max(state.at_us, entry.at)
     t_ms = entry.data.get("t_ms")
@@ -57,8 +57,8 @@ def evolve(state: RunState, entry: Entry, bodies: Bodies) -> RunState:
         try:
             payload = msgspec.convert(entry.data, shape)
         except msgspec.ValidationError:
-            state.incomplete = True
             if entry.kind == "run.started" and state.started_seq < 0:
+                state.incomplete = True
                 state.started_seq, state.started_us = entry.seq, entry.at
         else:
             handler(state, entry, payload, bodies)

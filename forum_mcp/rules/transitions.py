@@ -117,6 +117,8 @@ def _task_finished(state: RunState, entry: Entry, data: task.TaskFinished, _: Bo
 
 
 def _task_recalled(state: RunState, entry: Entry, data: task.TaskRecalled, bodies: Bodies) -> None:
+    if _task_at(state, data.task, "working") is None:
+        return
     output = bodies("output")
     state.incomplete |= output is None and "output" in entry.bodies
     reuse.on_recalled(state, entry, data, None if output is None else output.decode("utf-8", "replace"))

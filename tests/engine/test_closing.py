@@ -4,15 +4,17 @@ import time
 from collections.abc import Callable, Sequence
 
 import anyio
+import msgspec
 import pytest
 
 from forum_mcp.engine.clock import Clock
 from forum_mcp.engine.orchestrator import Orchestrator
-from forum_mcp.errors import LedgerError
+from forum_mcp.engine.redaction import redact_commit
+from forum_mcp.errors import LedgerError, LedgerUnreadable
 from forum_mcp.executors.base import Call, Outcome
 from forum_mcp.executors.scripted import ScriptedExecutor
 from forum_mcp.stores.base import Transaction
-from tests.engine.stage import WORKER, Stage, assert_clean
+from tests.engine.stage import WORKER, Stage, assert_clean, plan_of
 
 Works = Sequence[Callable[[Transaction], object]]
 
@@ -169,3 +171,24 @@ async def test_an_outcome_that_does_not_fit_the_record_fails_its_task_and_ends_t
         assert view.state == "failed"
         assert view.tasks[0].error == error
         assert_clean(forum)
+
+
+@pytest.mark.parametrize(("kind", "body"), [("run.started", "request"), ("task.finished", "output")])
+async def test_a_run_does_not_go_on_from_a_text_that_was_redacted(stage: Stage, kind: str, body: str) -> None:
+    async def second_waits(call: Call) -> str:
+        return "a secret" if call.task == "a" else await never(call)
+
+    stage.cast.task = second_waits
+    plan: dict[str, object] = msgspec.json.decode(plan_of(("a", []), ("b", ["a"])))
+    async with stage.forum(stage.settings(WORKER)) as forum:
+        run = (await forum.submit("two steps", plan=plan, wait_s=0)).run_id
+        while len(stage.cast.received) < 2:
+            await anyio.lowlevel.checkpoint()
+    async with stage.forum(stage.settings(WORKER)) as forum:
+        commit = str(stage.entries(forum, kind)[0].bodies[body]["commit"])
+        redact_commit(forum.ledger, commit, "asked", yes=True)
+        with pytest.raises(LedgerUnreadable, match="was redacted"):
+            await forum.resume(run)
+        assert len(stage.cast.received) == 2, "nobody was asked to go on from an empty text"
+        assert (await forum.cancel(run)).state == "cancelled"
+        assert forum.ledger.verify(level=4).clean

@@ -6,6 +6,7 @@ import anyio
 import msgspec
 import pytest
 
+from forum_mcp.engine.redaction import redact_commit
 from forum_mcp.errors import LedgerUnreadable
 from forum_mcp.executors.base import Call
 from tests.engine.stage import WORKER, Stage, assert_clean, plan_of
@@ -85,6 +86,24 @@ async def test_an_event_that_does_not_fit_changes_nothing(
     stage: Stage, kind: str, data: dict[str, object], bodies: dict[str, str]
 ) -> None:
     assert await run_with(stage, kind, data, bodies) == []
+
+
+RECALLED: dict[str, object] = {"task": "nobody", "n": 1, "key": "", "found": 1, "run": "ab" * 16}
+
+
+@pytest.mark.parametrize(("kind", "data"), [("call.finished", {"call": "five"}), ("task.recalled", RECALLED)])
+async def test_an_entry_that_changes_nothing_excuses_no_decision_after_it(
+    stage: Stage, kind: str, data: dict[str, object]
+) -> None:
+    async with stage.forum(stage.settings(WORKER)) as forum:
+        run = (await forum.submit("three steps", plan=CHAIN, wait_s=60)).run_id
+        blind = forum.ledger.append(kind, actor="person:mallory", data=data, bodies={"output": "x"}, run=run)
+        redact_commit(forum.ledger, str(blind.bodies["output"]["commit"]), "so that nobody can tell", yes=True)
+        verdict = {"task": "c", "n": 1, "rung": 0, "verdict": "passed", "ok": True, "by": "validator"}
+        forged = forum.ledger.append("task.judged", actor="validator", data=verdict, run=run).seq
+        report = forum.ledger.verify(level=4)
+        assert forged in [finding.seq for finding in report.findings if finding.code == "decision"]
+        assert report.counts["not-rederivable"] == 0
 
 
 async def test_a_run_that_was_begun_by_hand_is_listed_and_cannot_go_on(stage: Stage) -> None:
