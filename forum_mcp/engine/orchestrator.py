@@ -308,6 +308,10 @@ class Orchestrator(Assistance):
         )
         return await self.run(run, wait_s=wait_s)
 
+    def may_lend(self, run_id: str) -> bool:
+        """Tell whether the model of whoever uses this forum may be asked for a run."""
+        return self.ledger.store.newest(RunId(run_id)) is not None
+
     def holds(self) -> list[str]:
         """Return the ids of the runs this process holds, oldest first."""
         return [held.folded.run for held in self._keeper.held_runs()]

@@ -194,6 +194,7 @@ class SeenForum(Orchestrator):
             whole.sampler,
         )
         self._principal = principal
+        self._owners = owners
         self.takes_approvals = self.asks_approvals = principal.may(APPROVE)
 
     def sees(self, run_id: str) -> bool:
@@ -270,6 +271,10 @@ class SeenForum(Orchestrator):
         return await super().fork(
             run_id, seq=seq, request=request, plan=plan, wait_s=wait_s, by=self._principal.actor, **options
         )
+
+    def may_lend(self, run_id: str) -> bool:
+        """Tell whether the principal began the run: to look at another's lends it no model."""
+        return self._owners.of(self.ledger.store, RunId(run_id)) == self._principal.actor
 
     def holds(self) -> list[str]:
         """Return the principal's runs that this process holds."""

@@ -46,6 +46,9 @@ class Lending:
     def lent(self, forum: Orchestrator, run_id: str) -> Generator[Lent | None]:
         """Have the model at hand for a run while the block waits for it; None where the client lends none."""
         run = cast("RunId", run_id)
+        if not forum.may_lend(run_id):
+            yield None
+            return
         if not lends(self._context.client_capabilities):
             forum.sampler.decline(run, self._client)
             yield None
@@ -62,7 +65,7 @@ class SampledInputs:
         self, forum: Orchestrator, run_id: str, capabilities: types.ClientCapabilities | None
     ) -> Mapping[str, types.CreateMessageRequest]:
         """Return the questions that are not asked over a connection."""
-        if not lends(capabilities):
+        if not lends(capabilities) or not forum.may_lend(run_id):
             return {}
         return {each.key: _request_of(each) for each in forum.sampler.hand_out(cast("RunId", run_id))}
 

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,8 +15,10 @@ from mcp.client.stdio import stdio_client
 
 from forum_mcp.configs.settings import ExecutorSettings, RoleSettings, Settings
 from forum_mcp.engine.orchestrator import Orchestrator
+from forum_mcp.engine.seen import ADMIN
 from forum_mcp.server.app import build_server
 from tests.server.conftest import SERVE
+from tests.server.http_peer import Shared, sharing
 from tests.server.test_tasks import TaskClient, client_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::mcp.MCPDeprecationWarning")
@@ -292,3 +294,64 @@ async def test_over_a_real_pipe_the_clients_model_plans_works_and_writes_the_ans
             assert [task["served"] for task in run["tasks"]] == ["the-client-9"] * 2
             assert {each["data"]["served_model"] for each in await calls(client, run["run_id"])} == {"the-client-9"}
     assert len(model.asked) == 4
+
+
+async def test_a_run_of_many_steps_asks_in_several_calls(era: str, settings: Settings) -> None:
+    model = ClientModel(lambda asked: f"piece number {len(model.asked)}")
+    chain = [
+        {"id": f"t{n}", "lane": "backend", "instruction": f"do {n}", "depends_on": [f"t{n - 1}"] if n else []}
+        for n in range(12)
+    ]
+    async with served(settings, model, era) as client:
+        run = await called(client, "submit", request="all", plan={"tasks": chain})
+        while run["state"] == "running":
+            assert run["next"]["tool"] == "run"
+            run = await called(client, "run", **run["next"]["arguments"])
+        assert run["state"] == "succeeded"
+        await calls(client, run["run_id"])
+    assert len(model.asked) == 12
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Iterator[Shared]:
+    """A server for several principals whose runs are done by their clients' models."""
+    config = tmp_path / "config.toml"
+    roles = 'coordinator = ["rules"]\nworker = ["client"]\nvalidator = ["rules"]\nsynthesizer = ["rules"]\n'
+    config.write_text(f'[executors.client]\ntype = "sampling"\n[roles]\n{roles}')
+    with sharing(tmp_path, "--config", str(config)) as found:
+        yield found
+
+
+def signing(name: str) -> Callable[[types.CreateMessageRequestParams], Said]:
+    """Return a model that signs what it writes."""
+    return lambda asked: f"by {name}"
+
+
+async def test_over_http_each_principal_s_runs_ask_its_own_model(era: str, shared: Shared) -> None:
+    models = {name: ClientModel(signing(name)) for name in ("alice", "bob")}
+
+    async def poem(name: str) -> None:
+        async with shared.client(name, era, sampling_callback=models[name]) as client:
+            run = await called(client, "submit", request=f"a poem for {name}", single=True)
+            assert (run["state"], run["answer"]) == ("succeeded", f"by {name}")
+
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as group:
+            group.start_soon(poem, "alice")
+            group.start_soon(poem, "bob")
+        for name in ("alice", "bob"):
+            [asked] = models[name].asked
+            assert f"a poem for {name}" in cast("types.TextContent", asked.messages[0].content).text
+
+
+async def test_who_only_looks_at_a_run_of_somebody_else_lends_it_no_model(era: str, shared: Shared) -> None:
+    owner, onlooker = ClientModel(lambda asked: "by the owner"), ClientModel(lambda asked: "by the onlooker")
+    with anyio.fail_after(60):
+        async with (
+            shared.client("alice", era, sampling_callback=owner) as alice,
+            shared.client("root", era, ADMIN, sampling_callback=onlooker) as root,
+        ):
+            run = await called(alice, "submit", request="a poem", single=True, wait_s=0)
+            await called(root, "run", run_id=run["run_id"], wait_s=1)
+            run = await called(alice, "run", run_id=run["run_id"], wait_s=30)
+            assert (run["answer"], onlooker.asked) == ("by the owner", [])
