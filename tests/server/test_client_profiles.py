@@ -5,7 +5,9 @@ shows its model, what it sends, and what it survives.
 """
 
 import json
+import random
 import re
+import select
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -199,6 +201,35 @@ def test_a_client_whose_server_is_killed_after_every_call(
         return cast("Seen", answer["structuredContent"])
 
     anyio.run(partial(complete, call))
+
+
+def test_a_client_whose_server_is_killed_at_any_moment(
+    start: Callable[[Settings], Process], host_settings: Settings
+) -> None:
+    moments = random.Random(6)
+    killed = 0
+
+    async def call(tool: str, /, **arguments: object) -> Seen:
+        nonlocal killed
+        arguments |= {"wait_s": 1} if "wait_s" in arguments else {}
+        for patience_s in (0.0, moments.uniform(0.2, 2.0), 60.0):
+            server = start(host_settings)
+            server.send(server.request(1, "tools/call", name=tool, arguments=arguments))
+            answered, _, _ = select.select([server.stdout], [], [], patience_s)
+            answer = server.answer()["result"] if answered else None
+            server.popen.kill()
+            server.popen.wait()
+            if answer is None:
+                killed += 1
+            elif answer["isError"]:
+                assert "attempt-closed" in answer["content"][0]["text"], "the answer that was lost was to this"
+                return await call("work", action="next")
+            else:
+                return cast("Seen", answer["structuredContent"])
+        raise AssertionError("a server that nobody kills answers")
+
+    anyio.run(partial(complete, call))
+    assert killed > 7, "each call once at least"
 
 
 @pytest.mark.parametrize("name", ["claude-code", "codex \u202e\x00", "x" * 500, ""])
