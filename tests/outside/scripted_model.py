@@ -9,7 +9,7 @@ import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 __all__ = ["ANSWER", "TOKENS_IN", "TOKENS_OUT", "ToolCall", "scripted_model"]
 
@@ -112,8 +112,20 @@ class Handler(BaseHTTPRequestHandler):
         )
 
     def openai(self, asked: Json) -> None:
-        part: Json = {"type": "output_text", "text": ANSWER, "annotations": []}
+        given: object = asked.get("input")
+        items: list[Json] = cast("list[Json]", given) if isinstance(given, list) else []
+        results: list[object] = [item.get("output") for item in items if item.get("type") == "function_call_output"]
+        part: Json = {"type": "output_text", "text": text_of(results), "annotations": []}
         item: Json = {"type": "message", "id": "m1", "role": "assistant", "status": "completed", "content": [part]}
+        tools: list[Json] = asked.get("tools") or []
+        # Tools of a server stand in a namespace: mcp__forum, submit.
+        inner = {f"{tool['name']}__{each['name']}": tool for tool in tools for each in tool.get("tools", ())}
+        if (call := self.wanted(list(inner), results)) is not None:
+            namespace = str(inner[call.tool]["name"])
+            name = call.tool.removeprefix(f"{namespace}__")
+            asks = {"name": name, "namespace": namespace, "arguments": json.dumps(call.arguments)}
+            ids = {"id": f"f{len(results)}", "call_id": f"call{len(results)}"}
+            item = {"type": "function_call", "status": "completed", **ids, **asks}
         usage = {
             "input_tokens": TOKENS_IN,
             "input_tokens_details": {"cached_tokens": 0},
