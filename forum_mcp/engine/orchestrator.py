@@ -31,7 +31,7 @@ from forum_mcp.engine.requests import checked_request
 from forum_mcp.engine.scrubbed import scrubber_of
 from forum_mcp.engine.views import GatesView, ReplayView, RouteView, RunLine, RunsView, RunView
 from forum_mcp.engine.working import WorkDesk
-from forum_mcp.errors import AppendRefused, ExecutorsDiffer, NotFound, RequestRefused, RunHeld
+from forum_mcp.errors import AppendRefused, ExecutorsDiffer, LedgerUnreadable, NotFound, RequestRefused, RunHeld
 from forum_mcp.executors.base import Executor
 from forum_mcp.executors.sampler import Sampler
 from forum_mcp.ledger.entry import RunId
@@ -262,7 +262,7 @@ class Orchestrator(Assistance):
     async def resume_all(self, *, detach: bool = False) -> list[RunLine]:
         """Take up every interrupted run among the newest 1,000, and return them as they were; wait for none.
 
-        One that was begun with executors this process does not have stays as it is, and a warning says so.
+        One whose executors this process does not have, or whose terms are gone, stays as it is, and a warning says so.
         """
         rows = self.ledger.store.runs(_RESUMED_MAX)
         lines = [run_line(self._keeper.state(row.run), live=self._keeper.live(row.run)) for row in rows]
@@ -273,7 +273,7 @@ class Orchestrator(Assistance):
                 await self.resume(line.run_id, wait_s=0.0, detach=detach)
             except RunHeld:
                 _log.info("run %s was taken up by another process in the meantime", line.run_id)
-            except ExecutorsDiffer as error:
+            except (ExecutorsDiffer, LedgerUnreadable) as error:
                 _log.warning("%s", error)
                 left.append(line)
         return [line for line in interrupted if line not in left]

@@ -200,6 +200,11 @@ class Child:
                 self.exceeded = "processes" if number == 1 else "memory"
             elif kind == "C":
                 self._failure = LaunchFailed(os.strerror(number).lower(), number, confined=False)
+            elif kind == "D":
+                why = os.strerror(number).lower()
+                self._failure = LaunchFailed(
+                    f"no directory for it can be made where temporary files go (TMPDIR): {why}"
+                )
             else:
                 at_fault = number if kind == "E" else None
                 self._failure = LaunchFailed(os.strerror(number).lower(), at_fault)

@@ -10,7 +10,6 @@ import errno
 import json
 import os
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
@@ -25,6 +24,7 @@ import anyio
 
 from forum_mcp.executors.child import GRACE_S, Child, LaunchFailed
 from forum_mcp.executors.minder.order import Confinement
+from forum_mcp.executors.minder.removal import remove_tree
 
 __all__ = ["Ended", "Launcher", "Limits", "private_directory", "unconfined"]
 
@@ -156,7 +156,7 @@ class Launcher:
             self._release(child)
             if order["made"] and child.pid is not None and child.exit_code is None and child.signal is None:
                 # Its minder was killed and could not do this itself.
-                shutil.rmtree(order["directory"], ignore_errors=True)
+                remove_tree(order["directory"])
         if output.over and cut is None:
             cut = "output-limit"
         return Ended(cut, child.exit_code, child.signal, child.exceeded, bytes(output.stdout), bytes(output.stderr))

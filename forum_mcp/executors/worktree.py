@@ -19,6 +19,7 @@ import anyio
 import anyio.to_thread
 
 from forum_mcp.executors.child import LaunchFailed
+from forum_mcp.executors.minder.removal import remove_tree
 from forum_mcp.executors.process import Ended, Launcher, Limits, unconfined
 
 __all__ = ["PATCH_MAX_BYTES", "Repository", "Worktree", "WorktreeFailed"]
@@ -127,7 +128,8 @@ class Repository:
             tree = Path(line.removeprefix("worktree "))
             owner = tree.parent.name.removeprefix(_NAME).partition("-")[0]
             ours = line.startswith("worktree ") and tree.name == "tree" and tree.parent.name.startswith(_NAME)
-            if ours and owner.isdigit() and not _lives(int(owner)):
+            # What is not here may be of another container, where the process lives.
+            if ours and tree.parent.is_dir() and owner.isdigit() and not _lives(int(owner)):
                 await anyio.to_thread.run_sync(_remove, tree, git_dir)
 
     async def _git_dir(self) -> Path:
@@ -171,7 +173,7 @@ def _remove(tree: Path, git_dir: Path) -> None:
 
     Not by ``git worktree remove``, which refuses what the command broke or locked.
     """
-    shutil.rmtree(tree.parent, ignore_errors=True)
+    remove_tree(tree.parent)
     for entry in git_dir.glob("worktrees/*/gitdir"):
         with contextlib.suppress(OSError):
             if Path(entry.read_text("utf-8").strip()) == tree / ".git":

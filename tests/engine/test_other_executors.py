@@ -8,6 +8,7 @@ import pytest
 
 from forum_mcp.configs.settings import RoleSettings, Settings
 from forum_mcp.engine.orchestrator import Orchestrator
+from forum_mcp.engine.redaction import redact_commit
 from forum_mcp.errors import ExecutorsDiffer
 from forum_mcp.executors.base import Call
 from forum_mcp.executors.scripted import ScriptedExecutor
@@ -44,11 +45,11 @@ async def elsewhere(stage: Stage, how: str) -> AsyncGenerator[Orchestrator]:
             yield forum
 
 
-async def interrupted(stage: Stage) -> str:
+async def interrupted(stage: Stage, max_parallel: int = 2) -> str:
     """Begin a run whose process goes away while its task is under way."""
     stage.cast.task = never
     async with stage.forum(stage.settings(WORKER)) as forum:
-        run = (await forum.submit("say hello", single=True, wait_s=0)).run_id
+        run = (await forum.submit("say hello", single=True, max_parallel=max_parallel, wait_s=0)).run_id
         while not stage.cast.received:
             await anyio.lowlevel.checkpoint()
     stage.cast.task = lambda _: "hello"
@@ -101,3 +102,15 @@ async def test_work_that_is_handed_back_elsewhere_is_recorded_and_the_run_waits_
         done = await forum.resume(run, wait_s=60)
         assert (done.state, done.answer, done.unvalidated) == ("succeeded", "hello", [])
         assert_clean(forum)
+
+
+async def test_a_run_whose_terms_are_gone_does_not_keep_the_others_from_being_resumed(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    runs = [await interrupted(stage), await interrupted(stage, max_parallel=1)]  # equal terms are one body
+    async with stage.forum(stage.settings(WORKER)) as forum:
+        [started] = forum.ledger.show(run_id=runs[1], kind="run.started").entries
+        redact_commit(forum.ledger, str(started.bodies["contract"]["commit"]), "asked", yes=True)
+        assert [line.run_id for line in await forum.resume_all()] == runs[:1]
+        assert (await forum.run(runs[0], wait_s=60)).state == "succeeded"
+    assert f"run {runs[1]} cannot go on" in caplog.text

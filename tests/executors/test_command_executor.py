@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import signal
+import stat
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -15,6 +17,7 @@ from forum_mcp.configs.settings import ExecutorSettings
 from forum_mcp.errors import ConfigRefused
 from forum_mcp.executors.base import Call, Executor, Outcome
 from forum_mcp.executors.command import CommandExecutor, build
+from forum_mcp.executors.minder.removal import remove_tree
 
 MakeCall = Callable[..., Call]
 Opened = Callable[[CommandExecutor], CommandExecutor]
@@ -79,6 +82,54 @@ async def test_a_prompt_too_long_for_an_argument_is_told_with_the_way_out(opened
     )
     assert outcome.error == "not-found"
     assert "stdin" in (outcome.detail or "")
+
+
+async def test_a_directory_that_cannot_be_made_is_told_and_the_next_attempt_works(
+    opened: Opened, make_call: MakeCall, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor = opened(python("print('ok')"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    outcome = await executor.perform(make_call())
+    assert outcome.error == "executor-crashed", "it may pass, so it is tried again"
+    assert "(TMPDIR): no such file or directory" in (outcome.detail or "")
+    (tmp_path / "gone").mkdir()
+    assert (await executor.perform(make_call())).reply == b"ok\n"
+
+
+@pytest.mark.parametrize("code", ["os.rename('.', d); os.symlink('/', d)", "os.rmdir(d)", "os.chmod(d, 0)"])
+async def test_whatever_a_command_does_to_its_directory_nothing_is_left_and_nothing_else_is_touched(
+    opened: Opened, make_call: MakeCall, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    moved = tmp_path.parent / f"{tmp_path.name}-moved"
+    code = code.replace("os.rename('.', d)", f"os.rename(d, {str(moved)!r})")
+    outcome = await opened(python(f"import os; d = os.getcwd(); {code}; print('ok')")).perform(make_call())
+    assert outcome.reply == b"ok\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_directories_that_may_not_be_written_are_removed_and_links_not_followed(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        place, user = Path(name), os.geteuid()
+        (place / "cache" / "module").mkdir(parents=True)
+        (place / "cache" / "module" / "file").write_text("x")
+        (place / "mine").mkdir()
+        (place / "cache" / "link").symlink_to(place / "mine")
+        (place / "mine").chmod(0o500)
+        for locked in ("cache/module", "cache"):
+            (place / locked).chmod(0o500)
+        if user == 0:
+            for each in (place, *place.rglob("*")):
+                os.chown(each, 65_534, 65_534, follow_symlinks=False)
+            os.seteuid(65_534)  # root may remove anything
+        try:
+            shutil.rmtree(place / "cache", ignore_errors=True)
+            assert (place / "cache" / "module" / "file").exists(), "this is not so easy"
+            remove_tree(place / "cache")
+        finally:
+            os.seteuid(user)
+        assert not (place / "cache").exists()
+        assert stat.S_IMODE((place / "mine").stat().st_mode) == 0o500
 
 
 async def test_a_nul_byte_in_an_argument_is_an_outcome_and_no_exception(opened: Opened, make_call: MakeCall) -> None:

@@ -182,6 +182,16 @@ async def test_what_a_killed_process_of_ours_left_is_removed_by_the_next(
     assert git(repo, "worktree", "list", "--porcelain").count("worktree ") == 2
 
 
+async def test_a_worktree_of_another_container_keeps_its_entry(
+    opened: Opened, make_call: MakeCall, repo: Path, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / f"forum-{ended_process()}-0123"
+    git(repo, "worktree", "add", "-q", "--detach", str(elsewhere / "tree"))
+    elsewhere.rename(tmp_path / "as seen from there")
+    await opened(worker(repo, "print('ok')")).perform(make_call())
+    assert str(elsewhere) in git(repo, "worktree", "list", "--porcelain")
+
+
 async def test_no_repository_no_commit_and_no_git_are_told(opened: Opened, make_call: MakeCall, tmp_path: Path) -> None:
     outcome = await opened(worker(tmp_path, "print(1)")).perform(make_call())
     assert (outcome.error, "not a git repository" in (outcome.detail or "")) == ("isolation-missing", True)

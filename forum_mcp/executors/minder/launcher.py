@@ -14,9 +14,9 @@ one command:
 Call socket, towards the minder: a frame (4-byte big-endian length, then NUL-separated: a ``Confinement`` in JSON,
 argument count, arguments, ``NAME=value`` ...; the first argument is the executable's path), then single bytes: ``T``
 for SIGTERM to the command's group, ``K`` for killing everything now. From the minder, ASCII lines: ``P <pid>``
-started, ``E <errno>`` could not be executed, ``C <errno>`` could not be confined, ``F <errno>`` the minder itself
-failed, ``L <number>`` ended for a limit (1 processes, 2 memory), ``X <code>`` exited, ``S <number>`` ended by a
-signal; then the end of the stream, once everything below is gone.
+started, ``E <errno>`` could not be executed, ``C <errno>`` could not be confined, ``D <errno>`` no directory could be
+made for it, ``F <errno>`` the minder itself failed, ``L <number>`` ended for a limit (1 processes, 2 memory),
+``X <code>`` exited, ``S <number>`` ended by a signal; then the end of the stream, once everything below is gone.
 
 Why a process of its own: ``preexec_fn`` runs Python between fork and exec of a process that may have threads and
 forces a fork that grows with our memory (measured: 1.6 ms, 12.5 ms at 400 MB), and PR_SET_PDEATHSIG alone reaches no
@@ -29,7 +29,6 @@ import errno
 import json
 import os
 import select
-import shutil
 import signal
 import socket
 import sys
@@ -39,6 +38,7 @@ from typing import cast
 from . import cgroup, watch
 from .confinement import confine, group_of
 from .order import Confinement, Limits
+from .removal import remove_tree
 
 __all__ = ["main"]
 
@@ -118,8 +118,9 @@ def _mind(descriptors: list[int]) -> None:
         parts = _exactly(call, int.from_bytes(_exactly(call, 4), "big")).split(b"\0")
         order, count = cast("Confinement", json.loads(parts[0])), int(parts[1])
         if order["made"]:
+            failed = "D"
             Path(order["directory"]).mkdir(mode=0o700)
-            made = order["directory"]
+            made, failed = order["directory"], "F"
         wake = _wake_on_child()
         failed = "C"
         group = group_of(order["limits"])
@@ -140,7 +141,7 @@ def _mind(descriptors: list[int]) -> None:
         if group is not None:
             cgroup.remove(group)
         if made is not None:
-            shutil.rmtree(made, ignore_errors=True)
+            remove_tree(made)
         os._exit(0)
 
 
