@@ -5,20 +5,19 @@ from typing import Final
 
 __all__ = ["CURVE", "confidence_ppm", "strength"]
 
-_BEST_MOST: Final = 16_000
+_BEST_MOST: Final = 12_000
 """More evidence than this makes nobody surer; long requests have it without being clearer."""
 
 CURVE: Final = (
     (0, 0),
-    (670, 58_000),
-    (3_276, 475_000),
-    (4_690, 673_000),
-    (5_702, 756_000),
-    (6_649, 883_000),
-    (7_540, 933_000),
-    (8_540, 960_000),
-    (9_668, 978_000),
-    (14_088, 995_000),
+    (286, 40_000),
+    (2_172, 476_000),
+    (3_567, 733_000),
+    (4_686, 901_000),
+    (5_411, 951_000),
+    (6_178, 978_000),
+    (6_967, 987_000),
+    (10_195, 998_000),
 )
 """(strength, confidence in parts per million), rising; fitted by ``python -m tests.bench.routing calibrate``."""
 

@@ -23,7 +23,7 @@ ROOT: Final = "*"
 
 _STRONG: Final = 2_000
 _KEYWORD: Final = 1_000
-_VOCABULARY: Final = 1_000
+_VOCABULARY: Final = 800
 _RUNNING: Final = 450
 _RUNNING_PAIR: Final = 700
 _MOST: Final = 6_000

@@ -1,8 +1,9 @@
 """A roster compiled for routing: which terms speak for which lanes, and how loudly. Integers only.
 
 The weight of a term for a lane is how much likelier the lane is once the term was read: the lane's share of the
-term's evidence, smoothed towards a prior, as the logarithm of its ratio to the prior, in thousandths. A term all lanes
-use weighs nothing, one that a single lane lists several times the most. Weights add up, as independent evidence does.
+term's evidence, smoothed towards a prior, as the logarithm of its ratio to the prior, in thousandths, and less the
+fainter the term's clearest lane is: words that go together are no independent evidence. A term all lanes use weighs
+nothing, one that a single lane lists several times the most. Weights add up.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,6 +28,9 @@ _PRIOR: Final = 36
 
 _SMOOTHING: Final = 1_500
 """Units of evidence that count for the prior."""
+
+_CLEAR: Final = 1_000
+"""Weight of a term's clearest lane at which the term counts by half: many faint hints are no strong one."""
 
 _PAIR_PER_MILLE: Final = 400
 """How much of its weight a pair of words adds, beside what the words say on their own."""
@@ -97,9 +101,11 @@ def weigh(
 
 def _postings(units: dict[int, int], per_mille: int) -> Postings:
     total = sum(units.values()) + _SMOOTHING
+    ratios = {number: _ln_milli(_PRIOR * units[number] + _SMOOTHING, total) for number in sorted(units)}
+    clearest = max(ratios.values())
     found: list[int] = []
-    for number in sorted(units):
-        weight = _ln_milli(_PRIOR * units[number] + _SMOOTHING, total) * per_mille // 1_000
+    for number, ratio in ratios.items():
+        weight = ratio * clearest * per_mille // ((clearest + _CLEAR) * 1_000)
         if weight > 0:
             found += (number, weight)
     return tuple(found)

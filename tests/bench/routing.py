@@ -1,12 +1,13 @@
 """Figures of the router on labelled requests, and what it ships that is made from data.
 
     python -m tests.bench.routing               figures, reliability and confusion of every part
-    python -m tests.bench.routing crossvalidate figures of the development rows as five folds see each other
+    python -m tests.bench.routing crossvalidate figures of each development part from a table made without it
     python -m tests.bench.routing compile       make forum_mcp/configs/routing.json again
     python -m tests.bench.routing calibrate     print the curve for forum_mcp/rules/confidence.py
 
-Both development parts go into the table. ``apart`` goes into nothing but the curve, ``second-apart`` into nothing at
-all. ``sample`` was given with the task. tests/data/routing/README.md says who wrote which part, and when.
+The development parts go into the table. ``apart`` goes into nothing but the curve, ``second-apart`` and
+``third-apart`` into nothing at all. ``sample`` was given with the task. tests/data/routing/README.md says who wrote
+which part, and when.
 """
 
 import json
@@ -33,10 +34,10 @@ __all__ = ["compiled", "read", "score"]
 
 DATA: Final = Path(__file__).parents[1] / "data" / "routing"
 CONFIGS: Final = Path(__file__).parents[2] / "forum_mcp" / "configs"
-_DEVELOPMENT: Final = ("development", "second-development")
-_APART: Final = ("apart", "second-apart")
+_DEVELOPMENT: Final = ("development", "second-development", "third-development", "fourth-development")
+_APART: Final = ("apart", "second-apart", "third-apart")
+_CURVE: Final = ("development", "second-development")
 _PARTS: Final = (*_APART, *_DEVELOPMENT, "sample")
-_FOLDS: Final = 5
 _KNOTS: Final = 12
 _MOST_UNITS: Final = 6_000
 
@@ -136,7 +137,7 @@ def _shares(found: list[tuple[Row, str | None]]) -> dict[str, float]:
 def _report() -> None:
     roster = shipped()
     route("", roster)
-    rows_of = {"held apart (apart and second-apart)": [row for part in _APART for row in read(part)]}
+    rows_of = {"all held apart": [row for part in _APART for row in read(part)]}
     for part, rows in (rows_of | {part: read(part) for part in _PARTS}).items():
         print(f"{part}: {len(rows)} requests, {len({row.best for row in rows})} lanes")
         for name, share in score(rows, roster).items():
@@ -172,30 +173,26 @@ def _confusion(rows: list[Row], roster: Roster) -> None:
         print(f"  {count:3d}  {wanted} -> {decided}")
 
 
-def _unseen(rows: list[Row], roster: Roster) -> Iterator[tuple[Row, Lexicon]]:
-    """Yield each row with a lexicon made without its fold."""
-    for fold in range(_FOLDS):
-        made = lexicon(roster, [row for at, row in enumerate(rows) if at % _FOLDS != fold])
-        yield from ((row, made) for at, row in enumerate(rows) if at % _FOLDS == fold)
+def _unseen(part: str, roster: Roster) -> Iterator[tuple[Row, Lexicon]]:
+    """Yield the rows of a development part with a lexicon made without that part: another hand's words."""
+    made = lexicon(roster, [row for name in _DEVELOPMENT if name != part for row in read(name)])
+    yield from ((row, made) for row in read(part))
 
 
 def _crossvalidate() -> None:
     roster = shipped()
-    found: dict[str, list[tuple[Row, str | None]]] = {name: [] for name in _DEVELOPMENT}
-    parts = {row: name for name in _DEVELOPMENT for row in read(name)}
-    for row, made in _unseen(development(), roster):
-        found[parts[row]].append((row, decide(row.text, made)))
-    for name, decisions in (*found.items(), ("both", [each for part in found.values() for each in part])):
-        print(f"{name}: {len(decisions)} requests, each unseen by the table that routes it")
-        for share, figure in _shares(decisions).items():
+    for part in _DEVELOPMENT:
+        found = [(row, decide(row.text, made)) for row, made in _unseen(part, roster)]
+        print(f"{part}: {len(found)} requests, routed by a table made without them")
+        for share, figure in _shares(found).items():
             print(f"  {share:20s} {figure:.3f}")
 
 
 def _calibrate() -> None:
-    """Print the curve: apart rows thrice, development rows as their own folds see them, pooled to rise."""
-    roster, rows = shipped(), development()
-    points = [_point(row, made, 1) for row, made in _unseen(rows, roster)]
-    of_all = lexicon(roster, rows)
+    """Print the curve: apart rows thrice, two development parts as a table without them sees them, pooled to rise."""
+    roster = shipped()
+    points = [_point(row, made, 1) for part in _CURVE for row, made in _unseen(part, roster)]
+    of_all = lexicon(roster, development())
     points += [_point(row, of_all, 3) for row in read("apart")]
     points.sort()
     share = sum(weight for _, _, weight in points) / _KNOTS
