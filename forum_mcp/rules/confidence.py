@@ -10,32 +10,34 @@ _BEST_MOST: Final = 12_000
 
 CURVE: Final = (
     (0, 0),
-    (286, 40_000),
-    (2_172, 476_000),
-    (3_567, 733_000),
-    (4_686, 901_000),
-    (5_411, 951_000),
-    (6_178, 978_000),
-    (6_967, 987_000),
-    (10_195, 998_000),
+    (1_069, 36_000),
+    (3_425, 493_000),
+    (4_743, 664_000),
+    (5_689, 821_000),
+    (6_644, 825_000),
+    (7_699, 973_000),
+    (8_715, 982_000),
+    (10_990, 997_000),
+    (16_166, 998_000),
 )
 """(strength, confidence in parts per million), rising; fitted by ``python -m tests.bench.routing calibrate``."""
 
 
-def strength(best: int, ahead: int, elsewhere: int) -> int:
+def strength(best: int, ahead: int, elsewhere: int, clearest: int) -> int:
     """Return one figure for the evidence, in thousandths of a natural logarithm, at least 0.
 
     Args:
         best: evidence for the best lane.
         ahead: by how much it is ahead of the next lane.
         elsewhere: evidence for the request to be about anything at all, or about daily life.
+        clearest: by how much the clearest term speaks louder for the best lane than for any other.
     """
-    return max(0, min(best, _BEST_MOST) - elsewhere * 7 // 10 + ahead // 2)
+    return max(0, min(best, _BEST_MOST) + ahead * 4 // 5 - elsewhere * 3 // 10 + clearest)
 
 
-def confidence_ppm(best: int, ahead: int, elsewhere: int) -> int:
+def confidence_ppm(best: int, ahead: int, elsewhere: int, clearest: int) -> int:
     """Return the share of labelled requests with such evidence whose best lane was right, in parts per million."""
-    figure = strength(best, ahead, elsewhere)
+    figure = strength(best, ahead, elsewhere, clearest)
     for (left, low), (right, high) in pairwise(CURVE):
         if figure < right:
             return low + (high - low) * (figure - left) // (right - left)

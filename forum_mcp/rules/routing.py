@@ -1,9 +1,9 @@
 """The router: which lane a request belongs to, why, and whether to say so at all.
 
 Version 2 adds up, per lane, the weights of the distinct words and pairs of words of the request (see ``lexicon``),
-compares the best lane with the next, takes off what is said of anything and of daily life, and looks up how often a
-decision on such evidence was right on labelled requests: that is the confidence, and below a threshold the router
-abstains. Arithmetic is on integers only, ties go by the lane's name, and nothing outside the request, the roster and
+compares the best lane with the next, asks whether one word alone is clear, takes off what is said of anything and of
+daily life, and looks up how often a decision on such evidence was right on labelled requests: that is the confidence,
+and below a threshold the router abstains. Arithmetic is on integers only, ties go by the lane's name, and nothing outside the request, the roster and
 the shipped table counts, so that a recorded route derives again bit for bit.
 """
 
@@ -19,7 +19,7 @@ from forum_mcp.rules.lexicon import Lexicon, Postings, compile_roster
 from forum_mcp.rules.typos import ATTEMPTS_MAX, meant
 from forum_mcp.rules.words import split_words, stem
 
-__all__ = ["CANDIDATES_MAX", "VERSION", "Candidate", "Route", "decide", "route", "weighed"]
+__all__ = ["CANDIDATES_MAX", "VERSION", "Candidate", "Route", "Weighed", "decide", "route", "weighed"]
 
 VERSION: Final = 2
 
@@ -37,8 +37,8 @@ _ROOT_MIN: Final = 4
 _HALF_SCORE: Final = 3_000
 """Evidence that makes half of the full score: one word that only one lane lists."""
 
-_CONFIDENT_PPM: Final = 530_000
-"""A lane is named where it is likelier right than wrong, and a bit more; docs/explanation/routing.md has the cost."""
+_CONFIDENT_PPM: Final = 500_000
+"""A lane is named where it is likelier right than wrong; docs/explanation/routing.md has the cost."""
 
 _PPM: Final = 1_000_000
 
@@ -77,6 +77,33 @@ class Route:
         return _ENCODER.encode({"v": VERSION, "route": self})
 
 
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """What the terms of a text add up to, in thousandths.
+
+    Attributes:
+        ranked: numbers of the lanes that anything speaks for, best first.
+        totals: evidence by lane number.
+        elsewhere: evidence for the request to be about anything at all, or about daily life.
+        clearest: by how much the clearest term speaks louder for the best lane than for any other; at least 0.
+    """
+
+    ranked: tuple[int, ...]
+    totals: tuple[int, ...]
+    elsewhere: int
+    clearest: int
+
+    @property
+    def best(self) -> int:
+        """Evidence for the best lane."""
+        return self.totals[self.ranked[0]] if self.ranked else 0
+
+    @property
+    def ahead(self) -> int:
+        """By how much the best lane is ahead of the next."""
+        return self.best - (self.totals[self.ranked[1]] if len(self.ranked) > 1 else 0)
+
+
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")
 
 
@@ -92,34 +119,44 @@ def decide(text: str, lexicon: Lexicon) -> str | None:
 
 def _decided(text: str, lexicon: Lexicon, fallback: str) -> Route:
     found = _match(_words(text, lexicon), lexicon)
-    totals = _totals(found, lexicon)
-    elsewhere = totals.pop()
-    ranked = sorted((lane for lane, total in enumerate(totals) if total), key=lambda lane: (-totals[lane], lane))
-    if not ranked:
+    sums = _summed(found, lexicon)
+    if not sums.ranked:
         return Route(None, fallback, 0, 0, 0, ())
-    best = totals[ranked[0]]
-    second = totals[ranked[1]] if len(ranked) > 1 else 0
-    margin = (best - second) * _PPM // best
-    confidence = confidence_ppm(best, best - second, elsewhere)
-    decided = lexicon.lanes[ranked[0]] if confidence >= _CONFIDENT_PPM and best > second else None
+    confidence = confidence_ppm(sums.best, sums.ahead, sums.elsewhere, sums.clearest)
+    decided = lexicon.lanes[sums.ranked[0]] if confidence >= _CONFIDENT_PPM and sums.ahead > 0 else None
     candidates = tuple(
-        Candidate(lexicon.lanes[index], _score(totals[index]), _spoke_for(index, found))
-        for index in ranked[:CANDIDATES_MAX]
+        Candidate(lexicon.lanes[index], _score(sums.totals[index]), _spoke_for(index, found))
+        for index in sums.ranked[:CANDIDATES_MAX]
     )
-    return Route(decided, decided or fallback, _score(best), margin, confidence, candidates)
+    margin = sums.ahead * _PPM // sums.best
+    return Route(decided, decided or fallback, _score(sums.best), margin, confidence, candidates)
 
 
-def weighed(text: str, lexicon: Lexicon) -> list[int]:
-    """Return the evidence a text has for each lane number, the fallback's last; in thousandths."""
-    return _totals(_match(_words(text, lexicon), lexicon), lexicon)
+def weighed(text: str, lexicon: Lexicon) -> Weighed:
+    """Return what a text's terms add up to."""
+    return _summed(_match(_words(text, lexicon), lexicon), lexicon)
 
 
-def _totals(found: list[tuple[str, Postings]], lexicon: Lexicon) -> list[int]:
+def _summed(found: list[tuple[str, Postings]], lexicon: Lexicon) -> Weighed:
     totals = [0] * (len(lexicon.lanes) + 1)
     for _, postings in found:
         for at in range(0, len(postings), 2):
             totals[postings[at]] += postings[at + 1]
-    return totals
+    elsewhere = totals.pop()
+    ranked = sorted((lane for lane, total in enumerate(totals) if total), key=lambda lane: (-totals[lane], lane))
+    clearest = max((_lead(postings, ranked[0]) for _, postings in found), default=0) if ranked else 0
+    return Weighed(tuple(ranked), tuple(totals), elsewhere, max(0, clearest))
+
+
+def _lead(postings: Postings, lane: int) -> int:
+    """Return by how much a term speaks louder for a lane than for any other, the fallback too."""
+    own = other = 0
+    for at in range(0, len(postings), 2):
+        if postings[at] == lane:
+            own = postings[at + 1]
+        else:
+            other = max(other, postings[at + 1])
+    return own - other
 
 
 def _score(total: int) -> int:

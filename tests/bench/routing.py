@@ -214,12 +214,9 @@ def _calibrate() -> None:
 
 
 def _point(row: Row, made: Lexicon, weight: int) -> tuple[int, bool, int]:
-    totals = weighed(row.text, made)
-    elsewhere = totals.pop()
-    ranked = sorted(range(len(totals)), key=lambda lane: (-totals[lane], lane))
-    best, second = totals[ranked[0]], totals[ranked[1]]
-    right = row.fits and best > 0 and made.lanes[ranked[0]] in row.ok
-    return strength(best, best - second, elsewhere), right, weight
+    sums = weighed(row.text, made)
+    right = row.fits and bool(sums.ranked) and made.lanes[sums.ranked[0]] in row.ok
+    return strength(sums.best, sums.ahead, sums.elsewhere, sums.clearest), right, weight
 
 
 def _main(arguments: list[str]) -> None:
