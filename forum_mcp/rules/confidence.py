@@ -10,15 +10,15 @@ _BEST_MOST: Final = 12_000
 
 CURVE: Final = (
     (0, 0),
-    (1_069, 36_000),
-    (3_425, 493_000),
-    (4_743, 664_000),
-    (5_689, 821_000),
-    (6_644, 825_000),
-    (7_699, 973_000),
-    (8_715, 982_000),
-    (10_990, 997_000),
-    (16_166, 998_000),
+    (625, 36_000),
+    (2_741, 484_000),
+    (3_884, 686_000),
+    (4_620, 803_000),
+    (5_405, 843_000),
+    (6_239, 960_000),
+    (7_450, 991_000),
+    (9_355, 996_000),
+    (13_093, 998_000),
 )
 """(strength, confidence in parts per million), rising; fitted by ``python -m tests.bench.routing calibrate``."""
 
@@ -32,7 +32,7 @@ def strength(best: int, ahead: int, elsewhere: int, clearest: int) -> int:
         elsewhere: evidence for the request to be about anything at all, or about daily life.
         clearest: by how much the clearest term speaks louder for the best lane than for any other.
     """
-    return max(0, min(best, _BEST_MOST) + ahead * 4 // 5 - elsewhere * 3 // 10 + clearest)
+    return max(0, min(best, _BEST_MOST) + (ahead - elsewhere + clearest) // 2)
 
 
 def confidence_ppm(best: int, ahead: int, elsewhere: int, clearest: int) -> int:
