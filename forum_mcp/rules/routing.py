@@ -3,8 +3,8 @@
 Version 2 adds up, per lane, the weights of the distinct words and pairs of words of the request (see ``lexicon``),
 compares the best lane with the next, asks whether one word alone is clear, takes off what is said of anything and of
 daily life, and looks up how often a decision on such evidence was right on labelled requests: that is the confidence,
-and below a threshold the router abstains. Arithmetic is on integers only, ties go by the lane's name, and nothing outside the request, the roster and
-the shipped table counts, so that a recorded route derives again bit for bit.
+and below a threshold the router abstains. Arithmetic is on integers only, ties go by the lane's name, and nothing
+outside the request, the roster and the shipped table counts, so that a recorded route derives again bit for bit.
 """
 
 from dataclasses import dataclass
@@ -37,8 +37,8 @@ _ROOT_MIN: Final = 4
 _HALF_SCORE: Final = 3_000
 """Evidence that makes half of the full score: one word that only one lane lists."""
 
-_CONFIDENT_PPM: Final = 500_000
-"""A lane is named where it is likelier right than wrong; docs/explanation/routing.md has the cost."""
+_CONFIDENT_PPM: Final = 550_000
+"""A lane is named where it is likelier right than wrong, and a bit more; docs/explanation/routing.md has the cost."""
 
 _PPM: Final = 1_000_000
 

@@ -5,9 +5,8 @@
     python -m tests.bench.routing compile       make forum_mcp/configs/routing.json again
     python -m tests.bench.routing calibrate     print the curve for forum_mcp/rules/confidence.py
 
-The development parts go into the table. ``apart`` goes into nothing but the curve, ``second-apart`` and
-``third-apart`` into nothing at all. ``sample`` was given with the task. tests/data/routing/README.md says who wrote
-which part, and when.
+The development parts go into the table. ``apart`` goes into nothing but the curve, the other apart parts into
+nothing at all. ``sample`` was given with the task. tests/data/routing/README.md says who wrote which part, and when.
 """
 
 import json
@@ -35,7 +34,7 @@ __all__ = ["compiled", "read", "score"]
 DATA: Final = Path(__file__).parents[1] / "data" / "routing"
 CONFIGS: Final = Path(__file__).parents[2] / "forum_mcp" / "configs"
 _DEVELOPMENT: Final = ("development", "second-development", "third-development", "fourth-development")
-_APART: Final = ("apart", "second-apart", "third-apart")
+_APART: Final = ("apart", "second-apart", "third-apart", "fourth-apart")
 _CURVE: Final = ("development", "second-development")
 _PARTS: Final = (*_APART, *_DEVELOPMENT, "sample")
 _KNOTS: Final = 12

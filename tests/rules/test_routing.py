@@ -19,6 +19,8 @@ from forum_mcp.rules.words import STEMMER, UNICODE, Word, fold, split_words, ste
 from tests.bench.routing import compiled
 
 DATA = Path(__file__).parents[1] / "data" / "routing"
+DEVELOPMENT = ("development", "second-development", "third-development", "fourth-development")
+APART = ("apart", "second-apart", "third-apart", "fourth-apart")
 ANY_TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]))
 
 
@@ -79,8 +81,12 @@ def test_the_fallback_is_never_a_candidate() -> None:
         ("sample", 0.85, 0.75),
         ("development", 0.9, 0.9),
         ("second-development", 0.9, 0.9),
-        ("apart", 0.6, 0.75),
-        ("second-apart", 0.8, 0.8),
+        ("third-development", 0.9, 0.85),
+        ("fourth-development", 0.88, 0.9),
+        ("apart", 0.58, 0.85),
+        ("second-apart", 0.88, 0.9),
+        ("third-apart", 0.88, 0.8),
+        ("fourth-apart", 0.7, 0.72),
     ],
 )
 def test_labelled_requests_go_to_their_lane_and_others_abstain(name: str, top: float, abstained: float) -> None:
@@ -92,11 +98,19 @@ def test_labelled_requests_go_to_their_lane_and_others_abstain(name: str, top: f
 
 
 def test_no_request_held_apart_is_in_the_table() -> None:
-    apart = {str(row["text"]).casefold() for name in ("apart", "second-apart") for row in rows(name)}
-    assert not apart & {str(row["text"]).casefold() for row in rows("second-development")}
-    assert not {str(row["text"]).casefold() for row in rows("second-apart")} & {
-        str(row["text"]).casefold() for row in rows("development")
-    }
+    def texts(names: tuple[str, ...]) -> set[str]:
+        return {str(row["text"]).casefold() for name in names for row in rows(name)}
+
+    assert not texts(APART) & texts(DEVELOPMENT)
+
+
+def test_the_parts_held_apart_reach_their_targets_together() -> None:
+    found = [(row, route(str(row["text"]), shipped()).lane) for name in APART for row in rows(name)]
+    lane_fits = [(row, lane) for row, lane in found if row["best"] != "general"]
+    decided = [lane in cast("list[str]", row["ok"]) for row, lane in found if lane is not None]
+    assert sum(lane in cast("list[str]", row["ok"]) for row, lane in lane_fits) / len(lane_fits) >= 0.8
+    assert sum(lane is None for _, lane in lane_fits) / len(lane_fits) <= 0.12
+    assert 1 - sum(decided) / len(decided) <= 0.12
 
 
 @pytest.mark.promise("routing-readable")
