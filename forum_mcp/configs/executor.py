@@ -4,7 +4,7 @@ from typing import Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from forum_mcp.configs.section import Section
+from forum_mcp.configs.section import AMOUNT_MAX, Section
 
 __all__ = ["ExecutorSettings", "PriceSettings", "ResourceSettings"]
 
@@ -44,19 +44,19 @@ _OWNERS: Final[dict[str, tuple[str, ...]]] = {
 class PriceSettings(Section):
     """What calls cost: US dollars per million tokens, and per call beside them."""
 
-    input: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-    output: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-    call: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    input: float = Field(default=0.0, ge=0, le=1_000_000)
+    output: float = Field(default=0.0, ge=0, le=1_000_000)
+    call: float = Field(default=0.0, ge=0, le=1_000_000)
 
 
 class ResourceSettings(Section):
     """What a command may take under any sandbox but ``none``; see docs/how-to/isolate-a-command.md for who holds it."""
 
-    cpu_s: int = Field(default=3_600, gt=0)
-    memory_mb: int = Field(default=4_096, gt=0)
+    cpu_s: int = Field(default=3_600, gt=0, le=31_536_000)
+    memory_mb: int = Field(default=4_096, gt=0, le=AMOUNT_MAX)
     processes: int = Field(default=512, ge=0, le=100_000)
-    file_mb: int = Field(default=1_024, gt=0)
-    open_files: int = Field(default=1_024, ge=16)
+    file_mb: int = Field(default=1_024, gt=0, le=AMOUNT_MAX)
+    open_files: int = Field(default=1_024, ge=16, le=AMOUNT_MAX)
 
 
 class ExecutorSettings(Section):
@@ -81,18 +81,18 @@ class ExecutorSettings(Section):
     stream: bool = True
     cut_replies: Literal["keep", "fail"] | None = None
     file: str | None = None
-    memory_mb: int | None = Field(default=None, gt=0)
+    memory_mb: int | None = Field(default=None, gt=0, le=AMOUNT_MAX)
     script: str | None = None
     egress: Literal["none", "lan", "internet"] | None = None
     timeout_s: float = Field(default=300.0, gt=0, le=86_400)
-    max_tokens: int | None = Field(default=None, gt=0)
+    max_tokens: int | None = Field(default=None, gt=0, le=AMOUNT_MAX)
     max_parallel: int = Field(default=4, gt=0, le=64)
     attempts: int = Field(default=2, ge=1, le=10)
-    context_tokens: int | None = Field(default=None, gt=0)
+    context_tokens: int | None = Field(default=None, gt=0, le=AMOUNT_MAX)
     temperature: float | None = Field(default=None, ge=0, le=2)
-    seed: int | None = None
+    seed: int | None = Field(default=None, ge=-(2**53) + 1, le=2**53 - 1)
     price: PriceSettings | None = None
-    per_minute: int | None = Field(default=None, gt=0)
+    per_minute: int | None = Field(default=None, gt=0, le=1_000_000)
 
     @field_validator("api_key")
     @classmethod

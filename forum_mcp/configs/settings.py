@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 from forum_mcp.configs.context import CONTEXT_NAME, ContextSettings
 from forum_mcp.configs.custody import CustodySettings, custody_of
 from forum_mcp.configs.executor import ExecutorSettings, PriceSettings
-from forum_mcp.configs.section import Section
+from forum_mcp.configs.section import AMOUNT_MAX, Section
 
 __all__ = [
     "AmountSettings",
@@ -64,9 +64,9 @@ class StepSettings(Section):
 class AmountSettings(Section):
     """Amounts; None is no limit."""
 
-    calls: int | None = Field(default=None, gt=0)
-    tokens: int | None = Field(default=None, gt=0)
-    usd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    calls: int | None = Field(default=None, gt=0, le=AMOUNT_MAX)
+    tokens: int | None = Field(default=None, gt=0, le=1_000 * AMOUNT_MAX)
+    usd: float | None = Field(default=None, gt=0, le=AMOUNT_MAX)
 
 
 class LaneSettings(Section):
@@ -80,10 +80,10 @@ class LaneSettings(Section):
 class LimitSettings(Section):
     """Ceilings of one run, which a request may only lower; of each of its tasks; of the project's day, in UTC."""
 
-    calls: int = Field(default=200, gt=0)
-    seconds: float = Field(default=3600.0, gt=0, allow_inf_nan=False)
-    tokens: int | None = Field(default=None, gt=0)
-    usd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    calls: int = Field(default=200, gt=0, le=AMOUNT_MAX)
+    seconds: float = Field(default=3600.0, gt=0, le=AMOUNT_MAX)
+    tokens: int | None = Field(default=None, gt=0, le=1_000 * AMOUNT_MAX)
+    usd: float | None = Field(default=None, gt=0, le=AMOUNT_MAX)
     task: AmountSettings = AmountSettings()
     day: AmountSettings = AmountSettings()
 
@@ -94,7 +94,7 @@ class GateSettings(Section):
     run: bool = False
     wave: bool = False
     lanes: list[str] = []
-    above_usd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    above_usd: float | None = Field(default=None, gt=0, le=AMOUNT_MAX)
     timeout_s: float = Field(default=86_400.0, gt=0, le=31_536_000)
     allow_tool: bool = False
 
@@ -118,8 +118,8 @@ class PolicySettings(Section):
 class LocalSettings(Section):
     """What all ``local`` models of one process may take together; None is any amount."""
 
-    memory_mb: int | None = Field(default=None, gt=0)
-    max_parallel: int | None = Field(default=None, gt=0)
+    memory_mb: int | None = Field(default=None, gt=0, le=AMOUNT_MAX)
+    max_parallel: int | None = Field(default=None, gt=0, le=64)
 
 
 class Settings(Section):

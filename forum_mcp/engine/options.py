@@ -1,11 +1,12 @@
 """What a caller may set for one run beside its request: one table for MCP, the CLI and Python."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final, TypedDict
+from typing import TypedDict
 
 import msgspec
 
 from forum_mcp.configs.names import STEP_ROLES, STEPS
+from forum_mcp.configs.section import AMOUNT_MAX
 from forum_mcp.configs.settings import AmountSettings, LimitSettings
 from forum_mcp.engine.ladders import used_by
 from forum_mcp.errors import RequestRefused
@@ -15,10 +16,6 @@ from forum_mcp.rules.policy import Policy
 from forum_mcp.rules.run import CONTEXT
 
 __all__ = ["RunOptions", "amounts_of", "check_prices", "check_steps", "contract_for", "limits_for"]
-
-
-_MOST: Final = 1_000_000_000
-"""Largest amount a caller may name: a number of the record in millionths still."""
 
 
 class RunOptions(TypedDict, total=False):
@@ -195,8 +192,8 @@ def amounts_of(settings: AmountSettings) -> Amounts:
 
 
 def _check_amount(name: str, value: float | None) -> None:
-    if value is not None and not 0 < value <= _MOST:
-        raise RequestRefused(f"{name} is {value}; give a number above 0 and at most {_MOST:,}")
+    if value is not None and not 0 < value <= AMOUNT_MAX:
+        raise RequestRefused(f"{name} is {value}; give a number above 0 and at most {AMOUNT_MAX:,}")
 
 
 def _lower(ceiling: int | None, asked: int | None) -> int | None:

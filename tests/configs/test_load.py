@@ -1,14 +1,18 @@
 """Where settings come from, which origin is stronger, and how a wrong one is refused."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import pytest
+from annotated_types import Le
 
 import forum_mcp.configs
 from forum_mcp.configs.files import find_ledger
 from forum_mcp.configs.flags import Flags
 from forum_mcp.configs.load import load
+from forum_mcp.configs.section import Section
+from forum_mcp.configs.settings import Settings
 from forum_mcp.configs.trust import pin
 from forum_mcp.errors import ConfigRefused
 
@@ -245,3 +249,21 @@ def test_the_ledger_is_found_without_settings_and_as_the_settings_find_it(
     assert find_ledger(None) == str(tmp_path / "e.db")
     assert find_ledger("f.db") == str(tmp_path / "f.db")
     assert find_ledger(":memory:") == ":memory:"
+
+
+def numbers(shape: type[Section], above: str = "") -> Iterator[tuple[str, object]]:
+    """Yield (dotted key, greatest value or None) of each number of a table and the tables in it."""
+    for name, field in shape.model_fields.items():
+        kinds = {field.annotation, *get_args(field.annotation)}
+        if kinds & {int, float}:
+            yield f"{above}{name}", next((each.le for each in field.metadata if isinstance(each, Le)), None)
+        for kind in kinds:
+            if isinstance(kind, type) and issubclass(kind, Section):
+                yield from numbers(kind, f"{above}{name}.")
+
+
+def test_no_number_is_taken_that_a_record_could_not_hold() -> None:
+    found = dict(numbers(Settings))
+    assert {"executors.max_tokens", "executors.price.input", "limits.day.usd"} <= set(found)
+    assert [key for key, greatest in found.items() if greatest is None] == []
+    assert "less than or equal to 1000000" in refusal(written(AGENT + "price = { input = 1e15 }"))
