@@ -97,7 +97,7 @@ def reference() -> None:
 def paths(ctx: typer.Context, as_json: AsJson = False) -> None:
     """Print where configuration, state, cache and runtime files stand, there or not."""
     from forum_mcp.configs.files import find_ledger
-    from forum_mcp.configs.paths import cache_dir, runtime_dir, state_dir, user_file
+    from forum_mcp.configs.paths import cache_dir, runtime_dir, spelt, state_dir, user_file
 
     before = root_flags(ctx)
     user = user_file()
@@ -112,8 +112,8 @@ def paths(ctx: typer.Context, as_json: AsJson = False) -> None:
     if as_json:
         emit_json(places)
         return
-    for line in columns(places.items()):
-        emit(line)
+    for name, place in places.items():
+        print(f"{name.ljust(max(map(len, places)))}  {spelt(place)}")
 
 
 def trust(

@@ -196,6 +196,7 @@ def backup(
     ctx: typer.Context,
     file: Annotated[str, typer.Argument(metavar="FILE", help="Where to; nothing is overwritten.")],
     ledger: LedgerPath = None,
+    as_json: AsJson = False,
 ) -> None:
     """Copy the ledger as it is at one moment, while runs go on. The key is not in it: copy the directory keys too."""
     from forum_mcp.engine import custody
@@ -203,6 +204,9 @@ def backup(
     with opened(ledger_of(ctx, ledger)) as record, patience("copying"):
         custody.backup(record, file)
         grown = custody.growth(record, find_custody(root_flags(ctx).config).warn_mb)
+    if as_json:
+        emit_json({"file": file, "warning": grown})
+        return
     emit(f"wrote {file}")
     if grown is not None:
         note(grown)

@@ -40,8 +40,12 @@ def emit_json(value: Mapping[str, object]) -> None:
 
 
 def note(text: str) -> None:
-    """Print a line on stderr, escaped: progress and remarks, never results."""
-    print(safe(text), file=sys.stderr, flush=True)
+    """Print a line on stderr, escaped: progress and remarks, never results. When nobody can read it, work goes on."""
+    try:
+        print(safe(text), file=sys.stderr, flush=True)
+    except OSError:
+        # What is left in the buffer has nowhere to go; the interpreter's own flush at exit must not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def painted(text: str, colour: Colour) -> str:

@@ -23,6 +23,7 @@ __all__ = [
     "refuse_shared",
     "runtime_dir",
     "shown",
+    "spelt",
     "state_dir",
     "user_file",
     "write_private",
@@ -195,7 +196,13 @@ def shown(path: Path) -> str:
     except (ValueError, OSError):
         pass
     else:
-        return str(inside)
+        return spelt(inside)
     home = os.path.expanduser("~").rstrip("/")  # noqa: PTH111  Path.home() raises without a home
     text = str(path)
-    return "~" + text.removeprefix(home) if home not in ("", "~") and (text + "/").startswith(home + "/") else text
+    inside_home = home not in ("", "~") and (text + "/").startswith(home + "/")
+    return spelt("~" + text.removeprefix(home) if inside_home else text)
+
+
+def spelt(path: str | Path) -> str:
+    """Return a path on one line: what is no printable character is written out."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in str(path))

@@ -216,7 +216,7 @@ def _unlink(path: Path) -> None:
 
 
 def _backup_of(client: Client, path: Path) -> Path:
-    place = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]
+    place = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:12]
     return state_dir() / "backups" / f"{client.name}-{place}{path.suffix}"
 
 
