@@ -309,6 +309,14 @@ def test_going_on_and_forking(tmp_path: Path) -> None:
     another = killed(tmp_path)
     configured(tmp_path)
     assert another in reader.types("forum-mcp run resume --all").out
+    configured(tmp_path, delay_ms=60_000)
+    third = killed(tmp_path)
+    configured(tmp_path)
+    try:
+        done = reader.types("forum-mcp run resume", alone=True, mine={"RUN_ID": third})
+        assert third in done.out + done.err
+    finally:
+        anyio.run(stop_daemons)
     assert "done by strong" in reader.types("forum-mcp run fork", mine={"RUN_ID": run, "backend": "frontend"}).out
     reader.types("forum-mcp run fork", mine={"RUN_ID": run, "31": "3"})
     reader.types("forum-mcp run show", mine={"RUN_ID": run})
