@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from itertools import groupby, product
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -69,28 +70,35 @@ def _kept(file: Path | None) -> dict[int, dict[str, dict[str, float]]]:
 
 
 def _measure(size: int, rounds: int) -> dict[str, dict[str, float]]:
+    """Return the median of each figure over ``rounds`` processes; cells of one kind take turns."""
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in CELLS}
     with tempfile.TemporaryDirectory() as place:
         for name in ("ours", "peer-file", "peer-sqlite"):
             (Path(place) / name).mkdir()
-        return {name: _cell(name, place, size, 1 if name in _ONCE else rounds) for name in CELLS}
+        for _, kind in groupby(CELLS, key=lambda name: name.partition("_")[0]):
+            names = list(kind)
+            for number, name in product(range(rounds), names):
+                if not number or name not in _ONCE:
+                    found[name].append(_cell(name, place, size, number))
+    return {name: _median(runs) for name, runs in found.items()}
 
 
-def _cell(name: str, place: str, size: int, rounds: int) -> dict[str, float]:
-    """Return the median of each figure over ``rounds`` processes."""
-    found: list[dict[str, float]] = []
-    for number in range(rounds):
-        # Every round appends entries of its own: a body that is already there would be stored for nothing.
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.bench.cells", name, place, str(size + number * ROUND)],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
-            check=True,
-            stdout=subprocess.PIPE,
-        )
-        found.append(json.loads(done.stdout))
-    shown = {figure: median(each[figure] for each in found) for figure in found[0]}
-    print(f"{size:>9,} {name:<15} {json.dumps(shown)}", file=sys.stderr, flush=True)
-    return shown
+def _cell(name: str, place: str, size: int, number: int) -> dict[str, float]:
+    # Every round appends entries of its own: a body that is already there would be stored for nothing.
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.cells", name, place, str(size + number * ROUND)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
+        check=True,
+        stdout=subprocess.PIPE,
+    )
+    figures: dict[str, float] = json.loads(done.stdout)
+    print(f"{size:>9,} {name:<15} {json.dumps(figures)}", file=sys.stderr, flush=True)
+    return figures
+
+
+def _median(runs: Sequence[dict[str, float]]) -> dict[str, float]:
+    return {figure: median(each[figure] for each in runs) for figure in runs[0]}
 
 
 def machine() -> list[str]:

@@ -142,7 +142,7 @@ def parts_ours(place: Path, size: int) -> Figures:
     return found
 
 
-def commit_alone(place: Path, size: int) -> Figures:
+def append_bare(place: Path, size: int) -> Figures:
     """The least a durable append can cost here: one row of an entry and its body, committed as SQLite's WAL does."""
     assert size
     connection = sqlite3.connect(place / "floor.db", isolation_level=None)
@@ -346,7 +346,7 @@ CELLS: Final[dict[str, Callable[[Path, int], Figures]]] = {
     "verify_file": lambda place, _: _verify_peer(place, "file"),
     "verify_sqlite": lambda place, _: _verify_peer(place, "sqlite"),
     "parts_ours": parts_ours,
-    "commit_alone": commit_alone,
+    "append_bare": append_bare,
     "append_ours": append_ours,
     "append_file": lambda place, size: _append_peer(place, size, "file"),
     "append_sqlite": lambda place, size: _append_peer(place, size, "sqlite"),
