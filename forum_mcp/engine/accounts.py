@@ -16,6 +16,8 @@ from forum_mcp.rules.run import OpenCall, RunState, Spend
 
 __all__ = ["Accounts", "Moves", "Sum", "account", "added", "kept_seq", "limited", "move", "moves_between", "standing"]
 
+_NO_LIMITS: Final = Amounts()
+
 Moves = tuple[str, Amounts, Amounts]
 """(day, what its settled sum gains, what its reserved sum gains); amounts may be below zero."""
 
@@ -46,7 +48,7 @@ def kept_seq(value: bytes | None) -> int | None:
 
 def limited(state: RunState) -> bool:
     """Tell whether the run is bound by its project's day."""
-    return state.contract is not None and state.contract.day_limits != Amounts()
+    return state.contract is not None and state.contract.day_limits != _NO_LIMITS
 
 
 def standing(state: RunState) -> tuple[dict[int, OpenCall], Amounts]:
