@@ -111,22 +111,23 @@ def _new(size: int, count: int, series: int = 1) -> range:
 
 def parts_ours(place: Path, size: int) -> Figures:
     """What the stages of a full verification cost each on its own, microseconds of CPU for an entry."""
+    from forum_mcp.ledger.faultless import faultless_each
     from forum_mcp.ledger.merkle import Frontier
     from forum_mcp.ledger.verify import verify
-    from forum_mcp.ledger.verify.chain import readable_entry
-    from forum_mcp.ledger.verify.findings import Findings
+    from forum_mcp.ledger.verify.source import PAGE_ENTRIES
     from forum_mcp.stores.source import open_source
 
     with open_source(_ledger(place)) as source:
         raws = [item[1] for item in source.entries() if isinstance(item, tuple)]
         plain = [item for item in source.bodies() if isinstance(item, tuple)]
-        findings, leaves = Findings(), list(map(leaf_hash, raws))
+        leaves = list(map(leaf_hash, raws))
         stages: dict[str, Callable[[], object]] = {
             "reading entries": lambda: deque(source.entries(), maxlen=0),
             "decoding an entry": lambda: deque(map(decode, raws), maxlen=0),
-            "decoding, re-encoding and checking its members": lambda: [
-                readable_entry(raw, place, findings) for place, raw in enumerate(raws)
-            ],
+            "decoding, re-encoding and checking its members": lambda: deque(
+                (faultless_each(raws[start : start + PAGE_ENTRIES]) for start in range(0, len(raws), PAGE_ENTRIES)),
+                maxlen=0,
+            ),
             "the same, with leaf hash, columns and marks": lambda: deque(source.pages(), maxlen=0),
             "tree": lambda: Frontier().extend(leaves),
             "index of runs and the file's own check": lambda: deque(source.faults(), maxlen=0),

@@ -81,7 +81,7 @@ _ROWS: Final = (
     _Row(
         "64 writers, times faster",
         lambda at: at["writers_ours"]["per_s"] / _fastest(at, "writers", "per_s", most=True),
-        "{:.1f}x",
+        "{:.2f}x",
         least=8,
     ),
     _Row("root after an append, CPU", lambda at: at["head_ours"]["root_us"], "{:.0f} us", most=10),
@@ -141,6 +141,9 @@ def page(measured: Measured, *, machine: Sequence[str], command: str) -> Iterato
     yield "CPU of each stage on its own, after a durable append."
     yield ""
     yield from _parts(measured, "parts_head")
+    yield "The control loop beside others is measured in [benchmarks-loop](benchmarks-loop.md), the server in"
+    yield "[benchmarks-serving](benchmarks-serving.md)."
+    yield ""
 
 
 def _missed(measured: Measured) -> Iterator[str]:
