@@ -9,7 +9,8 @@ Spec: MCP Streamable HTTP and Authorization (2025-11-25, 2026-07-28), RFC 6750 s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +24,7 @@ from starlette.responses import JSONResponse, Response
 from forum_mcp.engine.seen import READ, SCOPES, SUBMIT
 from forum_mcp.server.http_connections import HEAD_MAX
 from forum_mcp.server.http_drain import Underway, unavailable
-from forum_mcp.server.wire import read_line
+from forum_mcp.server.wire import invalid, read_line
 
 if TYPE_CHECKING:
     from mcp.shared.message import SessionMessage
@@ -103,6 +104,7 @@ class Gate:
         self._resource = resource
         self._body_s = body_s
         self._underway = Underway()
+        self._asked: set[tuple[str, str]] = set()
         self.draining = False
 
     async def drain(self) -> None:
@@ -155,8 +157,24 @@ class Gate:
             return refusal
         inner: Scope = {**scope, IDENTITY: identity, "user": None if identity is None else _user(identity)}
         given = _replayed(body, receive) if method == "POST" else receive
-        await self._underway.hand_on(self._app, inner, given, send, endless=method == "GET" or _listens(message))
+        key = _asked_in_session(headers, message)
+        if key in self._asked:  # the SDK would answer only one of the two, 7 and "7" included
+            fault = invalid("a request of this session with this id is not answered yet; use every id once", message)
+            return JSONResponse(fault.message.model_dump(mode="json", by_alias=True, exclude_unset=True), 400)
+        with self._asking(key):
+            await self._underway.hand_on(self._app, inner, given, send, endless=method == "GET" or _listens(message))
         return None
+
+    @contextmanager
+    def _asking(self, key: tuple[str, str] | None) -> Generator[None]:
+        if key is None:
+            yield
+            return
+        self._asked.add(key)
+        try:
+            yield
+        finally:
+            self._asked.discard(key)
 
     def _misplaced(self, headers: Headers) -> Response | None:
         if sum(len(name) + len(value) for name, value in headers.raw) > HEAD_MAX:
@@ -215,6 +233,13 @@ class Gate:
                 if not message.get("more_body", False):
                     return bytes(body)
         return _refuse(408, "too_slow", f"the body took over {self._body_s:g} s", {"connection": "close"})
+
+
+def _asked_in_session(headers: Headers, message: SessionMessage | None) -> tuple[str, str] | None:
+    """Return (session, id) of a request of the handshake era; the other has no sessions."""
+    session = headers.get("mcp-session-id")
+    request = None if message is None else message.message
+    return (session, str(request.id)) if session is not None and isinstance(request, JSONRPCRequest) else None
 
 
 def _listens(message: SessionMessage | None) -> bool:

@@ -13,7 +13,7 @@ from mcp.shared.message import SessionMessage
 from mcp_types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError, JSONRPCRequest, jsonrpc_message_adapter
 from pydantic import ValidationError
 
-__all__ = ["BUSY", "LINE_MAX", "busy", "oversized", "read_line"]
+__all__ = ["BUSY", "LINE_MAX", "busy", "invalid", "oversized", "read_line"]
 
 BUSY: Final = -32000
 """Code of a request that was not taken in: of the range that is the server's own."""
@@ -37,6 +37,12 @@ class _Unfit:
 def oversized() -> SessionMessage:
     """Return the answer to a line longer than ``LINE_MAX``."""
     return _error(INVALID_REQUEST, f"the message is longer than {LINE_MAX} bytes; send less", None)
+
+
+def invalid(why: str, message: SessionMessage | None) -> SessionMessage:
+    """Return the answer to a request that may not be made."""
+    request = None if message is None else message.message
+    return _error(INVALID_REQUEST, why, request.id if isinstance(request, JSONRPCRequest) else None)
 
 
 def busy(message: SessionMessage) -> SessionMessage | None:

@@ -2,16 +2,19 @@
 
 The bare server has one tool, ``route``, that answers a constant; the peer's, ``forum-engine``, is written without the
 SDK and speaks the handshake era only, so ours does too beside it. All are started in turns as processes and asked over
-stdio: time from the start to the first answer, processor time of a ``route`` call, memory after the calls. Times are
-the least of several rounds; processor time hardly depends on what else the machine does.
+stdio: time from the start to the first answer, time (the median of a round) and processor time of a ``route`` call,
+memory after the calls. Each is the least of several rounds; processor time hardly depends on what else the machine
+does.
 """
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -135,15 +138,19 @@ def _figures(subject: Subject, where: str) -> dict[str, float]:
         server.greet()
         figures = {"start to first answer": server.elapsed_s(), "start, processor": server.cpu_s()}
         server.route()
-        before, began = server.cpu_s(), time.perf_counter()
-        for _ in range(CALLS):
-            server.route()
-        figures["route over stdio"] = (time.perf_counter() - began) / CALLS
+        before = server.cpu_s()
+        figures["route over stdio"] = statistics.median(_timed(server.route) for _ in range(CALLS))
         figures["route, processor"] = (server.cpu_s() - before) / CALLS
         figures["memory"] = server.rss_mb()
     finally:
         server.end()
     return figures
+
+
+def _timed(call: Callable[[], None]) -> float:
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
 
 
 def measure(one: Subject, other: Subject, rounds: int = ROUNDS) -> dict[str, tuple[float, float]]:

@@ -302,6 +302,32 @@ def test_a_terminated_server_ends_streams_whole_and_answers_every_call(serve: Se
     assert "run.interrupted" in verified(tmp_path / "ledger.db")
 
 
+def test_an_id_that_waits_for_its_answer_is_not_taken_twice_in_a_session(serve: Serve, tmp_path: Path) -> None:
+    slow = tmp_path / "slow.json"
+    slow.write_text(json.dumps({"replies": [], "default": {"reply": "late", "delay_ms": 600_000}}))
+    server = serve("--scripted", str(slow))
+    url, revision = f"{server.url}/mcp", "2025-11-25"
+    params: dict[str, object] = {
+        "protocolVersion": revision, "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}
+    }  # fmt: skip
+    begin: dict[str, object] = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}
+    headers = {"authorization": f"Bearer {TOKEN}", "accept": "application/json, text/event-stream"}
+    headers["mcp-session-id"] = httpx2.post(url, json=begin, headers=headers).headers["mcp-session-id"]
+    headers["mcp-protocol-version"] = revision
+    run_id = server.call(TOKEN, "submit", request="write a poem", single=True, wait_s=0)["run_id"]
+    asked: dict[str, object] = {"name": "run", "arguments": {"run_id": run_id, "wait_s": 300}}
+    waits: dict[str, object] = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": asked}
+    with httpx2.stream("POST", url, json=waits, headers=headers, timeout=60) as first:
+        for number in (7, "7"):
+            second = httpx2.post(url, json={**waits, "id": number}, headers=headers)
+            assert (second.status_code, second.json()["id"]) == (400, number)
+        server.call(TOKEN, "run_control", run_id=run_id, action="cancel")
+        assert '"state":"cancelled"' in "".join(first.iter_text())
+    assert httpx2.post(url, json=waits, headers=headers, timeout=60).status_code == 200
+    assert server.stop() == 0
+    verified(tmp_path / "ledger.db")
+
+
 def test_who_asks_twice_does_not_wait_for_calls(serve: Serve, tmp_path: Path) -> None:
     slow = tmp_path / "slow.json"
     slow.write_text(json.dumps({"replies": [], "default": {"reply": "late", "delay_ms": 600_000}}))
