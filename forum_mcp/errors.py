@@ -14,6 +14,7 @@ ForumError
 │   ├── AttemptClosed         the attempt already has its outcome
 │   ├── GateClosed            the gate is resolved, or its deadline has passed
 │   └── EntryRefused          the entry breaks the format (size, members, parents, subset of JSON)
+│       └── DecisionRefused   the rules decided what breaks the format: the run stops where it is
 ├── AccessRefused             the principal's token has not the scope it takes        (exit 2)
 ├── NestedRefused             an agent of another forum wants to begin a run here     (exit 2)
 ├── RunHeld                   another live process holds the run                      (exit 1)
@@ -36,6 +37,7 @@ __all__ = [
     "AttemptClosed",
     "CheckpointRefused",
     "ConfigRefused",
+    "DecisionRefused",
     "EntryRefused",
     "ExecutorsDiffer",
     "Fenced",
@@ -157,6 +159,12 @@ class EntryRefused(AppendRefused):
     """The entry breaks the ledger format."""
 
     code = "entry-refused"
+
+
+class DecisionRefused(EntryRefused):
+    """The rules decided what breaks the ledger format."""
+
+    code = "decision-refused"
 
 
 class RunHeld(ForumError):

@@ -36,7 +36,7 @@ class RoleSettings(Section):
     validator: list[str] = Field(default=["rules"], min_length=1)
     synthesizer: list[str] = Field(default=["rules"], min_length=1)
     classifier: list[str] = Field(default=["rules"], min_length=1)
-    panelists: list[str] = []
+    panelists: list[str] = Field(default=[], max_length=32)
     judge: list[str] = Field(default=["rules"], min_length=1)
     reviser: list[str] = Field(default=["rules"], min_length=1)
     verifier: list[str] = []

@@ -12,7 +12,7 @@ from forum_mcp.engine.approving import keep_standing, standing
 from forum_mcp.engine.recalling import Recall
 from forum_mcp.engine.scrubbed import scrub_event
 from forum_mcp.engine.scrubbing import Scrubber
-from forum_mcp.errors import LedgerUnreadable, NotFound, StaleAppend
+from forum_mcp.errors import DecisionRefused, EntryRefused, LedgerUnreadable, NotFound, StaleAppend
 from forum_mcp.ledger.entry import Body, Draft, Entry, NewBody, RunId
 from forum_mcp.ledger.kinds import KINDS
 from forum_mcp.ledger.kinds.base import Amounts, Seen
@@ -183,7 +183,11 @@ class Folded:
         return standing(tx, self.store, self.state.contract.project, gate_seq, gate, at_us)
 
     def decide(self, tx: Transaction, *, t_ms: int, at_us: int) -> Sequence[Stored]:
-        """Append every decision that can be made now, one by one, and return them."""
+        """Append every decision that can be made now, one by one, and return them.
+
+        Raises:
+            DecisionRefused: one is nothing that a record takes.
+        """
         made: list[Stored] = []
         while True:
             if limited(self.state) and self.state.contract is not None:
@@ -195,6 +199,9 @@ class Folded:
                 recalled = self._recall.look_up(tx, self.state, held, at_us)
                 made.append(self.append(tx, recalled, t_ms=t_ms, at_us=at_us))
                 continue
-            made.append(self.append(tx, draft, t_ms=t_ms, at_us=at_us))
+            try:
+                made.append(self.append(tx, draft, t_ms=t_ms, at_us=at_us))
+            except EntryRefused as error:
+                raise DecisionRefused(f"run {self.run} can decide nothing more: {error}") from error
             if draft.kind == "gate.opened" and (given := self._standing(tx, made[-1].entry.seq, at_us)) is not None:
                 made.append(self.append(tx, given, t_ms=t_ms, at_us=at_us))

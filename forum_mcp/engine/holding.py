@@ -22,7 +22,7 @@ from forum_mcp.engine.leases import check
 from forum_mcp.engine.outcomes import Event, Performer, open_call, outcome_event
 from forum_mcp.engine.present import run_state
 from forum_mcp.engine.recorder import Recorder
-from forum_mcp.errors import AttemptClosed, EntryRefused, Fenced, ForumError, GateClosed, StaleAppend
+from forum_mcp.errors import AttemptClosed, DecisionRefused, EntryRefused, Fenced, ForumError, GateClosed, StaleAppend
 from forum_mcp.executors.base import Outcome
 from forum_mcp.ledger.entry import Draft
 from forum_mcp.ledger.kinds.call import CallStarted
@@ -246,17 +246,31 @@ class Held:
     async def _conclude(self, seq: int, payload: CallStarted, outcome: Outcome, duration_ms: int) -> None:
         """Append the outcome. One that cannot be kept leaves the attempt open: the next step finds it in doubt."""
         try:
-            try:
-                await self.step(outcome_event(seq, payload, outcome, duration_ms))
-            except EntryRefused as error:
-                unfit = Outcome(error="executor-crashed", detail=f"the outcome cannot be recorded: {error}")
-                await self.step(outcome_event(seq, payload, unfit, duration_ms))
+            await self._append_outcome(seq, payload, outcome, duration_ms)
         except ForumError as error:
             _log.warning("the outcome of call %d was not recorded: %s", seq, error)
             self._read_on = True
         finally:
             del self._scopes[seq]
             self._endings.pop(seq, None)
+
+    async def _append_outcome(self, seq: int, payload: CallStarted, outcome: Outcome, duration_ms: int) -> None:
+        """Append the outcome, or that it cannot be recorded.
+
+        Where nothing can be decided on either, the run stops here: what was paid for is kept, nobody is asked again.
+        """
+        event = outcome_event(seq, payload, outcome, duration_ms)
+        try:
+            return await self.step(event)
+        except EntryRefused as error:
+            unfit = Outcome(error="executor-crashed", detail=f"the outcome cannot be recorded: {error}")
+        try:
+            await self.step(outcome_event(seq, payload, unfit, duration_ms))
+        except DecisionRefused as error:
+            _log.error("run %s stops here: %s", self.folded.run, error)
+            self._reason = "fault"
+            self.let_go()
+            await self.step(event)
 
     async def _next_event(self) -> Sequence[Event] | None:
         """Wait for a wake-up or the nearest deadline; return the timer that fired, if one did.

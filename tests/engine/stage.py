@@ -30,6 +30,7 @@ class Cast:
     plan: Reply = lambda _: "no plan"
     task: Reply = lambda call: f"result of {call.task}"
     validate: Reply = lambda _: '{"passed": true, "reason": "fine", "evidence": "all of it"}'
+    panel: Reply = lambda _: '{"passed": true, "reason": "fine", "evidence": "all of it"}'
     synthesize: Reply = lambda _: "the answer"
     classify: Reply = lambda _: '{"lane": "backend", "confidence": 0.75}'
     judge: Reply = lambda _: '{"met": true, "reason": "fine", "missing": [], "cites": []}'

@@ -7,6 +7,7 @@ import anyio
 import msgspec
 import pytest
 
+from forum_mcp.configs.settings import LimitSettings, StepSettings
 from forum_mcp.engine.clock import Clock
 from forum_mcp.engine.orchestrator import Orchestrator
 from forum_mcp.engine.redaction import redact_commit
@@ -14,7 +15,7 @@ from forum_mcp.errors import LedgerError, LedgerUnreadable
 from forum_mcp.executors.base import Call, Outcome
 from forum_mcp.executors.scripted import ScriptedExecutor
 from forum_mcp.stores.base import Transaction
-from tests.engine.stage import WORKER, Stage, assert_clean, plan_of
+from tests.engine.stage import ALL, WORKER, Stage, assert_clean, plan_of
 
 Works = Sequence[Callable[[Transaction], object]]
 
@@ -192,3 +193,22 @@ async def test_a_run_does_not_go_on_from_a_text_that_was_redacted(stage: Stage, 
         assert len(stage.cast.received) == 2, "nobody was asked to go on from an empty text"
         assert (await forum.cancel(run)).state == "cancelled"
         assert forum.ledger.verify(level=4).clean
+
+
+async def test_a_decision_that_no_record_takes_stops_the_run_and_asks_nobody_again(stage: Stage) -> None:
+    seats = 260  # a verdict names each as its parent, and an entry has at most 256
+    roles = ALL.model_copy(update={"panelists": ["model"] * seats})  # more than the settings take
+    limits = LimitSettings(calls=1_000)
+    settings = stage.settings(roles, steps=StepSettings(panel=True), limits=limits, attempts=1)
+    async with stage.forum(settings) as forum:
+        run = await forum.submit("say hello", single=True, wait_s=60)
+        assert run.state == "interrupted"
+        asked = len(stage.cast.received)
+        assert sum(call.purpose == "panel" for call in stage.cast.received) == seats
+        [stopped] = stage.entries(forum, "run.interrupted")
+        assert stopped.data["reason"] == "fault"
+        assert [entry.data.get("error") for entry in stage.entries(forum, "call.finished")] == [None] * asked
+        await forum.resume(run.run_id, wait_s=60)
+        assert len(stage.cast.received) == asked
+        assert (await forum.cancel(run.run_id)).state == "cancelled"
+        assert_clean(forum)
