@@ -51,7 +51,10 @@ def test_a_run_killed_at_any_moment_is_finished_by_resume_and_settled_tasks_run_
         victim = play(ledger, counter, "begin")
         assert victim.stdout is not None
         run = RunId(victim.stdout.readline().strip())
-        time.sleep(rng.uniform(0.0, 0.5))  # the moment of death is the thing under test
+        begun = rng.randrange(runner.TASKS)
+        while counts(counter).total() < begun and victim.poll() is None:
+            time.sleep(0.005)
+        time.sleep(rng.uniform(0.0, 0.1))  # the moment of death is the thing under test
         victim.send_signal(signal.SIGKILL)
         victim.communicate()
         before, done = counts(counter), settled(ledger, run)
