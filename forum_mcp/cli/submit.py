@@ -232,7 +232,7 @@ def in_forum(flags: Flags, work: "Callable[[Orchestrator], Awaitable[T]]", *, ne
     """Open the forum these flags describe, do the work in it and close it; SIGTERM ends both in order.
 
     Raises:
-        NoModel: the work needs somebody to do tasks, and only a calling assistant could.
+        NoModel: the work needs somebody to do tasks, and only a calling assistant, or a client's model, could.
     """
     import anyio
 
@@ -241,9 +241,12 @@ def in_forum(flags: Flags, work: "Callable[[Orchestrator], Awaitable[T]]", *, ne
 
     settings = load(flags)
     refuse_place(settings)
-    if needs_worker and set(settings.roles.worker) == {"host"}:
+    workers = {name for rung in settings.roles.worker for name in rung.split("+")}
+    types = {settings.executors[name].type if name in settings.executors else name for name in workers}
+    if needs_worker and types <= {"host", "sampling"}:
+        why = "no model is configured" if "sampling" not in types else "the worker is the model of an MCP client"
         raise NoModel(
-            "no model is configured; from the command line there is no assistant to do the work; give one of "
+            f"{why}; from the command line there is no assistant to do the work, and no client to ask; give one of "
             "--agent claude, --cmd 'PROGRAM {prompt}', --chat-url URL --model NAME, --local FILE.gguf, or executors "
             "in a configuration file, which forum-mcp init writes"
         )

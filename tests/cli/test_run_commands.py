@@ -218,3 +218,13 @@ def test_runs_are_listed_newest_first_and_paged(ledger: str) -> None:
     assert [row["request"] for row in cast("list[dict[str, str]]", first["runs"])] == ["write docs 2", "write docs 1"]
     second = forum("run", "list", "--before", str(first["before"]), "--json", "--ledger", ledger).json()
     assert [row["request"] for row in cast("list[dict[str, str]]", second["runs"])] == ["write docs 0"]
+
+
+def test_the_model_of_a_client_is_refused_where_there_is_no_client(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text('[executors.client]\ntype = "sampling"\n[roles]\nworker = ["client", "host"]\n')
+    done = process("submit", "hello", "--single", "--config", str(config), "--ledger", str(tmp_path / "ledger.db"))
+    assert done.code == 2
+    assert "the worker is the model of an MCP client" in done.err
+    assert "--agent claude" in done.err
+    assert not (tmp_path / "ledger.db").exists(), "nothing was recorded"
