@@ -1,7 +1,7 @@
 """Run again with one model changed, and compare, offline: ``python docs/examples/fork.py``.
 
 Only the tasks that the change touches are done again; the others are taken from the first run, each with the entry
-that settled it there.
+that settled it there. A fork of the fork keeps its worker and does nothing at all again.
 """
 
 import sys
@@ -47,11 +47,13 @@ async def main() -> bool:
         for entry in reused:
             print(f"{entry.data['task']}: reused from entry {entry.data['found']}, {entry.data['age_ms']} ms old")
         print(f"calls: {first.spent.calls} in the first run, {second.spent.calls} in the fork")
-        print(second.answer)
-        verified = forum.ledger.verify(level=4, checkpoint=second.checkpoint)
+        third = await forum.fork(second.run_id)
+        print(f"calls: {third.spent.calls} in the fork of the fork, which comes to the same answer")
+        print(third.answer)
+        verified = forum.ledger.verify(level=4, checkpoint=third.checkpoint)
         print(f"{verified.size} entries, {'clean' if verified.clean else verified.findings}")
-    done_again = second.spent.calls
-    return verified.clean and sorted(str(each.data["task"]) for each in reused) == ["api", "schema"] and done_again == 1
+    kept = sorted(str(each.data["task"]) for each in reused) == ["api", "schema"] and third.answer == second.answer
+    return verified.clean and kept and (second.spent.calls, third.spent.calls) == (1, 0)
 
 
 if __name__ == "__main__":
