@@ -318,7 +318,7 @@ def test_going_on_and_forking(tmp_path: Path) -> None:
     finally:
         anyio.run(stop_daemons)
     assert "done by strong" in reader.types("forum-mcp run fork", mine={"RUN_ID": run, "backend": "frontend"}).out
-    reader.types("forum-mcp run fork", mine={"RUN_ID": run, "31": "3"})
+    reader.types("forum-mcp run fork", mine={"--at 31": "--at 3", "RUN_ID": run})
     reader.types("forum-mcp run show", mine={"RUN_ID": run})
     assert "flowchart" in reader.types("forum-mcp run show", mine={"RUN_ID": run}).out
     assert reader.is_through()
