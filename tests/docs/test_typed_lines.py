@@ -8,7 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -73,6 +75,15 @@ def programs(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     directory = tmp_path_factory.mktemp("bin")
     monkeypatch.setenv("PATH", f"{directory}{os.pathsep}{os.environ['PATH']}")
     return directory
+
+
+@pytest.fixture
+def daemons(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Daemons of this test alone, stopped at its end; a short path, for a socket's may have 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="forum") as name:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", name)
+        yield
+        anyio.run(stop_daemons)
 
 
 def test_each_line_is_typed_or_listed() -> None:
@@ -152,16 +163,13 @@ def test_judging_the_results(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no daemon on Windows")
-def test_a_detached_run(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_detached_run(tmp_path: Path, daemons: None) -> None:
     configured(tmp_path, delay_ms=60_000)
     reader = Typist("docs/how-to/detach-a-run.md", tmp_path)
-    try:
-        run = reader.types("forum-mcp submit", alone=True).out.strip()
-        assert run in reader.types("forum-mcp serve --status", alone=True).out
-        assert "running" in reader.types("forum-mcp run show", mine={"6d0f2b...": run}).out
-        reader.types("forum-mcp serve --stop", alone=True)
-    finally:
-        anyio.run(stop_daemons)
+    run = reader.types("forum-mcp submit", alone=True).out.strip()
+    assert run in reader.types("forum-mcp serve --status", alone=True).out
+    assert "running" in reader.types("forum-mcp run show", mine={"6d0f2b...": run}).out
+    reader.types("forum-mcp serve --stop", alone=True)
     assert reader.is_through()
 
 
@@ -298,7 +306,7 @@ def killed(directory: Path) -> str:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="it kills with a signal")
-def test_going_on_and_forking(tmp_path: Path) -> None:
+def test_going_on_and_forking(tmp_path: Path, daemons: None) -> None:
     configured(tmp_path, delay_ms=60_000)
     run = killed(tmp_path)
     configured(tmp_path)
@@ -312,11 +320,7 @@ def test_going_on_and_forking(tmp_path: Path) -> None:
     configured(tmp_path, delay_ms=60_000)
     third = killed(tmp_path)
     configured(tmp_path)
-    try:
-        done = reader.types("forum-mcp run resume", alone=True, mine={"RUN_ID": third})
-        assert third in done.out + done.err
-    finally:
-        anyio.run(stop_daemons)
+    assert third in reader.types("forum-mcp run resume", alone=True, mine={"RUN_ID": third}).out
     assert "done by strong" in reader.types("forum-mcp run fork", mine={"RUN_ID": run, "backend": "frontend"}).out
     reader.types("forum-mcp run fork", mine={"--at 31": "--at 3", "RUN_ID": run})
     reader.types("forum-mcp run show", mine={"RUN_ID": run})
