@@ -36,6 +36,8 @@ _SHARE: Final = (0, 1_000, 450, 300, 220, 180, 150)
 
 # Written in hiragana alone are particles and endings of words.
 _PARTICLES: Final = re.compile("[\u3040-\u309f]+")
+_LETTERS: Final = frozenset("abdefghijklmnopqstuvwxyz")
+"""Letters that name nothing; ``c`` and ``r`` are languages."""
 
 
 def of_lane(lane: Lane) -> Evidence:
@@ -114,4 +116,4 @@ def _pairs(stems: list[tuple[str, str]], *, whole: bool) -> list[str]:
 
 def is_telling(word: str) -> bool:
     """Whether a folded word may speak for a lane on its own."""
-    return word not in STOP and not word.isdecimal() and not _PARTICLES.fullmatch(word)
+    return word not in STOP and not word.isdecimal() and not _PARTICLES.fullmatch(word) and word not in _LETTERS

@@ -69,6 +69,11 @@ def test_every_keyword_lane_is_chosen_for_each_of_its_examples(lane: Lane) -> No
         assert route(example, shipped()).lane == lane.name, example
 
 
+@pytest.mark.parametrize("letter", ["a", "b", "K", "z"])
+def test_a_letter_alone_speaks_for_no_lane(letter: str) -> None:
+    assert route(letter, shipped()).candidates == ()
+
+
 def test_the_fallback_is_never_a_candidate() -> None:
     found = route(shipped().lanes["general"].description, shipped())
     assert "general" not in [candidate.lane for candidate in found.candidates]
