@@ -7,6 +7,7 @@ import msgspec
 from forum_mcp.engine.approving import check_scope, resolution
 from forum_mcp.engine.clock import Clock
 from forum_mcp.engine.keeping import Keeper
+from forum_mcp.engine.present import is_over
 from forum_mcp.engine.views import GatesView, GateView
 from forum_mcp.errors import NotFound, RequestRefused
 from forum_mcp.ledger.canonical import UNREADABLE
@@ -74,6 +75,8 @@ class GateDesk:
         return run
 
     def _open(self, run: RunId) -> list[int]:
+        if is_over(self._keeper.ledger.store, run):
+            return []
         try:
             state = self._keeper.state(run)
         except NotFound:  # entries of a run that has no beginning

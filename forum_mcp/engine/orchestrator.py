@@ -25,7 +25,7 @@ from forum_mcp.engine.keeping import Keeper
 from forum_mcp.engine.ledger import Ledger
 from forum_mcp.engine.options import RunOptions
 from forum_mcp.engine.outcomes import cancellation
-from forum_mcp.engine.present import roster_rows, route_view, run_line, run_state, run_view
+from forum_mcp.engine.present import finished_line, roster_rows, route_view, run_line, run_state, run_view
 from forum_mcp.engine.quoting import quote
 from forum_mcp.engine.requests import checked_request
 from forum_mcp.engine.scrubbed import scrubber_of
@@ -39,6 +39,7 @@ from forum_mcp.rules.contract import Contract
 from forum_mcp.rules.roster import Roster
 from forum_mcp.rules.routing import route
 from forum_mcp.rules.run import RunState
+from forum_mcp.stores.base import RunRow
 
 __all__ = ["Orchestrator"]
 
@@ -223,7 +224,7 @@ class Orchestrator(Assistance):
     def runs(self, *, limit: int = 20, before: int | None = None) -> RunsView:
         """List runs, newest first; ``before`` is the cursor a page ends with."""
         rows = self.ledger.store.runs(limit + 1, before)
-        lines = [run_line(self._keeper.state(row.run), live=self._keeper.live(row.run)) for row in rows[:limit]]
+        lines = [self._line(row) for row in rows[:limit]]
         return RunsView(runs=lines, before=rows[limit - 1].first_seq if len(rows) > limit else None)
 
     async def cancel(self, run_id: str, *, reason: str = "", by: str = "person:local") -> RunView:
@@ -265,7 +266,7 @@ class Orchestrator(Assistance):
         One whose executors this process does not have, or whose terms are gone, stays as it is, and a warning says so.
         """
         rows = self.ledger.store.runs(_RESUMED_MAX)
-        lines = [run_line(self._keeper.state(row.run), live=self._keeper.live(row.run)) for row in rows]
+        lines = [self._line(row) for row in rows]
         interrupted = [line for line in lines if line.state == "interrupted"]
         left: list[RunLine] = []
         for line in interrupted:
@@ -377,6 +378,10 @@ class Orchestrator(Assistance):
         if self.ledger.store.newest(RunId(run_id)) is None:
             raise NotFound(f"run {run_id[:80]!r} is not in this ledger; list runs to see those that are")
         return RunId(run_id)
+
+    def _line(self, row: RunRow) -> RunLine:
+        done = finished_line(self.ledger.store, row)
+        return done or run_line(self._keeper.state(row.run), live=self._keeper.live(row.run))
 
     def _settled(self, run: RunId) -> bool:
         """Tell whether waiting is of no use: the run is over, rests, waits for its caller, or nobody holds it."""

@@ -2,16 +2,19 @@
 
 from typing import Final
 
+import msgspec
+
 from forum_mcp.engine.leases import alive
 from forum_mcp.engine.views import Candidate, ContextView, Next, Review, RouteView, RunLine, RunView, Spent, TaskView
-from forum_mcp.ledger.entry import BodyRef
+from forum_mcp.ledger.entry import BodyRef, RunId
+from forum_mcp.ledger.kinds.run import RunFinished
 from forum_mcp.rules.policy import Policy, refusal
 from forum_mcp.rules.roster import Roster
 from forum_mcp.rules.routing import Route
 from forum_mcp.rules.run import RunState, TaskState
-from forum_mcp.stores.base import Lease, Store
+from forum_mcp.stores.base import Lease, RunRow, Store
 
-__all__ = ["is_live", "roster_rows", "route_view", "run_line", "run_state", "run_view"]
+__all__ = ["finished_line", "is_live", "is_over", "roster_rows", "route_view", "run_line", "run_state", "run_view"]
 
 _REQUEST_CHARS: Final = 4_000
 _LINE_CHARS: Final = 120
@@ -84,12 +87,44 @@ def roster_rows(roster: Roster, policy: Policy) -> list[dict[str, object]]:
 
 def run_line(state: RunState, *, live: bool) -> RunLine:
     """Return a run's line in a list."""
-    request = " ".join(state.request.split())
+    word = run_state(state, live=live)
+    return _line(state.run, word, state.started_us, [state.started_seq, state.last_seq], state.request)
+
+
+def finished_line(store: Store, row: RunRow) -> RunLine | None:
+    """Return the line of a run whose newest entry says that it is over, whatever its size; None for any other."""
+    end = _end(store, row.run)
+    if end is None:
+        return None
+    started = store.entry(row.first_seq).entry
+    request = _text(store, started.bodies.get("request")) or ""
+    return _line(row.run, end[1].state, started.at, [row.first_seq, end[0]], request)
+
+
+def is_over(store: Store, run: RunId) -> bool:
+    """Tell whether the newest entry of a run says that it is over."""
+    return _end(store, run) is not None
+
+
+def _end(store: Store, run: RunId) -> tuple[int, RunFinished] | None:
+    """Return the newest entry of a run, seq and payload, when it is its end."""
+    newest = store.newest(run)
+    last = None if newest is None else store.entry(newest).entry
+    if last is None or last.kind != "run.finished":
+        return None
+    try:
+        return last.seq, msgspec.convert(last.data, RunFinished)
+    except msgspec.ValidationError:  # appended by hand: the fold passes over it
+        return None
+
+
+def _line(run: RunId, word: str, started_us: int, entries: list[int], request: str) -> RunLine:
+    request = " ".join(request.split())
     return RunLine(
-        run_id=state.run,
-        state=run_state(state, live=live),
-        started_us=state.started_us,
-        entries=[state.started_seq, state.last_seq],
+        run_id=run,
+        state=word,
+        started_us=started_us,
+        entries=entries,
         request=request if len(request) <= _LINE_CHARS else request[: _LINE_CHARS - 3] + "...",
     )
 

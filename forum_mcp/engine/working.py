@@ -7,7 +7,7 @@ import msgspec
 from forum_mcp.engine.clock import Clock
 from forum_mcp.engine.keeping import Keeper
 from forum_mcp.engine.outcomes import Event, host_outcome, open_call
-from forum_mcp.engine.present import run_state
+from forum_mcp.engine.present import is_over, run_state
 from forum_mcp.engine.views import Next, WorkItem, WorkView
 from forum_mcp.errors import AttemptClosed, NotFound, RequestRefused
 from forum_mcp.ledger.entry import BodyRef, Draft, Entry, NewBody, RunId
@@ -136,8 +136,9 @@ class WorkDesk:
 
     def _runs(self) -> list[RunId]:
         held = [each.folded.run for each in self._keeper.held_runs()]
-        stored = [row.run for row in self._keeper.ledger.store.runs(_RUNS_LOOKED_AT)]
-        return [*held, *(run for run in reversed(stored) if run not in held)]
+        store = self._keeper.ledger.store
+        stored = [row.run for row in store.runs(_RUNS_LOOKED_AT)]
+        return [*held, *(run for run in reversed(stored) if run not in held and not is_over(store, run))]
 
     def _on_offer(self, state: RunState) -> list[int]:
         now_us = self._clock.now_us()

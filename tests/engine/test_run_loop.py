@@ -6,8 +6,11 @@ import anyio
 import msgspec
 import pytest
 
+from forum_mcp.engine.folding import fold_run
+from forum_mcp.engine.present import finished_line, run_line
 from forum_mcp.errors import RequestRefused
 from forum_mcp.executors.base import Call, Outcome
+from forum_mcp.ledger.entry import RunId
 from tests.engine.stage import DIAMOND, WORKER, Stage, assert_clean, plan_of
 
 
@@ -223,3 +226,18 @@ async def test_every_transaction_of_a_run_writes_something(stage: Stage) -> None
     assert len(ends) >= calls
     for before, end in pairwise([-1, *ends]):
         assert any(sql.startswith(("INSERT", "UPDATE")) for sql in statements[before + 1 : end]), statements[before:end]
+
+
+async def test_a_run_that_is_over_is_listed_from_its_ends_as_its_fold_would_be(stage: Stage) -> None:
+    read: list[int] = []
+    async with stage.forum(stage.settings(WORKER)) as forum:
+        over = await forum.submit("  say\n hello " + "and again " * 40, single=True, wait_s=60)
+        failed = await forum.submit("two", max_calls=1, plan=msgspec.json.decode(DIAMOND), wait_s=60)
+        resting = await forum.plan("rest", single=True)
+        folded = [run_line(fold_run(forum.ledger.store, RunId(run.run_id)), live=False) for run in (failed, over)]
+        [first, *others] = forum.runs().runs
+        assert (first.run_id, first.state) == (resting.run_id, "waiting")
+        assert others == folded
+        for row in forum.ledger.store.runs(10):
+            read += [row.first_seq] if finished_line(forum.ledger.store, row) is None else []
+        assert read == [resting.entries[0]]
