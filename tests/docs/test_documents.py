@@ -86,16 +86,6 @@ def test_every_command_of_a_page_is_one_the_program_knows(page: Path) -> None:
             assert flag in help_text.out, f"{flag} of: {line}"
 
 
-def test_the_tutorial_can_be_followed_to_its_end(tmp_path: Path) -> None:
-    for line in commands_of(ROOT / "docs" / "tutorial" / "first-run.md"):
-        command, _, target = line.partition(" > ")
-        done = forum(*shlex.split(command)[1:], cwd=tmp_path)
-        assert done.code == 0, f"{line}: {done}"
-        if target:
-            (tmp_path / target).write_bytes(done.raw)
-    assert (tmp_path / "checkpoint.txt").read_text().startswith("forum-mcp.local/")
-
-
 def test_the_readmes_first_line_ends_with_an_answer_of_the_real_model_and_a_clean_ledger(tmp_path: Path) -> None:
     pytest.importorskip("xllamacpp", reason="the real model is in the group local-model")
     (line,) = [

@@ -29,7 +29,6 @@ PAGES: Final = [
     *(str(page.relative_to(ROOT)) for kind in ("tutorial", "how-to") for page in (ROOT / "docs" / kind).glob("*.md")),
 ]
 TYPED: Final = {
-    "docs/tutorial/first-run.md": "tests/docs/test_documents.py",
     "docs/tutorial/verified-answer.md": "tests/docs/test_tutorials.py",
     "docs/how-to/serve-over-http.md": "tests/server/test_http_curl.py",
 }
