@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Final
 import anyio
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
-from mcp_types import JSONRPCRequest
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 
 from forum_mcp.engine.seen import READ, SCOPES, SUBMIT
 from forum_mcp.server.http_connections import HEAD_MAX
 from forum_mcp.server.http_drain import Underway, unavailable
+from forum_mcp.server.http_messages import asked_in_session, listens, needed_scope
 from forum_mcp.server.wire import invalid, read_line
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from forum_mcp.server.auth import Authenticator, Identity
 
-__all__ = ["BODY_MAX", "IDENTITY", "MCP_PATH", "Gate", "Places", "Resource", "needed_scope"]
+__all__ = ["BODY_MAX", "IDENTITY", "MCP_PATH", "Gate", "Places", "Resource"]
 
 MCP_PATH: Final = "/mcp"
 
@@ -43,8 +43,6 @@ IDENTITY: Final = "forum-mcp.identity"
 """The member of a request's scope that says who makes it."""
 
 _METADATA: Final = "/.well-known/oauth-protected-resource"
-_WRITING_TOOLS: Final = frozenset({"plan", "submit", "run_control", "work"})
-_WRITING_METHODS: Final = frozenset({"tasks/cancel", "tasks/update"})
 _PREFLIGHT: Final = {
     "access-control-allow-methods": "GET, POST, DELETE",
     "access-control-allow-headers": (
@@ -131,16 +129,9 @@ class Gate:
     async def _answer(self, headers: Headers, scope: Scope, receive: Receive, send: Send) -> Response | None:
         """Return what is answered at once; None when the request was handed on."""
         path, method = str(scope["path"]), str(scope.get("method"))
-        if path in ("/healthz", "/readyz") and method in ("GET", "HEAD"):
-            return Response(status_code=503 if path == "/readyz" and self.draining else 204)
-        if self._resource is not None and path in (_METADATA, _METADATA + MCP_PATH) and method == "GET":
-            return JSONResponse(self._resource.metadata())
-        if path != MCP_PATH:
-            return _refuse(404, "not_found", f"there is nothing here; MCP is served at {MCP_PATH}")
-        if self.draining:
-            return unavailable()
-        if method == "OPTIONS" and "origin" in headers:
-            return Response(status_code=204, headers=_PREFLIGHT)
+        answer = self._for_anybody(path, method, headers)
+        if answer is not None:
+            return answer
         identity = await self._identity(headers)
         if isinstance(identity, Response):
             return identity
@@ -152,17 +143,32 @@ class Gate:
             body = taken
             message, fault = read_line(body)
             if fault is not None:
-                return JSONResponse(fault.message.model_dump(mode="json", by_alias=True, exclude_unset=True), 400)
+                return _fault(fault)
         if identity is not None and (refusal := self._out_of_scope(identity, message)) is not None:
             return refusal
+        key = asked_in_session(headers.get("mcp-session-id"), message)
+        if key in self._asked:  # the SDK would answer only one of the two, 7 and "7" included
+            return _fault(
+                invalid("a request of this session with this id is not answered yet; use an id once", message)
+            )
         inner: Scope = {**scope, IDENTITY: identity, "user": None if identity is None else _user(identity)}
         given = _replayed(body, receive) if method == "POST" else receive
-        key = _asked_in_session(headers, message)
-        if key in self._asked:  # the SDK would answer only one of the two, 7 and "7" included
-            fault = invalid("a request of this session with this id is not answered yet; use every id once", message)
-            return JSONResponse(fault.message.model_dump(mode="json", by_alias=True, exclude_unset=True), 400)
         with self._asking(key):
-            await self._underway.hand_on(self._app, inner, given, send, endless=method == "GET" or _listens(message))
+            await self._underway.hand_on(self._app, inner, given, send, endless=method == "GET" or listens(message))
+        return None
+
+    def _for_anybody(self, path: str, method: str, headers: Headers) -> Response | None:
+        """Return the answer to what needs no token; None for what does."""
+        if path in ("/healthz", "/readyz") and method in ("GET", "HEAD"):
+            return Response(status_code=503 if path == "/readyz" and self.draining else 204)
+        if self._resource is not None and path in (_METADATA, _METADATA + MCP_PATH) and method == "GET":
+            return JSONResponse(self._resource.metadata())
+        if path != MCP_PATH:
+            return _refuse(404, "not_found", f"there is nothing here; MCP is served at {MCP_PATH}")
+        if self.draining:
+            return unavailable()
+        if method == "OPTIONS" and "origin" in headers:
+            return Response(status_code=204, headers=_PREFLIGHT)
         return None
 
     @contextmanager
@@ -235,30 +241,6 @@ class Gate:
         return _refuse(408, "too_slow", f"the body took over {self._body_s:g} s", {"connection": "close"})
 
 
-def _asked_in_session(headers: Headers, message: SessionMessage | None) -> tuple[str, str] | None:
-    """Return (session, id) of a request of the handshake era; the other has no sessions."""
-    session = headers.get("mcp-session-id")
-    request = None if message is None else message.message
-    return (session, str(request.id)) if session is not None and isinstance(request, JSONRPCRequest) else None
-
-
-def _listens(message: SessionMessage | None) -> bool:
-    request = None if message is None else message.message
-    return isinstance(request, JSONRPCRequest) and request.method == "subscriptions/listen"
-
-
-def needed_scope(message: SessionMessage | None) -> str:
-    """Return the scope that a message takes; the forum itself asks again for what a message does not tell here."""
-    request = None if message is None else message.message
-    if not isinstance(request, JSONRPCRequest):
-        return READ
-    if request.method in _WRITING_METHODS:
-        return SUBMIT
-    name: object = (request.params or {}).get("name")
-    writes = request.method == "tools/call" and isinstance(name, str) and name in _WRITING_TOOLS
-    return SUBMIT if writes else READ
-
-
 def _user(identity: Identity) -> AuthenticatedUser:
     """Return the identity as the SDK knows it: it keeps a session to whom it was opened for."""
     claims = None if identity.issuer is None else {"iss": identity.issuer}
@@ -297,6 +279,10 @@ def _exposing(send: Send, origin: str | None) -> Send:
         await send(message)
 
     return exposing
+
+
+def _fault(fault: SessionMessage) -> Response:
+    return JSONResponse(fault.message.model_dump(mode="json", by_alias=True, exclude_unset=True), 400)
 
 
 def _refuse(status: int, code: str, words: str, headers: Mapping[str, str] | None = None) -> Response:
