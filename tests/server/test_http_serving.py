@@ -291,7 +291,9 @@ def test_a_terminated_server_ends_streams_whole_and_answers_every_call(serve: Se
         stream.sendall(asking(server, "subscriptions/listen", notifications={"resourcesListChanged": True}))
         listened = b""
         while b"acknowledged" not in listened:
-            listened += stream.recv(65_536)
+            came = stream.recv(65_536)
+            assert came, listened
+            listened += came
         waits = {"run_id": begun["run_id"], "wait_s": 300}
         call.sendall(asking(server, "tools/call", name="run", arguments=waits))
         assert server.call(TOKEN, "run", run_id=begun["run_id"])["state"] == "running"
