@@ -17,6 +17,7 @@ from forum_mcp.ledger.entry import Draft, LedgerId, genesis_prev, leaf_hash
 from forum_mcp.stores import files, rows, tree
 from forum_mcp.stores.bodies import BodyTable
 from forum_mcp.stores.connection import connect, translated
+from forum_mcp.stores.held import first_bytes
 from forum_mcp.stores.schema import (
     OLDEST_VERSION,
     USER_VERSION,
@@ -201,8 +202,7 @@ def read_header(path: Path) -> bytes:
         if not stat.S_ISREG(path.stat().st_mode):
             # A pipe would keep us waiting for its first byte.
             raise LedgerUnreadable(f"'{path.name}' is not a ledger: not a file; name a ledger file with --ledger")
-        with path.open("rb") as file:
-            return file.read(_HEADER_BYTES)
+        return first_bytes(path, _HEADER_BYTES)
     except FileNotFoundError as error:
         raise LedgerMissing(
             f"no ledger '{path.name}' at that place and none was made; check --ledger, or submit a first request"

@@ -1,7 +1,9 @@
-"""What a ledger file is, told by its first byte; needs nothing else of this room."""
+"""What a ledger file is, told by its first byte; needs next to nothing of this room."""
 
 import stat
 from pathlib import Path
+
+from forum_mcp.stores.held import first_bytes
 
 __all__ = ["is_export"]
 
@@ -11,7 +13,6 @@ def is_export(path: Path) -> bool:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             return False
-        with path.open("rb") as file:
-            return file.read(1) == b"{"
+        return first_bytes(path, 1) == b"{"
     except OSError:
         return False

@@ -20,6 +20,7 @@ from forum_mcp.stores import opening
 from forum_mcp.stores.base import Head, Transaction
 from forum_mcp.stores.bodies import BodyTable
 from forum_mcp.stores.connection import begin_immediate, connect, data_version, identity, is_poison, refusal, translated
+from forum_mcp.stores.held import Held, hold
 from forum_mcp.stores.opening import wall_clock_us
 from forum_mcp.stores.source import SqliteSource, open_source
 from forum_mcp.stores.view import SqliteView
@@ -36,8 +37,10 @@ MEMORY: Final = ":memory:"
 class SqliteStore(SqliteView):
     """The ``Store`` port on SQLite. Open it with ``create``, ``open`` or ``memory``; usable from several threads."""
 
-    def __init__(self, opened: opening.Opened, path: Path | None, entropy: Callable[[int], bytes]) -> None:
-        super().__init__(opened, path)
+    def __init__(
+        self, opened: opening.Opened, path: Path | None, entropy: Callable[[int], bytes], held: Held | None = None
+    ) -> None:
+        super().__init__(opened, path, held)
         self._entropy = entropy
         self._file = identity(path)
         self._last_work: Callable[[Transaction, int], None] | None = None
@@ -78,8 +81,14 @@ class SqliteStore(SqliteView):
             LedgerUnreadable: not a ledger, or damaged at its head.
         """
         path = path.absolute()
-        opened = opening.open_file(path, read_only=read_only, entropy=entropy, now_us=now_us)
-        return cls(opened, path, entropy)
+        held = hold(path)
+        try:
+            opened = opening.open_file(path, read_only=read_only, entropy=entropy, now_us=now_us)
+        except BaseException:
+            if held is not None:
+                held.release()
+            raise
+        return cls(opened, path, entropy, held)
 
     @classmethod
     def memory(
