@@ -1,5 +1,6 @@
 """The server over a real pipe, started as a desktop program would: both protocol eras, and what its tools cost."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -20,6 +21,9 @@ _ENVELOPE: Final = {
     "io.modelcontextprotocol/clientCapabilities": {},
     "io.modelcontextprotocol/clientInfo": _CLIENT,
 }
+_QUESTIONS: Final = frozenset({1, 2})
+"""Ids of the two requests of each era."""
+
 _SLOW_S: Final = 5.0
 _CHARS_A_TOKEN: Final = 4.2
 _TOKENS_MANY: Final = 5_000
@@ -61,8 +65,7 @@ async def _spoken(patient: Patient, era: str, questions: bytes) -> list[Line]:
             started.append(process)
             if over.is_set():
                 process.kill()
-            # Unlike a stream, communicate() takes it calmly when the process is gone before it was asked.
-            return process.communicate(questions)
+            return _asked(process, questions)
 
     try:
         said, logged = await anyio.to_thread.run_sync(ask, abandon_on_cancel=True)
@@ -80,6 +83,25 @@ async def _spoken(patient: Patient, era: str, questions: bytes) -> list[Line]:
         what = f"no answer; it said: {lines[-1] if lines else 'nothing'}"
         return [fail(area, what, "report this with the output of forum-mcp doctor --json")]
     return [fine(area, f"answers, {len(tools)} tools"), _speed(took), _cost(tools)]
+
+
+def _asked(process: "subprocess.Popen[bytes]", questions: bytes) -> tuple[bytes, bytes]:
+    """Return what a server says to two questions, and what it logs until its end.
+
+    Stdin stays open until both are answered: a server whose stdin ends has little time left for its answers.
+    """
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(questions)
+        process.stdin.flush()
+    said = b""
+    for line in process.stdout:
+        said += line
+        if _answers(said).keys() >= _QUESTIONS:
+            break
+    rest, logged = process.communicate()
+    return said + rest, logged
 
 
 def _handshake() -> bytes:
