@@ -224,7 +224,7 @@ def show_result(view: RunView, *, as_json: bool) -> None:
         if view.answer is not None:
             emit(view.answer)
         if exit_code(view) == EXIT_WAITING:
-            note(f"go on with it: forum-mcp run resume {view.run_id}")
+            note(f"go on with it, with the same models: forum-mcp run resume {view.run_id}")
     raise typer.Exit(exit_code(view))
 
 

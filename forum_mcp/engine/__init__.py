@@ -10,7 +10,7 @@ Where things are:
     from settings to an engine          assembly ladders pricing readiness detecting proposing
     a run is asked for                  requests options beginning forking
     a run is held                       keeping holding leases clock
-    its record goes on                  folding recorder outcomes accounts scrubbed scrubbing spans
+    its record goes on                  stepping folding recorder outcomes accounts scrubbed scrubbing spans
     it reuses what was done             recalling
     it waits for the assistant          working
     it waits for approval               approving gatekeeping

@@ -1,6 +1,6 @@
 """Holding a run: the loop that decides, appends, performs and waits.
 
-    one transaction: fold what is new, append the event, append every decision it makes possible
+    one transaction (``stepping.py``): fold what is new, append the event, append every decision it makes possible
     perform each call that was started; its outcome is the next event
 
 An event comes from outside the rules: an outcome, a timer, a cancel. Everything the loop knows is the record:
@@ -9,7 +9,6 @@ a run that is resumed after its process died enters here with a folded state and
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 
 import anyio
 import anyio.abc
@@ -18,11 +17,11 @@ import msgspec
 from forum_mcp.engine.approving import gate_closed
 from forum_mcp.engine.clock import ActiveClock, Clock
 from forum_mcp.engine.folding import Folded
-from forum_mcp.engine.leases import check
 from forum_mcp.engine.outcomes import Event, Performer, open_call, outcome_event
 from forum_mcp.engine.present import run_state
 from forum_mcp.engine.recorder import Recorder
-from forum_mcp.errors import AttemptClosed, DecisionRefused, EntryRefused, Fenced, ForumError, GateClosed, StaleAppend
+from forum_mcp.engine.stepping import Steps
+from forum_mcp.errors import AttemptClosed, DecisionRefused, EntryRefused, Fenced, ForumError, GateClosed
 from forum_mcp.executors.base import Outcome
 from forum_mcp.ledger.entry import Draft
 from forum_mcp.ledger.kinds.call import CallStarted
@@ -31,24 +30,13 @@ from forum_mcp.rules import gates
 from forum_mcp.rules.failures import ErrorClass
 from forum_mcp.rules.next import next_deadline_ms
 from forum_mcp.rules.run import RunState
-from forum_mcp.stores.base import Lease, Stored, Transaction
+from forum_mcp.stores.base import Lease, Stored
 
 __all__ = ["Held"]
 
 _log = logging.getLogger(__name__)
 
 _LOOK_S = 60.0
-
-
-class _Report:
-    """Events of one step that wait to be recorded, and what came of it."""
-
-    __slots__ = ("done", "error", "events")
-
-    def __init__(self, events: Sequence[Event]) -> None:
-        self.events = events
-        self.done = False
-        self.error: Exception | None = None
 
 
 class Held:
@@ -70,21 +58,17 @@ class Held:
         """Set and replaced each time the state moves; readers wait on it."""
         self.gone = anyio.Event()
         """Set when the process holds the run no longer."""
-        self._recorder = recorder
         self._performer = performer
         self._clock = clock
         self._sign = sign
         self._wave_seq = folded.state.wave_seq
         self._active = ActiveClock(clock, folded.state.t_ms)
+        self._steps = Steps(folded, lease, recorder, clock, self._active, self._follow_up)
         self._wake = anyio.Event()
         self._read_on = False
-        self._turn = anyio.Lock(fast_acquire=True)
-        self._reports: list[_Report] = []
         self._scopes: dict[int, anyio.CancelScope] = {}
         self._endings: dict[int, ErrorClass] = {}
         self._reason = "shutdown"
-        self._closing = False
-        self._over = False
         self._group: anyio.abc.TaskGroup | None = None
 
     @property
@@ -98,7 +82,7 @@ class Held:
     @property
     def leaving(self) -> bool:
         """True when the run is about to be no longer held here; ``gone`` follows."""
-        return self._over or self._closing or self.folded.state.phase in ("finished", "rest")
+        return self._steps.over or not self._steps.deciding or self.folded.state.phase in ("finished", "rest")
 
     async def hold(self, started: Callable[[], None]) -> None:
         """Hold the run until it is sealed, rests, or is let go; call ``started`` once it can take steps."""
@@ -111,10 +95,10 @@ class Held:
                         events = await self._next_event()
                         self._follow_up(()) if events is None else await self._step_on(*events)
                 finally:
-                    self._closing = True
+                    self._steps.deciding = False
                     self._group.cancel_scope.cancel()
         except* Fenced:
-            self._over = True
+            self._steps.over = True
             _log.warning("run %s was taken over by another process", self.folded.run)
         except* Exception:
             self._reason = "fault"
@@ -131,27 +115,8 @@ class Held:
             _log.info("run %s: %s", self.folded.run, late)
 
     async def step(self, *events: Event) -> None:
-        """Append events and every decision they make possible in one transaction; start what was decided.
-
-        Steps that wait at the same moment share one transaction and decide together. A step is whole: a caller that is
-        cancelled while it takes one still has its calls started.
-
-        Raises:
-            AttemptClosed: an event is the outcome of an attempt that has one.
-            Fenced: another process took the run, or this one let it go.
-        """
-        report = _Report(events)
-        self._reports.append(report)
-        try:
-            async with self._turn:
-                if not report.done:
-                    with anyio.CancelScope(shield=True):
-                        await self._record(report)
-        finally:
-            if report in self._reports:
-                self._reports.remove(report)
-        if report.error is not None:
-            raise report.error
+        """Record events and what is decided on them; see ``Steps.take``."""
+        await self._steps.take(*events)
 
     def _sign_settled_wave(self) -> None:
         """Have a checkpoint recorded when the step settled a wave: one, however many it settled.
@@ -162,49 +127,6 @@ class Held:
         if state.wave_seq > self._wave_seq and state.phase != "finished":
             self._sign(state.wave_seq)
         self._wave_seq = state.wave_seq
-
-    async def _record(self, report: _Report) -> None:
-        """Record what waits together with ``report``; where that cannot be, ``report`` by itself."""
-        alone = False
-        while not report.done:
-            taken = [report]
-            try:
-                made = await self._recorder.record(partial(self._advance, taken, alone))
-            except StaleAppend:
-                self.folded.refold()
-                continue
-            except Exception as error:
-                self.folded.refold()
-                if len(taken) > 1:
-                    alone = True
-                    continue
-                report.done, report.error = True, error
-                return
-            except BaseException:
-                self.folded.refold()
-                raise
-            for each in taken:
-                each.done = True
-                self._reports.remove(each)
-            self._follow_up(made)
-
-    def _advance(self, taken: list[_Report], alone: bool, tx: Transaction) -> list[Stored]:
-        """Append events and decisions. Unless ``alone``, ``taken`` becomes every report that waits at this moment."""
-        if not alone:
-            taken[:] = self._reports
-        if self._over:
-            raise Fenced(f"run {self.folded.run} is not held here any more; read its state again")
-        check(tx, self.lease)
-        self.folded.catch_up(tx)
-        t_ms, at_us = self._active.now_ms(), self._clock.now_us()
-        try:
-            for each in taken:
-                for event in each.events:
-                    self.folded.append(tx, event(self.folded.state), t_ms=t_ms, at_us=at_us)
-            return [] if self._closing else [*self.folded.decide(tx, t_ms=t_ms, at_us=at_us)]
-        except BaseException:
-            self.folded.spoil()
-            raise
 
     def _follow_up(self, made: Sequence[Stored]) -> None:
         """Do what the record says now."""
@@ -234,7 +156,7 @@ class Held:
                 if not scope.cancel_called:
                     outcome = await self._performer.perform(stored, payload, bodies)
         except anyio.get_cancelled_exc_class():
-            self._closing = True  # not this call is ended but all that runs here
+            self._steps.deciding = False  # not this call is ended but all that runs here
             raise
         finally:
             if outcome is None:
@@ -300,7 +222,7 @@ class Held:
         The first are the calls of a cancelled run and of one past its time limit; the second are attempts whose outcome
         could not be kept, or that somebody else's entry opened.
         """
-        if self._group is None or self._closing:
+        if self._group is None or not self._steps.deciding:
             return
         state = self.folded.state
         why: ErrorClass | None = None
@@ -335,7 +257,7 @@ class Held:
 
     def let_go(self) -> None:
         """End what runs here; each outcome and the interruption are recorded, and the run stays resumable."""
-        self._closing = True
+        self._steps.deciding = False
         for seq, scope in self._scopes.items():
             self._endings.setdefault(seq, "interrupted")
             scope.cancel()
@@ -344,18 +266,17 @@ class Held:
     async def _end(self) -> None:
         """Record that a run that is not over goes on no more; afterwards no step is taken."""
         try:
-            if not self._over and run_state(self.folded.state, live=False) == "interrupted":
+            if not self._steps.over and run_state(self.folded.state, live=False) == "interrupted":
                 data = msgspec.to_builtins(RunInterrupted(fence=self.lease.fence, reason=self._reason))
                 await self.step(lambda state: Draft("run.interrupted", "engine", data, {}, (state.started_seq,)))
         except ForumError as error:
             _log.warning("the interruption of run %s was not recorded: %s", self.folded.run, error)
         finally:
-            async with self._turn:
-                self._over = True
+            await self._steps.end()
             self.announce()
 
     def _done(self) -> bool:
-        return self.folded.state.phase in ("finished", "rest") or (self._closing and not self._scopes)
+        return self.folded.state.phase in ("finished", "rest") or (not self._steps.deciding and not self._scopes)
 
     def announce(self) -> None:
         """Let everybody who waits on ``changed`` look again."""
