@@ -30,6 +30,7 @@ PAGES: Final = [
 ]
 TYPED: Final = {
     "docs/tutorial/verified-answer.md": "tests/docs/test_tutorials.py",
+    "docs/how-to/connect-a-client.md": "tests/docs/test_connect_page.py",
     "docs/how-to/serve-over-http.md": "tests/server/test_http_curl.py",
 }
 """Pages whose lines another file types as they stand."""
