@@ -12,7 +12,11 @@ from forum_mcp.cli.tampering import copy_of, edit_entry, rewrite_from
 from forum_mcp.engine.verifying import verify_path
 from tests.cli.commands import process
 
-PAGE: Final = Path(__file__).parents[2] / "docs" / "tutorial" / "the-demo.md"
+ROOT: Final = Path(__file__).parents[2]
+PAGE: Final = ROOT / "docs" / "tutorial" / "the-demo.md"
+README: Final = ROOT / "README.md"
+LAST: Final = re.compile(r"^  f\. everything.*?(?=^\S|^$|^```|\Z)", re.MULTILINE | re.DOTALL)
+"""The last of the six tamperings, which the README shows."""
 HEAD: Final = """\
 # What the demo shows
 
@@ -59,6 +63,14 @@ def test_the_demo_comes_out_as_told_and_as_its_page_shows() -> None:
     shown = page.partition("```text\n")[2].partition("```")[0]
     assert page == f"{HEAD}```text\n{shown}```\n{FOOT}"
     assert as_always(shown) == as_always(done.out.strip()), "run: UPDATE_SNAPSHOTS=1 python -m pytest tests/cli"
+
+
+def test_the_readme_shows_the_end_of_that_page() -> None:
+    (told,) = LAST.findall(PAGE.read_text(encoding="utf-8"))
+    lines = [line for line in told.splitlines(keepends=True) if "--level 2" not in line]
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        README.write_text(LAST.sub(lambda _: "".join(lines), README.read_text(encoding="utf-8")), encoding="utf-8")
+    assert f"```text\n{''.join(lines)}```\n" in README.read_text(encoding="utf-8")
 
 
 async def test_a_rewritten_history_is_whole_but_for_the_signature(tmp_path: Path) -> None:
