@@ -27,18 +27,18 @@ def hold_runs(flags: Flags, *, detach: bool, stop: bool, idle_min: float, as_jso
 
 async def _start(flags: Flags, idle_s: float) -> DaemonsView:
     from forum_mcp.configs.load import load
-    from forum_mcp.engine.detaching import start_daemon
+    from forum_mcp.engine.daemon_client import start_daemon
 
     return DaemonsView(daemons=[await start_daemon(load(flags), idle_s=idle_s)])
 
 
 async def _status() -> DaemonsView:
-    from forum_mcp.engine.detaching import daemons
+    from forum_mcp.engine.daemon_client import daemons
 
     return await daemons()
 
 
 async def _stop() -> DaemonsView:
-    from forum_mcp.engine.detaching import stop_daemons
+    from forum_mcp.engine.daemon_client import stop_daemons
 
     return await stop_daemons()

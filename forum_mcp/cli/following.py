@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from forum_mcp.cli.graphs import task_lines
 from forum_mcp.cli.terminal import coloured, is_live, note, one_line, safe
-from forum_mcp.engine.summaries import summary
+from forum_mcp.engine.entry_summary import summary
 from forum_mcp.engine.views import EntryView, Review, RunView
 
 if TYPE_CHECKING:

@@ -39,7 +39,7 @@ def export(
     ledger: LedgerPath = None,
 ) -> None:
     """Write the whole ledger, or a run of it, as self-contained JSON Lines that anyone can verify offline."""
-    from forum_mcp.engine.exported import lines_ahead
+    from forum_mcp.engine.exports import lines_ahead
 
     to_terminal = file == "-" and is_live(sys.stdout)
     with opened(ledger_of(ctx, ledger)) as record, patience("exporting", quiet=to_terminal) as meter:

@@ -9,10 +9,10 @@ from forum_mcp.configs.context import ContextSettings
 from forum_mcp.configs.paths import shown
 from forum_mcp.configs.roster import shipped_roster_text
 from forum_mcp.configs.settings import ExecutorSettings, Settings
+from forum_mcp.engine.event_scrubbing import recorded_identity
 from forum_mcp.engine.ladders import check_policy, lanes_of, roles_of
 from forum_mcp.engine.options import amounts_of, check_steps
 from forum_mcp.engine.pricing import price_of
-from forum_mcp.engine.scrubbed import recorded_identity
 from forum_mcp.engine.scrubbing import Scrubber
 from forum_mcp.errors import ConfigRefused, RequestRefused, RosterRefused
 from forum_mcp.executors import build

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 
 from forum_mcp.engine.views import RunView, WorkItem, WorkView
-from forum_mcp.engine.working import WorkDesk
+from forum_mcp.engine.work_desk import WorkDesk
 from forum_mcp.ledger.entry import RunId
 
 __all__ = ["Assistance"]

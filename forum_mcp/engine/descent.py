@@ -5,8 +5,8 @@ An entry names its parents and not its children, so everything after it is read 
 
 from typing import Final
 
+from forum_mcp.engine.entry_summary import summary
 from forum_mcp.engine.filtering import upwards
-from forum_mcp.engine.summaries import summary
 from forum_mcp.engine.views import DescentView, TraceLine
 from forum_mcp.errors import RequestRefused
 from forum_mcp.stores.base import Store

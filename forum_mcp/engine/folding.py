@@ -9,8 +9,8 @@ import msgspec
 from forum_mcp.engine.accounts import account, added, limited, move, moves_between
 from forum_mcp.engine.accounts import standing as standing_of
 from forum_mcp.engine.approving import keep_standing, standing
+from forum_mcp.engine.event_scrubbing import scrub_event
 from forum_mcp.engine.recalling import Recall
-from forum_mcp.engine.scrubbed import scrub_event
 from forum_mcp.engine.scrubbing import Scrubber
 from forum_mcp.errors import DecisionRefused, EntryRefused, LedgerUnreadable, NotFound, StaleAppend
 from forum_mcp.ledger.entry import Body, Draft, Entry, NewBody, RunId

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 from forum_mcp.configs.paths import MEMORY, default_ledger
 from forum_mcp.engine import reading
 from forum_mcp.engine.bodies import BodyGiven, body_of
-from forum_mcp.engine.founding import found_file, found_in_memory
+from forum_mcp.engine.genesis import create_file, create_in_memory
 from forum_mcp.engine.progress import Heed, unheard
 from forum_mcp.engine.signing import Signing
 from forum_mcp.engine.verifying import verify_open, verify_path
@@ -78,12 +78,12 @@ class Ledger:
             LedgerUnreadable: not a ledger, damaged at its head, or a place that cannot hold one.
         """
         if path is not None and str(path) == MEMORY:
-            store, signer = found_in_memory(entropy, now_us)
+            store, signer = create_in_memory(entropy, now_us)
             here = KeyHere(signer)
             return cls(store, Signing(store, here.read, here.staged), now_us, here, checkpoint_every)
         file = Path(default_ledger() if path is None else path).expanduser().absolute()
         if is_export(file):
-            from forum_mcp.engine.exported import open_export
+            from forum_mcp.engine.exports import open_export
 
             return cls(*open_export(file), now_us)
         key_file = KeyFile(file.resolve().parent / "keys" if keys is None else keys)
@@ -92,7 +92,7 @@ class Ledger:
         except LedgerMissing:
             if not create or read_only:
                 raise
-            store = found_file(file, key_file, entropy, now_us)
+            store = create_file(file, key_file, entropy, now_us)
         own = key_file.of(store.ledger_id)
         signing = Signing(store, own.read, own.staged, SignedFile(own.memory))
         return cls(store, signing, now_us, own, checkpoint_every)
@@ -388,7 +388,7 @@ class Ledger:
         Raises:
             LedgerUnreadable: an entry cannot be read, so that no export can hold it.
         """
-        from forum_mcp.engine.exported import export_lines
+        from forum_mcp.engine.exports import export_lines
 
         newest = self._signing.newest_note()
         yield from export_lines(self._store, self.vkey, newest, without_bodies=without_bodies)

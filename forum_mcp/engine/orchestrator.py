@@ -15,22 +15,22 @@ from forum_mcp.configs.paths import default_ledger
 from forum_mcp.configs.settings import Settings
 from forum_mcp.engine.assembly import contract_of, executors_of, roster_of
 from forum_mcp.engine.assistance import Assistance
-from forum_mcp.engine.beginning import Beginner
 from forum_mcp.engine.clock import Clock
 from forum_mcp.engine.custody import growth
-from forum_mcp.engine.detaching import ask_daemon
+from forum_mcp.engine.daemon_client import ask_daemon
+from forum_mcp.engine.event_scrubbing import scrubber_of
 from forum_mcp.engine.forking import changed_plan, inherited, origin_of
-from forum_mcp.engine.gatekeeping import GateDesk
-from forum_mcp.engine.keeping import Keeper
+from forum_mcp.engine.gate_desk import GateDesk
 from forum_mcp.engine.ledger import Ledger
 from forum_mcp.engine.options import RunOptions
 from forum_mcp.engine.outcomes import cancellation
-from forum_mcp.engine.present import finished_line, roster_rows, route_view, run_line, run_state, run_view
 from forum_mcp.engine.quoting import quote
 from forum_mcp.engine.requests import checked_request
-from forum_mcp.engine.scrubbed import scrubber_of
+from forum_mcp.engine.run_holder import RunHolder
+from forum_mcp.engine.run_starter import RunStarter
+from forum_mcp.engine.run_views import finished_line, roster_rows, route_view, run_line, run_state, run_view
 from forum_mcp.engine.views import GatesView, ReplayView, RouteView, RunLine, RunsView, RunView
-from forum_mcp.engine.working import WorkDesk
+from forum_mcp.engine.work_desk import WorkDesk
 from forum_mcp.errors import AppendRefused, ExecutorsDiffer, LedgerUnreadable, NotFound, RequestRefused, RunHeld
 from forum_mcp.executors.base import Executor
 from forum_mcp.executors.sampler import Sampler
@@ -62,7 +62,7 @@ class Orchestrator(Assistance):
         roster: Roster,
         executors: Mapping[str, Executor],
         contract: Contract,
-        keeper: Keeper,
+        holder: RunHolder,
         clock: Clock,
         sampler: Sampler,
     ) -> None:
@@ -79,10 +79,10 @@ class Orchestrator(Assistance):
         self._roster = roster
         self._executors = executors
         self._contract = contract
-        self._keeper = keeper
-        self._desk = WorkDesk(keeper, clock)
-        self._gates = GateDesk(keeper, clock)
-        self._beginner = Beginner(contract, roster, settings.limits, keeper, clock)
+        self._holder = holder
+        self._desk = WorkDesk(holder, clock)
+        self._gates = GateDesk(holder, clock)
+        self._starter = RunStarter(contract, roster, settings.limits, holder, clock)
         self._clock = clock
 
     @classmethod
@@ -112,14 +112,14 @@ class Orchestrator(Assistance):
         )
         if (grown := growth(ledger, settings.custody.warn_mb)) is not None:
             _log.warning("%s", grown)
-        keeper = Keeper(ledger, built, scrubber, clock)
+        holder = RunHolder(ledger, built, scrubber, clock)
         try:
             async with anyio.create_task_group() as group:
-                await group.start(keeper.keep)
+                await group.start(holder.watch)
                 try:
-                    yield cls(ledger, settings, roster, built, contract, keeper, clock, sampler)
+                    yield cls(ledger, settings, roster, built, contract, holder, clock, sampler)
                 finally:
-                    await keeper.close()
+                    await holder.close()
                     group.cancel_scope.cancel()
         except BaseExceptionGroup as errors:
             if len(errors.exceptions) == 1:  # the caller's own error, which only passed through the group
@@ -157,14 +157,14 @@ class Orchestrator(Assistance):
         Raises:
             InvalidInput: the request, the plan or an option is refused; nothing was recorded.
         """
-        run = await self._beginner.begin("plan", request, plan, options, by=by)
+        run = await self._starter.start("plan", request, plan, options, by=by)
         return self.quoted(await self.run(run, wait_s=wait_s))
 
     def quoted(self, view: RunView) -> RunView:
         """Return the view of a planned run with what it is likely to take, by what tasks like its own took before."""
         if not view.tasks:
             return view
-        return msgspec.structs.replace(view, quote=quote(self.ledger.store, self._keeper.state(RunId(view.run_id))))
+        return msgspec.structs.replace(view, quote=quote(self.ledger.store, self._holder.state(RunId(view.run_id))))
 
     async def submit(
         self,
@@ -199,12 +199,12 @@ class Orchestrator(Assistance):
                 raise RequestRefused(
                     f"run {plan[:80]} was begun with its request and options; submit it without any of them"
                 )
-            if self._keeper.state(self._run_id(plan)).phase != "rest":
+            if self._holder.state(self._run_id(plan)).phase != "rest":
                 raise RequestRefused(f"run {plan} does not rest after its plan; read it with run(run_id)")
             refuse_nested(os.environ)
-            await self._keeper.resume(RunId(plan), mode="submit")
+            await self._holder.resume(RunId(plan), mode="submit")
             return await self.run(plan, wait_s=wait_s)
-        run = await self._beginner.begin("submit", request, plan, options, by=by, idempotency_key=idempotency_key)
+        run = await self._starter.start("submit", request, plan, options, by=by, idempotency_key=idempotency_key)
         return await self.run(run, wait_s=wait_s)
 
     async def run(self, run_id: str, *, wait_s: float = 0.0) -> RunView:
@@ -217,9 +217,9 @@ class Orchestrator(Assistance):
         await anyio.lowlevel.checkpoint()  # a caller that asks again and again leaves room for what it asks about
         with anyio.move_on_after(min(max(wait_s, 0.0), _WAIT_MAX_S)):
             while not self._settled(run):
-                held = self._keeper.held(run)
-                await (held.changed if held is not None else self._keeper.changed).wait()
-        return self._view(self._keeper.state(run))
+                held = self._holder.held(run)
+                await (held.changed if held is not None else self._holder.changed).wait()
+        return self._view(self._holder.state(run))
 
     def runs(self, *, limit: int = 20, before: int | None = None) -> RunsView:
         """List runs, newest first; ``before`` is the cursor a page ends with."""
@@ -235,9 +235,9 @@ class Orchestrator(Assistance):
         """
         run = self._run_id(run_id)
         try:
-            await self._keeper.report(run, cancellation(by, reason))
+            await self._holder.report(run, cancellation(by, reason))
         except AppendRefused:
-            if self._keeper.state(run).phase != "finished":
+            if self._holder.state(run).phase != "finished":
                 raise
         return await self.run(run_id, wait_s=5.0)
 
@@ -253,11 +253,11 @@ class Orchestrator(Assistance):
         """
         refuse_nested(os.environ)
         run = self._run_id(run_id)
-        if self._keeper.state(run).phase not in ("finished", "rest"):
+        if self._holder.state(run).phase not in ("finished", "rest"):
             if detach:
                 await ask_daemon(self._settings, {"do": "resume", "run_id": run_id})
             else:
-                await self._keeper.resume(run)
+                await self._holder.resume(run)
         return await self.run(run_id, wait_s=wait_s)
 
     async def resume_all(self, *, detach: bool = False) -> list[RunLine]:
@@ -299,7 +299,7 @@ class Orchestrator(Assistance):
             InvalidInput: the entry is not the run's, or the request, the plan or an option is refused.
         """
         origin = origin_of(self.ledger.store, self._run_id(run_id), seq)
-        run = await self._beginner.begin(
+        run = await self._starter.start(
             "submit",
             request if request is not None else origin.request,
             changed_plan(origin, request, plan),
@@ -315,7 +315,7 @@ class Orchestrator(Assistance):
 
     def holds(self) -> list[str]:
         """Return the ids of the runs this process holds, oldest first."""
-        return [held.folded.run for held in self._keeper.held_runs()]
+        return [held.folded.run for held in self._holder.held_runs()]
 
     def sees(self, run_id: str) -> bool:
         """Tell whether whoever uses this forum may read a run."""
@@ -381,16 +381,16 @@ class Orchestrator(Assistance):
 
     def _line(self, row: RunRow) -> RunLine:
         done = finished_line(self.ledger.store, row)
-        return done or run_line(self._keeper.state(row.run), live=self._keeper.live(row.run))
+        return done or run_line(self._holder.state(row.run), live=self._holder.live(row.run))
 
     def _settled(self, run: RunId) -> bool:
         """Tell whether waiting is of no use: the run is over, rests, waits for its caller, or nobody holds it."""
-        held = self._keeper.held(run)
+        held = self._holder.held(run)
         if held is not None:
             word = run_state(held.folded.state, live=True)
             return word == "waiting" and held.quiet and held.folded.state.phase != "rest"
-        return not self._keeper.live(run) or run_state(self._keeper.state(run), live=True) != "running"
+        return not self._holder.live(run) or run_state(self._holder.state(run), live=True) != "running"
 
     def _view(self, state: RunState) -> RunView:
-        live = self._keeper.live(state.run)
+        live = self._holder.live(state.run)
         return run_view(self.ledger.store, state, live=live, checkpoint=self.ledger.newest_checkpoint())

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from forum_mcp.engine.scrubbed import recorded_identity
+from forum_mcp.engine.event_scrubbing import recorded_identity
 from forum_mcp.engine.scrubbing import Scrubber
 from forum_mcp.engine.spans import attempt_span
 from forum_mcp.errors import AppendRefused, AttemptClosed

@@ -14,7 +14,7 @@ from forum_mcp.configs.origins import origins
 from forum_mcp.configs.paths import MEMORY, shown
 from forum_mcp.configs.settings import ExecutorSettings, Settings
 from forum_mcp.engine.assembly import contract_of, executors_of, roster_of
-from forum_mcp.engine.scrubbed import scrubber_of
+from forum_mcp.engine.event_scrubbing import scrubber_of
 from forum_mcp.engine.views import View
 from forum_mcp.errors import ConfigRefused
 

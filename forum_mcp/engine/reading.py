@@ -92,7 +92,7 @@ def trace_view(store: Store, seq: int, limit: int) -> TraceView:
         NotFound: no such entry.
         RequestRefused: limit out of range.
     """
-    from forum_mcp.engine.summaries import summary
+    from forum_mcp.engine.entry_summary import summary
     from forum_mcp.ledger.trace import trace  # who verifies asks for no causes
 
     if not 1 <= limit <= _TRACE_MAX:

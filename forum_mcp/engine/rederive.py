@@ -2,16 +2,17 @@
 
 The state before a decision is folded from the run's entries; ``decide`` must give that very entry: kind, actor, data,
 parents, and bodies that match their commitments. ``t_ms`` is time and ``seen`` what other runs did: neither is
-decided here; the second is checked against all runs by ``daybook.py``, and what events cite by ``citing.py``.
+decided here; the second is checked against all runs by ``rederive_accounts.py``, and what events cite by
+``rederive_citations.py``.
 """
 
 from collections.abc import Callable, Mapping
 
 import msgspec
 
-from forum_mcp.engine.citing import Citations
-from forum_mcp.engine.daybook import Daybook
 from forum_mcp.engine.folding import entry_bodies
+from forum_mcp.engine.rederive_accounts import AccountAudit
+from forum_mcp.engine.rederive_citations import Citations
 from forum_mcp.ledger.entry import Draft, Entry, NewBody, RunId
 from forum_mcp.ledger.finding import Finding
 from forum_mcp.ledger.kinds import KINDS
@@ -38,22 +39,22 @@ def findings(store: Store, told: Callable[[int], None] | None = None) -> tuple[l
     """
     found: list[Finding] = []
     counts = {"decisions": 0, "rules-not-available": 0, "not-rederivable": 0}
-    daybook, citations = Daybook(), Citations(store)
+    accounts, citations = AccountAudit(), Citations(store)
     before: int | None = None
     done = 0
     while rows := store.runs(_PAGE, before):
         for row in rows:
-            done += _run(store, row.run, found, counts, daybook, citations)
+            done += _run(store, row.run, found, counts, accounts, citations)
             if told is not None:
                 told(done)
         before = rows[-1].first_seq
-    found += daybook.findings()
+    found += accounts.findings()
     found.sort(key=lambda each: each.seq if each.seq is not None else -1)
     return found, counts
 
 
 def _run(
-    store: Store, run: RunId, found: list[Finding], counts: dict[str, int], daybook: Daybook, citations: Citations
+    store: Store, run: RunId, found: list[Finding], counts: dict[str, int], accounts: AccountAudit, citations: Citations
 ) -> int:
     """Make the decisions of a run again; return how many entries it has."""
     state, entries = RunState(run), 0
@@ -61,7 +62,7 @@ def _run(
         entry = stored.entry
         kind = KINDS.get(entry.kind)
         state.seen = _seen(entry)
-        daybook.look(state, entry)
+        accounts.look(state, entry)
         if kind is not None and kind.role == "decision":
             problem = None
             if state.rules != VERSIONS:
@@ -79,7 +80,7 @@ def _run(
         elif state.rules == VERSIONS and (wrong := citations.problem(state, entry)) is not None:
             found.append(wrong)
         state = evolve(state, entry, entry_bodies(store, entry))
-        daybook.note(state, entry)
+        accounts.note(state, entry)
     return entries
 
 

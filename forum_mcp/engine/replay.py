@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from forum_mcp.engine.folding import fold_run
-from forum_mcp.engine.present import run_view
+from forum_mcp.engine.run_views import run_view
 from forum_mcp.engine.views import ReplayView
 from forum_mcp.errors import NotFound, RequestRefused
 from forum_mcp.ledger.canonical import UNREADABLE

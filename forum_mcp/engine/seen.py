@@ -189,7 +189,7 @@ class SeenForum(Orchestrator):
             whole._roster,
             whole._executors,
             whole._contract,
-            whole._keeper,
+            whole._holder,
             whole._clock,
             whole.sampler,
         )

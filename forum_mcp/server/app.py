@@ -31,11 +31,11 @@ from forum_mcp.server.changes import Bus, Mailbox, watch
 from forum_mcp.server.errors import not_found, protocol_error, tool_error
 from forum_mcp.server.instructions import INSTRUCTIONS, NAME, TITLE
 from forum_mcp.server.lifespan import LazyForum, OpenForum, lazily
-from forum_mcp.server.listening import Listening
+from forum_mcp.server.request_state import request_state
 from forum_mcp.server.run_tasks import RunDesk
 from forum_mcp.server.sampling import Lending
 from forum_mcp.server.sdk import AnyContext, OpenServer, client_of
-from forum_mcp.server.sealing import request_state
+from forum_mcp.server.subscriptions import Listening
 from forum_mcp.server.tasks import Desk, Tasks
 from forum_mcp.tools import select, submit
 from forum_mcp.tools.arguments import check, preview

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from forum_mcp.engine.aside import aside
+from forum_mcp.engine.worker_thread import in_worker_thread
 from forum_mcp.engine.views import VerifyView
 from forum_mcp.tools.base import Tool, input_schema, output_schema
 
@@ -20,7 +20,7 @@ __all__ = ["TOOL"]
 async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> VerifyView:
     level, checkpoint = arguments.whole("level") or 3, arguments.text("checkpoint")
     work = partial(forum.ledger.verify, level, checkpoint, witnesses=forum.witnesses)
-    return await caller.meanwhile(f"verifying {forum.ledger.size} entries", partial(aside, forum.ledger, work))
+    return await caller.meanwhile(f"verifying {forum.ledger.size} entries", partial(in_worker_thread, forum.ledger, work))
 
 
 TOOL = Tool(

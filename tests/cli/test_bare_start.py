@@ -58,7 +58,7 @@ NO_NEED_OF: Final = {
     "logging",
 }
 NO_NEED_OF_OURS: Final = {
-    "engine.receipts", "engine.exported", "engine.filtering", "engine.replay", "ledger.growth", "ledger.receipt",
+    "engine.receipts", "engine.exports", "engine.filtering", "engine.replay", "ledger.growth", "ledger.receipt",
     "ledger.export", "stores.export_file", "configs.settings", "configs.trust",
 }  # fmt: skip
 OURS_AT_MOST: Final = 56

@@ -13,7 +13,7 @@ import pytest
 
 from forum_mcp.configs.settings import ExecutorSettings, RoleSettings, Settings
 from forum_mcp.engine.daemon import serve
-from forum_mcp.engine.detaching import daemons, start_daemon, stop_daemons
+from forum_mcp.engine.daemon_client import daemons, start_daemon, stop_daemons
 from forum_mcp.engine.ledger import Ledger
 from forum_mcp.engine.orchestrator import Orchestrator
 from forum_mcp.errors import NestedRefused, NotFound, RequestRefused, RunHeld

@@ -12,7 +12,7 @@ import pytest
 
 from forum_mcp.cli.graphs import mermaid, task_lines
 from forum_mcp.cli.patience import counted, patience
-from forum_mcp.engine.exported import lines_ahead
+from forum_mcp.engine.exports import lines_ahead
 from forum_mcp.engine.ledger import Ledger
 from forum_mcp.engine.redaction import prune
 from forum_mcp.engine.views import RunView, Spent, TaskView

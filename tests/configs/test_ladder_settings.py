@@ -12,7 +12,7 @@ from forum_mcp.configs.settings import (
     Settings,
 )
 from forum_mcp.engine.assembly import contract_of, executors_of, roster_of
-from forum_mcp.engine.scrubbed import scrubber_of
+from forum_mcp.engine.event_scrubbing import scrubber_of
 from forum_mcp.errors import ConfigRefused
 from forum_mcp.rules.contract import Contract
 

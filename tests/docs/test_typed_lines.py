@@ -18,7 +18,7 @@ import anyio
 import pytest
 
 from forum_mcp.cli import HELP
-from forum_mcp.engine.detaching import stop_daemons
+from forum_mcp.engine.daemon_client import stop_daemons
 from tests.bench.peer import missing, open_peer
 from tests.cli.commands import COMMAND, forum
 from tests.docs.typist import ROOT, Typist, inline_of, lines_of

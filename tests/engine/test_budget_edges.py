@@ -5,9 +5,9 @@ import pytest
 
 from forum_mcp.configs.settings import AmountSettings, LimitSettings
 from forum_mcp.engine.accounts import moves_between, standing
-from forum_mcp.engine.daybook import Daybook
 from forum_mcp.engine.orchestrator import Orchestrator
 from forum_mcp.engine.redaction import redact_commit
+from forum_mcp.engine.rederive_accounts import AccountAudit
 from forum_mcp.executors.base import Call, Outcome
 from forum_mcp.ledger.entry import RunId
 from forum_mcp.ledger.kinds.base import Amounts, Seen
@@ -72,7 +72,7 @@ def test_a_decision_that_looked_at_no_account_or_another_days_is_found(seen: str
     record = Record(contract(day_limits=Amounts(calls=5)), plan=plan_json(("a", [])))
     entry = record.of_kind("task.started")[0]
     record.state.seen = None if seen is None else Seen(day=seen, settled=Amounts(), reserved=Amounts())
-    book = Daybook()
+    book = AccountAudit()
     book.look(record.state, entry)
     assert [each.seq for each in book.findings()][:1] == [entry.seq]
 

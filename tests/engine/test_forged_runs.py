@@ -13,8 +13,8 @@ import pytest
 from forum_mcp.engine.folding import fold_run
 from forum_mcp.engine.learning import learned
 from forum_mcp.engine.ledger import Ledger
-from forum_mcp.engine.present import run_line, run_view
 from forum_mcp.engine.quoting import quote
+from forum_mcp.engine.run_views import run_line, run_view
 from forum_mcp.engine.summary import summarize
 from forum_mcp.ledger.entry import Draft, Entry, NewBody, RunId
 from forum_mcp.resources.report import report_of

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from forum_mcp.engine.folding import fold_run
-from forum_mcp.engine.present import finished_line, run_line
+from forum_mcp.engine.run_views import finished_line, run_line
 from forum_mcp.errors import RequestRefused
 from forum_mcp.executors.base import Call, Outcome
 from forum_mcp.ledger.entry import RunId

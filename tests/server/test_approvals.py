@@ -15,7 +15,7 @@ from forum_mcp.configs.paths import state_dir
 from forum_mcp.configs.settings import GateSettings, Settings
 from forum_mcp.engine.orchestrator import Orchestrator
 from forum_mcp.server.app import build_server
-from forum_mcp.server.sealing import KEY_FILE, KeptKey
+from forum_mcp.server.request_state import KEY_FILE, KeptKey
 from tests.server.conftest import ENVELOPE, Process
 
 TWO = {

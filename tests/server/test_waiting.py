@@ -9,7 +9,7 @@ import pytest
 from mcp import Client
 
 from forum_mcp.configs.settings import ExecutorSettings, RoleSettings, Settings
-from forum_mcp.engine import aside
+from forum_mcp.engine import worker_thread
 from forum_mcp.engine.ledger import Ledger
 from forum_mcp.engine.orchestrator import Orchestrator
 from forum_mcp.engine.views import RunView, Spent, TaskView
@@ -95,7 +95,7 @@ async def test_other_calls_are_answered_while_a_verification_runs(
         with monkeypatch.context() as patched, anyio.fail_after(20):
             patched.setattr(Ledger, "verify", until_routed)
             async with anyio.create_task_group() as group:
-                for _ in range(aside.AT_ONCE + 1):
+                for _ in range(worker_thread.AT_ONCE + 1):
                     group.start_soon(partial(forum.call, "ledger_verify"))
                 await forum.call("route", request="write a poem")
                 routed.set()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from forum_mcp.engine.entry_summary import SUMMARY_MAX_CHARS, summary
 from forum_mcp.engine.ledger import Ledger, verify_path
-from forum_mcp.engine.summaries import SUMMARY_MAX_CHARS, summary
 from forum_mcp.errors import EntryRefused, LedgerReadOnly, NoteError, NotFound, RequestRefused
 from forum_mcp.ledger import merkle, note
 from forum_mcp.ledger.checkpoint import parse

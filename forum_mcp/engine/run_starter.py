@@ -1,4 +1,4 @@
-"""Beginning a run: everything that can be refused is refused, then ``run.started`` is the first of its entries."""
+"""Starting a run: everything that can be refused is refused, then ``run.started`` is the first of its entries."""
 
 import hashlib
 import os
@@ -10,9 +10,9 @@ from forum_mcp.configs.nesting import refuse_nested
 from forum_mcp.configs.settings import LimitSettings
 from forum_mcp.engine.clock import Clock
 from forum_mcp.engine.forking import Origin, guarded
-from forum_mcp.engine.keeping import Keeper
 from forum_mcp.engine.options import RunOptions, check_prices, contract_for, limits_for
 from forum_mcp.engine.requests import checked_plan, checked_request
+from forum_mcp.engine.run_holder import RunHolder
 from forum_mcp.errors import RequestRefused
 from forum_mcp.ledger.entry import Draft, NewBody, RunId
 from forum_mcp.ledger.kinds.run import RunStarted
@@ -22,20 +22,22 @@ from forum_mcp.rules.next import VERSIONS, environment
 from forum_mcp.rules.policy import refusal
 from forum_mcp.rules.roster import Roster
 
-__all__ = ["Beginner"]
+__all__ = ["RunStarter"]
 
 
-class Beginner:
-    """Begins runs under one contract and roster."""
+class RunStarter:
+    """Starts runs under one contract and roster."""
 
-    def __init__(self, contract: Contract, roster: Roster, limits: LimitSettings, keeper: Keeper, clock: Clock) -> None:
+    def __init__(
+        self, contract: Contract, roster: Roster, limits: LimitSettings, holder: RunHolder, clock: Clock
+    ) -> None:
         self._contract = contract
         self._roster = roster
         self._limits = limits
-        self._keeper = keeper
+        self._holder = holder
         self._clock = clock
 
-    async def begin(
+    async def start(
         self,
         mode: str,
         request: str | None,
@@ -89,13 +91,13 @@ class Beginner:
             return Draft("run.started", by[:200], msgspec.to_builtins(payload), bodies, parents)
 
         run = self._new_run_id(idempotency_key)
-        if not await self._keeper.begin(run, started):
-            self._check_same(run, self._keeper.scrubbed(started(0)))
+        if not await self._holder.start(run, started):
+            self._check_same(run, self._holder.scrubbed(started(0)))
         return run
 
     def _check_same(self, run: RunId, again: Draft) -> None:
         """Refuse to answer a request with the run of another one, to which the same key was given."""
-        state = self._keeper.state(run)
+        state = self._holder.state(run)
         if state.incomplete:  # a redacted request is like every other
             return
         for name, recorded in (("request", state.request.encode()), ("plan", state.given_plan)):
@@ -111,7 +113,7 @@ class Beginner:
             return RunId(self._clock.entropy(16).hex())
         if not idempotency_key.strip():
             raise RequestRefused("idempotency_key is empty, and all such requests would be one; leave it out")
-        text = f"{self._keeper.ledger.store.ledger_id}\n{idempotency_key}"
+        text = f"{self._holder.ledger.store.ledger_id}\n{idempotency_key}"
         return RunId(hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32])
 
     def _check_lanes(self, workers: Mapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Keeping runs: which of them this process holds, how one is begun, taken up again and let go."""
+"""The runs this process holds: how one is started, taken up again and let go."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -9,14 +9,14 @@ import anyio.abc
 import msgspec
 
 from forum_mcp.engine.clock import Clock
+from forum_mcp.engine.event_scrubbing import scrub_event
 from forum_mcp.engine.folding import Folded
-from forum_mcp.engine.holding import Held
 from forum_mcp.engine.leases import holder_id, renew, take
 from forum_mcp.engine.ledger import Ledger
 from forum_mcp.engine.outcomes import Event, Performer
-from forum_mcp.engine.present import is_live
 from forum_mcp.engine.recorder import Recorder
-from forum_mcp.engine.scrubbed import scrub_event
+from forum_mcp.engine.run_loop import HeldRun
+from forum_mcp.engine.run_views import is_live
 from forum_mcp.engine.scrubbing import Scrubber
 from forum_mcp.errors import ExecutorsDiffer, Fenced, ForumError, LedgerUnreadable, RunHeld
 from forum_mcp.executors.base import Executor, Outcome
@@ -25,7 +25,7 @@ from forum_mcp.ledger.kinds.run import RunResumed
 from forum_mcp.rules.run import CONTEXT, RunState
 from forum_mcp.stores.base import Lease, Transaction
 
-__all__ = ["Keeper"]
+__all__ = ["RunHolder"]
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ _LOOK_S = 1.0
 _READ_MAX = 32
 
 
-class Keeper:
+class RunHolder:
     """The runs this process holds, and the appends it makes to runs that others hold."""
 
     def __init__(self, ledger: Ledger, executors: Mapping[str, Executor], scrubber: Scrubber, clock: Clock) -> None:
@@ -48,17 +48,17 @@ class Keeper:
         self._scrubber = scrubber
         self._clock = clock
         self._holder = holder_id(clock.entropy(4).hex())
-        self._held: dict[RunId, Held] = {}
+        self._held: dict[RunId, HeldRun] = {}
         self._read: dict[RunId, Folded] = {}
         self._taking = anyio.Lock()
         self._closing = False
         self._token = ledger.store.change_token()
 
-    def held(self, run: RunId) -> Held | None:
+    def held(self, run: RunId) -> HeldRun | None:
         """Return the run if this process holds it."""
         return self._held.get(run)
 
-    def held_runs(self) -> list[Held]:
+    def held_runs(self) -> list[HeldRun]:
         """Return the runs this process holds, oldest first."""
         return list(self._held.values())
 
@@ -89,7 +89,7 @@ class Keeper:
         """Tell whether some process, this one included, holds the run."""
         return run in self._held or is_live(self.ledger.store.lease(run), self._clock.now_us())
 
-    async def keep(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+    async def watch(self, *, task_status: anyio.abc.TaskStatus[None]) -> None:
         """Notice foreign appends and renew leases until cancelled; held runs live in this task's group."""
         async with anyio.create_task_group() as self._group:
             task_status.started()
@@ -113,7 +113,7 @@ class Keeper:
         """Return an event as it is recorded: without the secrets this process knows."""
         return scrub_event(draft, self._scrubber)
 
-    async def begin(self, run: RunId, started: Callable[[int], Draft]) -> bool:
+    async def start(self, run: RunId, started: Callable[[int], Draft]) -> bool:
         """Append ``run.started`` (given the fencing number) and hold the run; False when it was begun before."""
         store = self.ledger.store
 
@@ -249,12 +249,12 @@ class Keeper:
     async def _hold(self, folded: Folded, lease: Lease) -> None:
         assert folded.state.contract is not None
         performer = Performer(self.ledger.store, self._executors, self._scrubber, folded.state.contract)
-        held = Held(folded, lease, self.recorder, performer, self._clock, self._sign)
+        held = HeldRun(folded, lease, self.recorder, performer, self._clock, self._sign)
         self._held[folded.run] = held
         await self._group.start(self._run, held)
         self._notify()
 
-    async def _run(self, held: Held, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+    async def _run(self, held: HeldRun, *, task_status: anyio.abc.TaskStatus[None]) -> None:
         """Hold one run to its end here; whatever goes wrong stays with that run."""
         run = held.folded.run
         try:
@@ -277,7 +277,7 @@ class Keeper:
                 held.announce()
                 self._notify()
 
-    async def _release(self, held: Held) -> None:
+    async def _release(self, held: HeldRun) -> None:
         lease = held.lease
         now = self.ledger.store.lease(lease.run)
         if now is None or (now.holder, now.fence) != (lease.holder, lease.fence):

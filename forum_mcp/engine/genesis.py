@@ -12,20 +12,20 @@ from forum_mcp.stores.files import refuse_network
 from forum_mcp.stores.keys import KeyFile, new_signer
 from forum_mcp.stores.sqlite import SqliteStore
 
-__all__ = ["found_file", "found_in_memory"]
+__all__ = ["create_file", "create_in_memory"]
 
 _FORMAT: Final = 1
 _ID_BYTES: Final = 16
 
 
-def found_in_memory(entropy: Callable[[int], bytes], now_us: Callable[[], int]) -> tuple[SqliteStore, Signer]:
+def create_in_memory(entropy: Callable[[int], bytes], now_us: Callable[[], int]) -> tuple[SqliteStore, Signer]:
     """Return a new ledger in memory, and its key, which is kept nowhere else."""
     ledger = _new_id(entropy)
     signer = new_signer(ledger, entropy)
     return SqliteStore.memory(ledger, _genesis(signer), entropy=entropy, now_us=now_us), signer
 
 
-def found_file(file: Path, keys: KeyFile, entropy: Callable[[int], bytes], now_us: Callable[[], int]) -> SqliteStore:
+def create_file(file: Path, keys: KeyFile, entropy: Callable[[int], bytes], now_us: Callable[[], int]) -> SqliteStore:
     """Make the ledger of a file and open it; when another process made it first, open that one.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Holding a run: the loop that decides, appends, performs and waits.
+"""The run loop: one run held by this process, which decides, appends, performs and waits.
 
     one transaction (``stepping.py``): fold what is new, append the event, append every decision it makes possible
     perform each call that was started; its outcome is the next event
@@ -18,8 +18,8 @@ from forum_mcp.engine.approving import gate_closed
 from forum_mcp.engine.clock import ActiveClock, Clock
 from forum_mcp.engine.folding import Folded
 from forum_mcp.engine.outcomes import Event, Performer, open_call, outcome_event
-from forum_mcp.engine.present import run_state
 from forum_mcp.engine.recorder import Recorder
+from forum_mcp.engine.run_views import run_state
 from forum_mcp.engine.stepping import Steps
 from forum_mcp.errors import AttemptClosed, DecisionRefused, EntryRefused, Fenced, ForumError, GateClosed
 from forum_mcp.executors.base import Outcome
@@ -32,14 +32,14 @@ from forum_mcp.rules.next import next_deadline_ms
 from forum_mcp.rules.run import RunState
 from forum_mcp.stores.base import Lease, Stored
 
-__all__ = ["Held"]
+__all__ = ["HeldRun"]
 
 _log = logging.getLogger(__name__)
 
 _LOOK_S = 60.0
 
 
-class Held:
+class HeldRun:
     """One run held by this process."""
 
     def __init__(

@@ -6,8 +6,8 @@ import msgspec
 
 from forum_mcp.engine.approving import check_scope, resolution
 from forum_mcp.engine.clock import Clock
-from forum_mcp.engine.keeping import Keeper
-from forum_mcp.engine.present import is_over
+from forum_mcp.engine.run_holder import RunHolder
+from forum_mcp.engine.run_views import is_over
 from forum_mcp.engine.views import GatesView, GateView
 from forum_mcp.errors import NotFound, RequestRefused
 from forum_mcp.ledger.canonical import UNREADABLE
@@ -21,8 +21,8 @@ _RUNS_LOOKED_AT: Final = 100
 class GateDesk:
     """Where gates are listed and resolved."""
 
-    def __init__(self, keeper: Keeper, clock: Clock) -> None:
-        self._keeper = keeper
+    def __init__(self, holder: RunHolder, clock: Clock) -> None:
+        self._holder = holder
         self._clock = clock
 
     def pending(self, run: RunId | None) -> GatesView:
@@ -31,7 +31,7 @@ class GateDesk:
         Raises:
             NotFound: the ledger has no such run.
         """
-        runs = [run] if run is not None else [row.run for row in self._keeper.ledger.store.runs(_RUNS_LOOKED_AT)]
+        runs = [run] if run is not None else [row.run for row in self._holder.ledger.store.runs(_RUNS_LOOKED_AT)]
         found = [self._view(each, seq) for each in runs for seq in self._open(each)]
         return GatesView(gates=sorted(found, key=lambda each: (each.deadline_us, each.gate)))
 
@@ -71,20 +71,20 @@ class GateDesk:
             reason=reason,
             now_us=self._clock.now_us,
         )
-        await self._keeper.report(run, event, take_up=take_up)
+        await self._holder.report(run, event, take_up=take_up)
         return run
 
     def _open(self, run: RunId) -> list[int]:
-        if is_over(self._keeper.ledger.store, run):
+        if is_over(self._holder.ledger.store, run):
             return []
         try:
-            state = self._keeper.state(run)
+            state = self._holder.state(run)
         except NotFound:  # entries of a run that has no beginning
             return []
         return [] if state.phase == "finished" or state.cancelled_seq >= 0 else list(state.gates)
 
     def _run(self, gate: int) -> RunId:
-        store = self._keeper.ledger.store
+        store = self._holder.ledger.store
         if 0 <= gate < store.size():
             entry = store.entry(gate).entry
             if entry.kind == "gate.opened" and entry.run is not None:
@@ -92,7 +92,7 @@ class GateDesk:
         raise NotFound(f"entry {gate} is no gate; list the open ones with: forum-mcp gate list")
 
     def _view(self, run: RunId, seq: int) -> GateView:
-        store, gate = self._keeper.ledger.store, self._keeper.state(run).gates[seq]
+        store, gate = self._holder.ledger.store, self._holder.state(run).gates[seq]
         body = store.body(gate.digest)
         return GateView(
             gate=seq,

@@ -10,12 +10,12 @@ from forum_mcp.ledger.kinds.base import Amounts, Seen
 from forum_mcp.rules.budget import day_of
 from forum_mcp.rules.run import OpenCall, RunState
 
-__all__ = ["Daybook"]
+__all__ = ["AccountAudit"]
 
 _NOTHING = Amounts(calls=0, tokens=0, microusd=0)
 
 
-class Daybook:
+class AccountAudit:
     """What every run did to the accounts, and what every decision saw of them, to be put in order at the end."""
 
     def __init__(self) -> None:

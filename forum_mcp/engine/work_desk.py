@@ -5,9 +5,9 @@ from typing import Final
 import msgspec
 
 from forum_mcp.engine.clock import Clock
-from forum_mcp.engine.keeping import Keeper
 from forum_mcp.engine.outcomes import Event, host_outcome, open_call
-from forum_mcp.engine.present import is_over, run_state
+from forum_mcp.engine.run_holder import RunHolder
+from forum_mcp.engine.run_views import is_over, run_state
 from forum_mcp.engine.views import Next, WorkItem, WorkView
 from forum_mcp.errors import AttemptClosed, NotFound, RequestRefused
 from forum_mcp.ledger.entry import BodyRef, Draft, Entry, NewBody, RunId
@@ -27,8 +27,8 @@ _NOTE_CHARS: Final = 4_000
 class WorkDesk:
     """Where assistants take items and hand them back."""
 
-    def __init__(self, keeper: Keeper, clock: Clock) -> None:
-        self._keeper = keeper
+    def __init__(self, holder: RunHolder, clock: Clock) -> None:
+        self._holder = holder
         self._clock = clock
 
     async def hand_out(self, run: RunId | None, limit: int, client: str) -> list[WorkItem]:
@@ -39,7 +39,7 @@ class WorkDesk:
         """
         items: list[WorkItem] = []
         for each in [run] if run is not None else self._runs():
-            for seq in self._on_offer(self._keeper.state(each)):
+            for seq in self._on_offer(self._holder.state(each)):
                 if len(items) == limit:
                     return items
                 if await self._take(each, seq, client):
@@ -55,7 +55,7 @@ class WorkDesk:
         """
         entry = self._entry(seq)
         assert entry.run is not None
-        open_call(self._keeper.state(entry.run), seq)
+        open_call(self._holder.state(entry.run), seq)
         return self._item(seq)
 
     def unreturned(self, run: RunId | None, client: str) -> int | None:
@@ -63,14 +63,14 @@ class WorkDesk:
         held = (
             seq
             for each in ([run] if run is not None else self._runs())
-            for seq, item in self._keeper.state(each).open.items()
+            for seq, item in self._holder.state(each).open.items()
             if item.type == "host" and item.taken_seq >= 0 and item.taken_by == f"host:{client}"[:200]
         )
         return min(held, default=None)
 
     def on_offer(self, run: RunId) -> list[WorkItem]:
         """Return the run's items that nobody has taken, and take none."""
-        return [self._item(seq) for seq in self._on_offer(self._keeper.state(run))]
+        return [self._item(seq) for seq in self._on_offer(self._holder.state(run))]
 
     async def prolong(self, item: int, client: str, note: str) -> RunId:
         """Record that ``client`` is still at its item, keep it for it anew, and return the run.
@@ -95,7 +95,7 @@ class WorkDesk:
             return Draft("work.progressed", actor, data, bodies, (held.taken_seq,))
 
         assert entry.run is not None
-        await self._keeper.report(entry.run, progressed, take_up=False)
+        await self._holder.report(entry.run, progressed, take_up=False)
         return entry.run
 
     async def take_back(self, item: int, client: str, *, result: str | None, reason: str | None) -> RunId:
@@ -112,12 +112,12 @@ class WorkDesk:
                 f"the result of item {item} has {len(result or '')} characters; hand back at most {_RESULT_CHARS}"
             )
         assert entry.run is not None
-        await self._keeper.report(entry.run, *host_outcome(item, client, result=result, reason=reason))
+        await self._holder.report(entry.run, *host_outcome(item, client, result=result, reason=reason))
         return entry.run
 
     def view(self, items: list[WorkItem], runs: list[RunId], mine: int | None = None) -> WorkView:
         """Return what an assistant is told: its items, how their runs stand, and the call to make now."""
-        words = {run: run_state(self._keeper.state(run), live=self._keeper.live(run)) for run in runs}
+        words = {run: run_state(self._holder.state(run), live=self._holder.live(run)) for run in runs}
         upcoming: Next | None = None
         if items:
             upcoming = Next(tool="work", arguments={"action": "complete", "item": items[0].item, "result": "..."})
@@ -131,12 +131,12 @@ class WorkDesk:
             items=items,
             runs={str(run): word for run, word in words.items()},
             next=upcoming,
-            checkpoint=self._keeper.ledger.newest_checkpoint(),
+            checkpoint=self._holder.ledger.newest_checkpoint(),
         )
 
     def _runs(self) -> list[RunId]:
-        held = [each.folded.run for each in self._keeper.held_runs()]
-        store = self._keeper.ledger.store
+        held = [each.folded.run for each in self._holder.held_runs()]
+        store = self._holder.ledger.store
         stored = [row.run for row in store.runs(_RUNS_LOOKED_AT)]
         return [*held, *(run for run in reversed(stored) if run not in held and not is_over(store, run))]
 
@@ -163,16 +163,16 @@ class WorkDesk:
             return Draft("work.taken", actor, data, {}, (state.last_seq if renewed else item.offered_seq,))
 
         try:
-            renewed = free(self._keeper.state(run)).taken_seq >= 0
+            renewed = free(self._holder.state(run)).taken_seq >= 0
             events: tuple[Event, ...] = (expired, taken) if renewed else (taken,)
-            await self._keeper.report(run, *events, take_up=False)
+            await self._holder.report(run, *events, take_up=False)
         except AttemptClosed:
             return False
         return True
 
     def _entry(self, item: int) -> Entry:
-        if 0 <= item < self._keeper.ledger.store.size():
-            entry = self._keeper.ledger.store.entry(item).entry
+        if 0 <= item < self._holder.ledger.store.size():
+            entry = self._holder.ledger.store.entry(item).entry
             if entry.kind == "call.started" and entry.data.get("type") == "host":
                 return entry
         raise NotFound(f"work item {item} does not exist; ask for items with work(action='next')")
@@ -180,7 +180,7 @@ class WorkDesk:
     def _item(self, seq: int) -> WorkItem:
         entry = self._entry(seq)
         assert entry.run is not None
-        held = self._keeper.state(entry.run).tasks.get(str(entry.data.get("task")))
+        held = self._holder.state(entry.run).tasks.get(str(entry.data.get("task")))
         schema = self._body(entry, "schema")
         return WorkItem(
             item=seq,
@@ -196,7 +196,7 @@ class WorkDesk:
 
     def _body(self, entry: Entry, name: str) -> bytes:
         ref = entry.bodies.get(name)
-        body = self._keeper.ledger.store.body(ref.commit) if ref is not None else None
+        body = self._holder.ledger.store.body(ref.commit) if ref is not None else None
         return b"" if body is None else body.data
 
 

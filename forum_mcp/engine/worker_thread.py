@@ -11,7 +11,7 @@ import anyio.to_thread
 if TYPE_CHECKING:
     from forum_mcp.engine.ledger import Ledger
 
-__all__ = ["AT_ONCE", "aside"]
+__all__ = ["AT_ONCE", "in_worker_thread"]
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ AT_ONCE: Final = 2
 _limiter: Final = anyio.CapacityLimiter(AT_ONCE)
 
 
-async def aside(ledger: Ledger, work: Callable[[], T]) -> T:
+async def in_worker_thread(ledger: Ledger, work: Callable[[], T]) -> T:
     """Return what ``work`` gives, run in a thread where it reads the ledger's file over a connection of its own.
 
     A ledger in memory has one connection, which must not be held from elsewhere: there the work is done at once.
