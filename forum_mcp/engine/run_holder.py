@@ -11,6 +11,7 @@ import msgspec
 from forum_mcp.engine.clock import Clock
 from forum_mcp.engine.event_scrubbing import scrub_event
 from forum_mcp.engine.folding import Folded
+from forum_mcp.engine.grounds import check_complete, check_whole
 from forum_mcp.engine.leases import holder_id, renew, take
 from forum_mcp.engine.ledger import Ledger
 from forum_mcp.engine.outcomes import Event, Performer
@@ -18,7 +19,7 @@ from forum_mcp.engine.recorder import Recorder
 from forum_mcp.engine.run_loop import HeldRun
 from forum_mcp.engine.run_views import is_live
 from forum_mcp.engine.scrubbing import Scrubber
-from forum_mcp.errors import ExecutorsDiffer, Fenced, ForumError, LedgerUnreadable, RunHeld
+from forum_mcp.errors import ExecutorsDiffer, Fenced, ForumError, RunHeld
 from forum_mcp.executors.base import Executor, Outcome
 from forum_mcp.ledger.entry import Draft, RunId
 from forum_mcp.ledger.kinds.run import RunResumed
@@ -157,7 +158,7 @@ class RunHolder:
                 state = folded.state
                 if state.phase == "finished":
                     return None
-                _check_whole(state)
+                check_whole(state)
                 lease = take(tx, run, self._holder, self._clock.now_us())
                 doubtful = [seq for seq, item in state.open.items() if item.type != "host"]
                 data = msgspec.to_builtins(RunResumed(fence=lease.fence, in_doubt=doubtful, mode=mode))
@@ -166,7 +167,7 @@ class RunHolder:
                 for event in events:
                     folded.append(tx, event(folded.state), t_ms=state.t_ms, at_us=self._clock.now_us())
                 if folded.state.cancelled_seq < 0:
-                    _check_complete(folded.state)
+                    check_complete(folded.state)
                     self._check_executors(folded.state)
                 return lease
 
@@ -317,29 +318,3 @@ def _refusals(error: BaseException) -> list[ForumError]:
         return []
     parts = [_refusals(part) for part in cast("BaseExceptionGroup[BaseException]", error).exceptions]
     return [refusal for part in parts for refusal in part] if all(parts) else []
-
-
-def _check_complete(state: RunState) -> None:
-    """Refuse a run that would go on with an empty text where a body was, deciding what nobody can derive again.
-
-    Raises:
-        LedgerUnreadable: a body that its state rests on is gone.
-    """
-    if state.incomplete:
-        raise LedgerUnreadable(
-            f"run {state.run} cannot go on: a text that it goes on from was redacted or is gone; cancel it, and fork "
-            "it or begin a new run"
-        )
-
-
-def _check_whole(state: RunState) -> None:
-    """Refuse a run whose decisions nobody can make any more.
-
-    Raises:
-        LedgerUnreadable: its contract, roster or plan is gone, or not of this version.
-    """
-    if state.contract is None or state.roster is None or (state.plan_seq >= 0 and state.plan is None):
-        raise LedgerUnreadable(
-            f"run {state.run} cannot go on: its contract, roster or plan is gone or not of this version; begin a new "
-            "run with the same request"
-        )

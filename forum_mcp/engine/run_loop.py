@@ -17,11 +17,20 @@ import msgspec
 from forum_mcp.engine.approving import gate_closed
 from forum_mcp.engine.clock import ActiveClock, Clock
 from forum_mcp.engine.folding import Folded
+from forum_mcp.engine.grounds import TEXT_GONE, check_complete
 from forum_mcp.engine.outcomes import Event, Performer, open_call, outcome_event
 from forum_mcp.engine.recorder import Recorder
 from forum_mcp.engine.run_views import run_state
 from forum_mcp.engine.stepping import Steps
-from forum_mcp.errors import AttemptClosed, DecisionRefused, EntryRefused, Fenced, ForumError, GateClosed
+from forum_mcp.errors import (
+    AttemptClosed,
+    DecisionRefused,
+    EntryRefused,
+    Fenced,
+    ForumError,
+    GateClosed,
+    LedgerUnreadable,
+)
 from forum_mcp.executors.base import Outcome
 from forum_mcp.ledger.entry import Draft
 from forum_mcp.ledger.kinds.call import CallStarted
@@ -130,6 +139,8 @@ class HeldRun:
 
     def _follow_up(self, made: Sequence[Stored]) -> None:
         """Do what the record says now."""
+        if self._steps.deciding:
+            self._leave_if_stuck()
         for stored in made:
             if stored.entry.kind == "call.started":
                 self._begin_call(stored)
@@ -137,6 +148,15 @@ class HeldRun:
         self._active.pause() if self.quiet else self._active.go_on()
         self._sign_settled_wave()
         self.announce()
+
+    def _leave_if_stuck(self) -> None:
+        """Let a run go that rests on a text which is gone; what was done of it is kept."""
+        try:
+            check_complete(self.folded.state)
+        except LedgerUnreadable as error:
+            _log.error("%s", error)
+            self._reason = TEXT_GONE
+            self.let_go()
 
     def _begin_call(self, stored: Stored) -> None:
         payload = msgspec.convert(stored.entry.data, CallStarted)

@@ -4,6 +4,7 @@ from typing import Final
 
 import msgspec
 
+from forum_mcp.engine.grounds import TEXT_GONE, is_stuck
 from forum_mcp.engine.leases import alive
 from forum_mcp.engine.views import Candidate, ContextView, Next, Review, RouteView, RunLine, RunView, Spent, TaskView
 from forum_mcp.ledger.entry import BodyRef, RunId
@@ -152,7 +153,7 @@ def run_view(store: Store, state: RunState, *, live: bool, checkpoint: str | Non
             tokens=spend.tokens if spend.tokens_known else None,
             cost_usd=spend.microusd / 1_000_000 if spend.cost_known else None,
         ),
-        error=state.error,
+        error=TEXT_GONE if word == "interrupted" and is_stuck(state) else state.error,
         entries=[state.started_seq, state.last_seq],
         next=_next(state, word),
         checkpoint=checkpoint,
@@ -215,7 +216,8 @@ def _next(state: RunState, word: str) -> Next | None:
         case "running":
             return Next(tool="run", arguments={"run_id": run, "wait_s": 45})
         case "interrupted":
-            return Next(tool="run_control", arguments={"run_id": run, "action": "resume"})
+            action = "cancel" if is_stuck(state) else "resume"
+            return Next(tool="run_control", arguments={"run_id": run, "action": action})
         case "waiting" if state.phase == "rest":
             return Next(tool="submit", arguments={"run_id": run})
         case "waiting" if state.gates and not state.open:

@@ -11,6 +11,7 @@ import anyio
 
 from forum_mcp.engine.clock import ActiveClock, Clock
 from forum_mcp.engine.folding import Folded
+from forum_mcp.engine.grounds import is_stuck
 from forum_mcp.engine.leases import check
 from forum_mcp.engine.outcomes import Event
 from forum_mcp.engine.recorder import Recorder
@@ -120,7 +121,9 @@ class Steps:
             for each in taken:
                 for event in each.events:
                     self._folded.append(tx, event(self._folded.state), t_ms=t_ms, at_us=at_us)
-            return [*self._folded.decide(tx, t_ms=t_ms, at_us=at_us)] if self.deciding else []
+            if not self.deciding or is_stuck(self._folded.state):
+                return []
+            return [*self._folded.decide(tx, t_ms=t_ms, at_us=at_us)]
         except BaseException:
             self._folded.spoil()
             raise

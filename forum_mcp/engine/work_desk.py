@@ -188,10 +188,17 @@ class WorkDesk:
             purpose=str(entry.data["purpose"]),
             task=held.plan.id if held is not None else None,
             lane=held.plan.lane if held is not None else None,
-            instructions=self._body(entry, "system").decode(),
-            prompt=self._body(entry, "prompt").decode(),
+            instructions=self._text(entry, "system"),
+            prompt=self._text(entry, "prompt"),
             schema=msgspec.json.decode(schema, type=dict[str, object]) if schema else None,
             lease_seconds=LEASE_S,
+        )
+
+    def _text(self, entry: Entry, name: str) -> str:
+        """Return a text of the item; where it is gone, the words that keep anybody from working on nothing."""
+        return (
+            self._body(entry, name).decode()
+            or f"(the {name} of this item was redacted: action 'fail', item {entry.seq})"
         )
 
     def _body(self, entry: Entry, name: str) -> bytes:

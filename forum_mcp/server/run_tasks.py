@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import mcp_types as types
 
-from forum_mcp.errors import ForumError, NotFound, RunHeld
+from forum_mcp.errors import ForumError, NotFound
 from forum_mcp.server import rendering
 from forum_mcp.server.errors import protocol_error
 from forum_mcp.server.inputs import INPUTS
@@ -61,14 +61,14 @@ class RunDesk(Desk):
         """Return the task of a submitted run."""
         forum = await self._forum_of(ctx)
         view = await self._view(forum, task_id)
+        why = ""
         if view.state == "interrupted":
             try:
                 view = await forum.resume(task_id, wait_s=0.0)
-            except RunHeld:
+            except ForumError as error:  # to read a run takes nothing of what it takes to go on with it
                 view = await self._view(forum, task_id)
-            except ForumError as error:
-                raise protocol_error(error, "tasks/get") from error
-        return self._state(forum, view, ctx)
+                why = str(error)
+        return self._state(forum, view, ctx, why)
 
     async def answer(self, task_id: str, responses: Mapping[str, Any], ctx: ServerRequestContext[Any, Any]) -> None:
         """Hand each answer to what asked."""
@@ -102,7 +102,10 @@ class RunDesk(Desk):
             raise unknown_task(task_id)
         return view
 
-    def _state(self, forum: Orchestrator, view: RunView, ctx: ServerRequestContext[Any, Any]) -> TaskState:
+    def _state(
+        self, forum: Orchestrator, view: RunView, ctx: ServerRequestContext[Any, Any], why: str = ""
+    ) -> TaskState:
+        """Return the task of a run; ``why`` nobody here goes on with it, where that is so."""
         status: Status = _TERMINAL.get(view.state, "working")
         detail: dict[str, object] = {}
         message = view.state if view.state in _TERMINAL else doing(view)
@@ -118,6 +121,8 @@ class RunDesk(Desk):
                 status, detail["inputRequests"] = "input_required", asked
             elif view.state == "waiting" and view.next is not None:
                 message = f"waits for its caller: call {view.next.tool} with {view.next.arguments}"
+        elif view.state == "interrupted":
+            message = f"interrupted: {why}" if why else "interrupted"
         first, last = (forum.ledger.store.entry(seq).entry.at for seq in view.entries)
         return TaskState(
             task_id=view.run_id, status=status, message=message, created_us=first, updated_us=last, detail=detail

@@ -165,6 +165,23 @@ async def test_a_task_survives_a_restart_of_the_server(tmp_path: Path) -> None:
         assert (await tasks.call("ledger_verify", level=4)).structured_content["findings"] == []
 
 
+async def test_a_task_is_told_by_its_record_where_its_run_cannot_go_on(tmp_path: Path) -> None:
+    settings = slow(tmp_path, delay_ms=60_000)
+    async with client_of(settings) as client:
+        made = await TaskClient(client).call("submit", request="write a poem", single=True)
+    elsewhere = Settings(ledger=settings.ledger)
+    async with client_of(elsewhere) as client:
+        tasks = TaskClient(client)
+        size = (await tasks.call("ledger_verify", level=1)).structured_content["size"]
+        state = await tasks.state(made.task_id)
+        assert state.status == "working"
+        assert state.status_message.startswith(f"interrupted: run {made.task_id} cannot go on here")
+        assert "has no executor 'team'" in state.status_message
+        assert (await tasks.call("ledger_verify", level=1)).structured_content["size"] == size
+        await tasks.ask("cancel", made.task_id)
+        assert (await tasks.until(made.task_id, "cancelled")).result is None
+
+
 @pytest.mark.parametrize("task_id", ["", "nope", "0" * 32, "x" * 10_000, "\u0000", "../runs"])
 async def test_a_task_that_does_not_exist_is_invalid_params(host_settings: Settings, task_id: str) -> None:
     async with client_of(host_settings) as client:
