@@ -196,10 +196,8 @@ class WorkDesk:
 
     def _text(self, entry: Entry, name: str) -> str:
         """Return a text of the item; where it is gone, the words that keep anybody from working on nothing."""
-        return (
-            self._body(entry, name).decode()
-            or f"(the {name} of this item was redacted: action 'fail', item {entry.seq})"
-        )
+        text = self._body(entry, name).decode()
+        return text or f"(the {name} of this item was redacted; hand it back with action 'fail')"
 
     def _body(self, entry: Entry, name: str) -> bytes:
         ref = entry.bodies.get(name)

@@ -39,3 +39,13 @@ async def test_a_held_run_whose_text_is_redacted_stops_and_says_why_and_keeps_wh
         done = await forum.cancel(run)
         assert (done.state, done.tasks[0].state, done.next) == ("cancelled", "succeeded", None)
         assert forum.ledger.verify(level=4).findings == []
+
+
+async def test_an_item_whose_prompt_was_redacted_says_so_and_is_not_handed_out_empty(stage: Stage) -> None:
+    async with stage.forum(stage.settings(HOST)) as forum:
+        run = (await forum.submit("say hello", single=True)).run_id
+        [call] = forum.ledger.show(run_id=run, kind="call.started").entries
+        redact_commit(forum.ledger, str(call.bodies["prompt"]["commit"]), "asked", yes=True)
+        [item] = (await forum.work_next(run)).items
+        assert "was redacted" in item.prompt
+        assert (await forum.work_fail(item.item, "nothing to work on")).runs == {run: "failed"}
