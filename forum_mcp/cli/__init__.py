@@ -23,9 +23,11 @@ HELP = os.path.join(os.path.dirname(__file__), "help.txt")  # noqa: PTH118, PTH1
 def main() -> None:
     """Run the command line and exit with its code; what needs little loads little."""
     words = sys.argv[1:]
+    if words[:1] == ["help"]:
+        words = sys.argv[1:] = [*words[1:], "--help"]
     if "_FORUM_MCP_COMPLETE" in os.environ:  # a shell asks what could come next
         _run()
-    elif words in (["--help"], ["-h"], ["--version"]):
+    elif words in (["--help"], ["-h"], ["--version"], ["-V"]):
         _tell(words[0])
     elif words[:2] == ["ledger", "verify"]:
         _verify(words[2:])
@@ -45,7 +47,7 @@ def _tell(word: str) -> None:
     from forum_mcp.cli.ending import ending
 
     with ending():
-        if word == "--version":
+        if word in ("--version", "-V"):
             print(f"forum-mcp {__version__}")
             return
         with open(HELP, encoding="utf-8") as file:  # noqa: PTH123

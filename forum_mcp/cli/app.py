@@ -17,7 +17,8 @@ app = typer.Typer(
     name="forum-mcp",
     cls=RootGroup,
     help="A team for your coding assistant that can be held to account: each step is an entry of a ledger that "
-    "anyone can verify. Without a command it speaks MCP over stdio when stdin is not a terminal.",
+    "anyone can verify. Without a command it is the MCP server (stdio), as clients start it; at a terminal, this help. "
+    "New here: forum-mcp demo, then forum-mcp init and forum-mcp install.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -36,7 +37,8 @@ def before(
     ctx: typer.Context,
     flags: Flags,
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+        bool,
+        typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
     tools: Annotated[str, typer.Option("--tools", metavar="SET", help="Without a command: as for mcp.")] = "all",
     read_only: Annotated[

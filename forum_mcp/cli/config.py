@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from forum_mcp.cli.lazily import Group
 from forum_mcp.cli.options import AsJson, root_flags, with_flags
 from forum_mcp.cli.terminal import columns, emit, emit_json, note
 from forum_mcp.configs.flags import Flags
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "register"]
 
-app = typer.Typer(help="Show, check and explain the configuration.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    cls=Group, help="Show, check and explain the configuration.", no_args_is_help=True, rich_markup_mode=None
+)
 
 _INDENT: Final = 2
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from forum_mcp.cli.lazily import Group
 from forum_mcp.cli.options import AsJson, LedgerPath, ledger_of, root_flags
 from forum_mcp.cli.patience import patience
 from forum_mcp.cli.places import opened
@@ -30,7 +31,7 @@ _Witness = Annotated[
 _SHOWN: Final = 20
 
 key_app = typer.Typer(
-    help="Show or rotate the key that signs checkpoints.", no_args_is_help=True, rich_markup_mode=None
+    cls=Group, help="Show or rotate the key that signs checkpoints.", no_args_is_help=True, rich_markup_mode=None
 )
 
 

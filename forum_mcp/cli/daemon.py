@@ -2,6 +2,7 @@
 
 from forum_mcp.cli.terminal import emit, emit_json, note
 from forum_mcp.configs.flags import Flags
+from forum_mcp.engine.entry_summary import counted
 from forum_mcp.engine.views import DaemonsView
 
 __all__ = ["hold_runs"]
@@ -16,7 +17,7 @@ def hold_runs(flags: Flags, *, detach: bool, stop: bool, idle_min: float, as_jso
         emit_json(view.to_dict())
         return
     for each in view.daemons:
-        emit(f"daemon {each.pid}  {len(each.runs)} runs  {each.ledger}")
+        emit(f"daemon {each.pid}  {counted(len(each.runs), 'run')}  {each.ledger}")
         for run in each.runs:
             emit(f"  {run}")
     if not view.daemons:

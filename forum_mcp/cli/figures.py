@@ -11,6 +11,7 @@ import typer
 from forum_mcp.cli.options import AsJson, LedgerPath, ledger_of
 from forum_mcp.cli.places import existing, opened
 from forum_mcp.cli.terminal import columns, emit, emit_json, one_line
+from forum_mcp.engine.entry_summary import counted
 
 if TYPE_CHECKING:
     from forum_mcp.engine.compare import CompareView
@@ -194,7 +195,7 @@ def _difference(value: float | None) -> str:
 
 
 def _untold(calls: int) -> str:
-    return f" ({calls} calls did not tell)" if calls else ""
+    return f" ({counted(calls, 'call')} did not tell)" if calls else ""
 
 
 def _time(at: int) -> str:

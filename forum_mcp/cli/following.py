@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from forum_mcp.cli.graphs import task_lines
 from forum_mcp.cli.terminal import coloured, is_live, note, one_line, safe
-from forum_mcp.engine.entry_summary import summary
+from forum_mcp.engine.entry_summary import counted, summary
 from forum_mcp.engine.views import EntryView, Review, RunView
 
 if TYPE_CHECKING:
@@ -19,14 +19,30 @@ EXIT_WAITING: Final = 4
 _GOES_ON: Final = frozenset({"pending", "running"})
 _POLL_S: Final = 0.2
 _PAGE: Final = 100
+_FAILURES: Final = 5
 
 
-async def follow(forum: "Orchestrator", view: RunView, *, wait_s: float | None, quiet: bool = False) -> RunView:
+async def follow(
+    forum: "Orchestrator", view: RunView, *, wait_s: float | None, quiet: bool = False, held: bool = True
+) -> RunView:
     """Return the run once it ended or needs its caller, at the latest after ``wait_s`` seconds (None: no limit).
 
     Each entry that arrives meanwhile is a line on stderr, unless ``quiet``; on a terminal the tasks and what is spent
-    stand below them until the run rests.
+    stand below them until the run rests. Who is interrupted is told how to go on; ``held``: this process holds the run.
     """
+    from anyio import get_cancelled_exc_class
+
+    try:
+        return await _follow(forum, view, wait_s=wait_s, quiet=quiet)
+    except get_cancelled_exc_class():
+        if held:
+            note(f"interrupted; go on with it, with the same models: forum-mcp run resume {view.run_id}")
+        else:
+            note(f"no longer watched; how it stands: forum-mcp run show {view.run_id}")
+        raise
+
+
+async def _follow(forum: "Orchestrator", view: RunView, *, wait_s: float | None, quiet: bool) -> RunView:
     seen = -1
     waited = 0.0
     with board(quiet=quiet) as tell:
@@ -97,17 +113,19 @@ def exit_code(view: RunView) -> int:
 def print_run(view: RunView) -> Iterator[str]:
     """Yield the lines that tell a person how a run stands, without its answer."""
     ended = sum(task.state == "succeeded" for task in view.tasks)
-    spent = [f"{view.spent.calls} calls", f"{view.spent.seconds:.1f} s"]
+    spent = [counted(view.spent.calls, "call"), f"{view.spent.seconds:.1f} s"]
     if view.spent.tokens is not None:
         spent.append(f"{view.spent.tokens} tokens")
     if view.spent.cost_usd is not None:
         spent.append(f"${view.spent.cost_usd:.4f}")
-    yield f"run {view.run_id} {view.state}: {ended} of {len(view.tasks)} tasks succeeded, {', '.join(spent)}"
+    yield f"run {view.run_id} {view.state}: {ended} of {counted(len(view.tasks), 'task')} succeeded, {', '.join(spent)}"
     if view.error is not None:
         yield f"error: {view.error}"
     for word, names in (("failed", view.failed), ("skipped", view.skipped), ("not validated", view.unvalidated)):
         if names:
             yield f"{word}: {', '.join(names)}"
+        if word == "failed":
+            yield from _failures(view)
     for given in view.context:
         yield f"context {given.name}: {given.error or f'{given.chars} characters, entry {given.entry}'}"
     if view.review is not None:
@@ -116,6 +134,12 @@ def print_run(view: RunView) -> Iterator[str]:
     if view.next is not None:
         arguments = " ".join(f"{key}={value}" for key, value in view.next.arguments.items())
         yield f"next: {view.next.tool} {arguments}"
+
+
+def _failures(view: RunView) -> Iterator[str]:
+    """Yield why the first failed tasks failed."""
+    for task in [task for task in view.tasks if task.state == "failed"][:_FAILURES]:
+        yield f"  {one_line(task.id)}: " + one_line("; ".join(filter(None, (task.error, task.reason))), 300)
 
 
 def _review(found: Review) -> Iterator[str]:

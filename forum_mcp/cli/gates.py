@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from forum_mcp.cli.following import follow, print_run
+from forum_mcp.cli.lazily import Group
 from forum_mcp.cli.options import AsJson, LedgerPath, ledger_of, root_flags, with_flags
 from forum_mcp.cli.submit import Quiet, Wait, in_forum, show_result
 from forum_mcp.cli.terminal import emit, emit_json, note
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-_gate = typer.Typer(help="Approve or reject what a run waits for.", no_args_is_help=True, rich_markup_mode=None)
+_gate = typer.Typer(
+    cls=Group, help="Approve or reject what a run waits for.", no_args_is_help=True, rich_markup_mode=None
+)
 
 _Gate = Annotated[int, typer.Argument(metavar="SEQ", help="The gate: the seq of its entry.", show_default=False)]
 _Digest = Annotated[

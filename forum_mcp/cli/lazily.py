@@ -11,13 +11,15 @@ import typer
 from typer.core import TyperGroup
 
 if TYPE_CHECKING:
-    from typer._click import Command, Context
+    from typer._click import Command, Context, HelpFormatter
 
-__all__ = ["LEDGER", "ROOT", "LazyGroup", "LedgerGroup", "RootGroup"]
+__all__ = ["LEDGER", "ROOT", "Group", "LazyGroup", "LedgerGroup", "RootGroup"]
 
 ROOT: Final[Mapping[str, str]] = {
-    "mcp": "forum_mcp.cli.serve",
-    "serve": "forum_mcp.cli.http",
+    "demo": "forum_mcp.cli.demo",
+    "init": "forum_mcp.cli.init",
+    "install": "forum_mcp.cli.install",
+    "doctor": "forum_mcp.cli.doctor.command",
     "route": "forum_mcp.cli.route",
     "plan": "forum_mcp.cli.submit",
     "submit": "forum_mcp.cli.submit",
@@ -25,13 +27,11 @@ ROOT: Final[Mapping[str, str]] = {
     "gate": "forum_mcp.cli.gates",
     "ledger": "forum_mcp.cli.ledger",
     "models": "forum_mcp.cli.models",
-    "init": "forum_mcp.cli.init",
-    "install": "forum_mcp.cli.install",
-    "uninstall": "forum_mcp.cli.install",
-    "doctor": "forum_mcp.cli.doctor.command",
     "config": "forum_mcp.cli.config",
     "trust": "forum_mcp.cli.config",
-    "demo": "forum_mcp.cli.demo",
+    "uninstall": "forum_mcp.cli.install",
+    "serve": "forum_mcp.cli.http",
+    "mcp": "forum_mcp.cli.serve",
 }
 """Command of ``forum-mcp`` -> the module that registers it, in the order of the help."""
 
@@ -57,6 +57,13 @@ LEDGER: Final[Mapping[str, str]] = {
 """Command of ``forum-mcp ledger`` beyond those of its own module -> the module that registers it."""
 
 
+_SENTENCE: Final = 1_000
+_OWN: Final = frozenset(
+    {"version", "tools", "read_only", "ledger", "config", "install_completion", "show_completion", "help"}
+)
+"""Options shown in the help of ``forum-mcp`` itself."""
+
+
 class _Commands(Protocol):
     """A module of commands."""
 
@@ -65,7 +72,17 @@ class _Commands(Protocol):
         ...
 
 
-class LazyGroup(TyperGroup):
+class Group(TyperGroup):
+    """Commands, each with the whole first sentence of its help, on several lines where it needs them."""
+
+    def format_commands(self, ctx: "Context", formatter: "HelpFormatter") -> None:
+        """Write the commands."""
+        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, each.get_short_help_str(_SENTENCE)) for name, each in found if each])
+
+
+class LazyGroup(Group):
     """Commands of its own, and those of ``modules``."""
 
     modules: ClassVar[Mapping[str, str]] = {}
@@ -86,9 +103,19 @@ class LazyGroup(TyperGroup):
 
 
 class RootGroup(LazyGroup):
-    """The commands of ``forum-mcp``."""
+    """The commands of ``forum-mcp``; its help begins with them."""
 
     modules = ROOT
+
+    def format_options(self, ctx: "Context", formatter: "HelpFormatter") -> None:
+        """Write the commands, then the few options that are no setting of a model or role."""
+        self.format_commands(ctx, formatter)
+        with formatter.section("Options"):
+            formatter.write_dl(
+                [row for each in self.get_params(ctx) if each.name in _OWN and (row := each.get_help_record(ctx))]
+            )
+        formatter.write_paragraph()
+        formatter.write_text("Models and roles are options of each command that runs something: forum-mcp mcp --help.")
 
 
 class LedgerGroup(LazyGroup):

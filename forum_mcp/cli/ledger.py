@@ -10,6 +10,7 @@ from forum_mcp.cli.options import AsJson, LedgerPath, ledger_of, root_flags
 from forum_mcp.cli.places import opened
 from forum_mcp.cli.terminal import columns, emit, emit_json
 from forum_mcp.cli.verdict import Asked, verify_and_tell
+from forum_mcp.engine.entry_summary import counted
 from forum_mcp.errors import NotFound
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def replay(
         return
     emit(f"{view.size} entries, root {view.root}")
     for run in view.runs:
-        emit(f"run {run.run_id} {run.state}: {len(run.tasks)} tasks")
+        emit(f"run {run.run_id} {run.state}: {counted(len(run.tasks), 'task')}")
         for line in columns(
             (task.id, task.state, task.lane, f"verdict {task.verdict or 'none'}") for task in run.tasks
         ):

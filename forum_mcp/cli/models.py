@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from forum_mcp.cli.lazily import Group
 from forum_mcp.cli.options import AsJson
 from forum_mcp.cli.terminal import columns, emit_json, note
 
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-_app = typer.Typer(help="What on this machine could do the work.", no_args_is_help=True, rich_markup_mode=None)
+_app = typer.Typer(
+    cls=Group, help="What on this machine could do the work.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -48,8 +51,8 @@ def detect(
         print(line)
     if not rows:
         note(
-            "no model was found on this machine; install an agent program or a model server "
-            "(docs/how-to/add-a-model.md); over MCP the calling assistant does the work"
+            "no model was found on this machine; install an agent program or a model server, or name a program with "
+            "--cmd; over MCP the calling assistant does the work"
         )
 
 

@@ -7,6 +7,7 @@ import typer
 
 from forum_mcp.cli.following import entries_since, exit_code, follow, print_run
 from forum_mcp.cli.graphs import mermaid, task_lines, timeline
+from forum_mcp.cli.lazily import Group
 from forum_mcp.cli.options import AsJson, LedgerPath, ledger_of, root_flags, with_flags
 from forum_mcp.cli.submit import Quiet, Wait, in_forum, show_detached, show_result
 from forum_mcp.cli.terminal import columns, emit, emit_json, note, painted
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "register"]
 
-app = typer.Typer(help="List, show, cancel, resume and fork runs.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    cls=Group, help="List, show, cancel, resume and fork runs.", no_args_is_help=True, rich_markup_mode=None
+)
 
 _RunId = Annotated[str, typer.Argument(metavar="RUN_ID", help="The run's id, 32 hex.", show_default=False)]
 
@@ -84,7 +87,7 @@ def show(
     async def work(forum: "Orchestrator") -> tuple[RunView, list[EntryView]]:
         view = await forum.run(run_id)
         if following:
-            view = await follow(forum, view, wait_s=None)
+            view = await follow(forum, view, wait_s=None, held=False)
         return view, list(entries_since(forum, run_id, -1))
 
     view, entries = in_forum(_flags(ctx, ledger), work)
@@ -156,7 +159,7 @@ def resume(
         return [await watched(forum, await forum.run(each.run_id)) for each in lines]
 
     async def watched(forum: "Orchestrator", view: RunView) -> RunView:
-        return view if detach and wait is None else await follow(forum, view, wait_s=wait, quiet=quiet)
+        return view if detach and wait is None else await follow(forum, view, wait_s=wait, quiet=quiet, held=not detach)
 
     if not every:
         view = in_forum(flags, work)

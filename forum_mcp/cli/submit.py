@@ -119,7 +119,7 @@ def plan(
         for line in _quote_lines(view) if quote else []:
             print(line)
         if view.tasks and not view.error:
-            note(f"run {view.run_id} is planned; start it: forum-mcp submit --plan {view.run_id}")
+            note(f"run {view.run_id} is planned; start it, with the same models: forum-mcp submit --plan {view.run_id}")
         else:
             note("\n".join(print_run(view)))
     raise typer.Exit(1 if view.state in ("failed", "cancelled") else 0)
@@ -195,7 +195,7 @@ def submit(
         )
         if detach and wait is None:
             return view
-        return await follow(forum, view, wait_s=wait, quiet=quiet)
+        return await follow(forum, view, wait_s=wait, quiet=quiet, held=not detach)
 
     view = in_forum(flags, work, needs_worker=True)
     if detach:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["SUMMARY_MAX_CHARS", "summary"]
+__all__ = ["SUMMARY_MAX_CHARS", "counted", "summary"]
 
 SUMMARY_MAX_CHARS: Final = 160
 
@@ -12,7 +12,7 @@ _TEMPLATES: Final[Mapping[str, str]] = {
     "answer.intent": "answer covers {covered} of {terms} terms of the request",
     "answer.judged": "answer judged {verdict} by {by}",
     "answer.revised": "answer revised by {by}: {because:shorter, accepted}",
-    "answer.synthesized": "answer by {by} from {tasks_ok} tasks",
+    "answer.synthesized": "answer by {by} from {tasks_ok:#task}",
     "answer.verified": "answer verified by {by}: {verdict}",
     "body.redacted": "body {commit:.16} redacted",
     "budget.stopped": "budget of {currency} stopped a call: limit {limit}",
@@ -30,7 +30,7 @@ _TEMPLATES: Final[Mapping[str, str]] = {
     "ledger.migrated": "the file's tables went from version {before} to {tables}",
     "ledger.opened": "ledger opened by {software}",
     "ledger.recovered": "ledger recovered: {reason}",
-    "plan.accepted": "plan by {by}: {tasks} tasks in {waves} waves",
+    "plan.accepted": "plan by {by}: {tasks:#task} in {waves:#wave}",
     "plan.rejected": "plan by {by} refused: {reason}",
     "route.decided": "routed to {chosen} by {by}",
     "run.cancelled": "run cancelled: {reason:asked}",
@@ -54,13 +54,20 @@ _TEMPLATES: Final[Mapping[str, str]] = {
 }
 
 
+def counted(number: object, noun: str) -> str:
+    """Return a number with its noun: ``1 task``, ``2 tasks``; None is ``? tasks``."""
+    return f"{'?' if number is None else number} {noun}{'' if number == 1 else 's'}"
+
+
 class _Member:
-    """A member of ``data`` in a template; the format spec is ``.N`` (cut) or what stands for an absent one."""
+    """A member of ``data`` in a template; the format spec: ``.N`` cuts, ``#noun`` counts, else what stands for None."""
 
     def __init__(self, value: object) -> None:
         self._value = value
 
     def __format__(self, spec: str) -> str:
+        if spec.startswith("#"):
+            return counted(self._value, spec[1:])
         cut = int(spec[1:]) if spec.startswith(".") else 60
         if self._value is None:
             return spec if spec and not spec.startswith(".") else "?"

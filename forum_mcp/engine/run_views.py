@@ -19,6 +19,7 @@ __all__ = ["finished_line", "is_live", "is_over", "roster_rows", "route_view", "
 
 _REQUEST_CHARS: Final = 4_000
 _LINE_CHARS: Final = 120
+_SAID_CHARS: Final = 200
 _STATES: Final = {
     "pending": "pending",
     "ready": "pending",
@@ -141,7 +142,7 @@ def run_view(store: Store, state: RunState, *, live: bool, checkpoint: str | Non
         lane=state.lane or None,
         route_by=state.route_by,
         plan_by=state.plan_by,
-        tasks=[_task_view(state, held, word) for held in state.tasks.values()],
+        tasks=[_task_view(store, state, held, word) for held in state.tasks.values()],
         waves=[list(wave) for wave in state.plan.waves] if state.plan is not None else [],
         answer=_text(store, state.answer_ref),
         unvalidated=[name for name, held in state.tasks.items() if held.status == "ok" and held.verdict == "undecided"],
@@ -183,7 +184,7 @@ def _review(state: RunState) -> Review | None:
     )
 
 
-def _task_view(state: RunState, held: TaskState, run_word: str) -> TaskView:
+def _task_view(store: Store, state: RunState, held: TaskState, run_word: str) -> TaskView:
     word = _STATES[held.status]
     if word in ("pending", "running") and run_word == "cancelled":
         word = "cancelled"
@@ -201,8 +202,21 @@ def _task_view(state: RunState, held: TaskState, run_word: str) -> TaskView:
         error=held.error or (held.because or None),
         executor=held.executor,
         served=held.served,
-        reason=held.reason,
+        reason=_failure(store, held) if held.error is not None and held.reason is None else held.reason,
     )
+
+
+def _failure(store: Store, held: TaskState) -> str | None:
+    """Return what the last call of a failed task says of its failure, in its executor's words."""
+    if held.outcome_seq < 0:
+        return None
+    for seq in reversed(store.entry(held.outcome_seq).entry.parents):
+        call = store.entry(seq).entry
+        if call.kind == "call.finished":
+            said = _text(store, call.bodies.get("stderr")) or ""
+            words = ((_text(store, call.bodies.get("detail")) or "")[:_SAID_CHARS], said.strip()[-_SAID_CHARS:])
+            return ": ".join(filter(None, words)) or None
+    return None
 
 
 def _text(store: Store, ref: BodyRef | None) -> str | None:

@@ -85,7 +85,8 @@ class TaskView(View, frozen=True, kw_only=True):
     """One task of a run.
 
     ``state``: pending, running, waiting, succeeded, failed, skipped, cancelled. ``verdict``: passed, failed, undecided
-    or None. ``served``: model the provider says ran, else the one requested, else None.
+    or None. ``served``: model the provider says ran, else the one requested, else None. ``reason``: the words of the
+    verdict, or of the last call of a task that failed.
     """
 
     id: str

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from forum_mcp.engine.entry_summary import counted
+
 if TYPE_CHECKING:
     from forum_mcp.engine.views import Review, RunView, TaskView
 
@@ -26,7 +28,7 @@ def _lines(view: RunView) -> Iterator[str]:
     spent = view.spent
     yield f"# Run {view.run_id}: {view.state}"
     yield ""
-    yield f"{ended} of {len(view.tasks)} tasks succeeded, {spent.calls} calls, {spent.seconds:.1f} s"
+    yield f"{ended} of {counted(len(view.tasks), 'task')} succeeded, {counted(spent.calls, 'call')}, {spent.seconds:.1f} s"
     if spent.tokens is not None:
         yield f"{spent.tokens} tokens" + (f", {spent.cost_usd:.4f} US dollars" if spent.cost_usd is not None else "")
     if view.error is not None:
@@ -73,7 +75,7 @@ def _review(found: Review) -> Iterator[str]:
 
 def _task(task: TaskView) -> Iterator[str]:
     yield f"\n### {_inline(task.id)}: {task.state}"
-    facts = [f"lane {_inline(task.lane)}", f"wave {task.wave}", f"{task.attempts} attempts"]
+    facts = [f"lane {_inline(task.lane)}", f"wave {task.wave}", counted(task.attempts, "attempt")]
     if task.depends_on:
         facts.append(f"after {', '.join(map(_inline, task.depends_on))}")
     if task.served is not None or task.executor is not None:

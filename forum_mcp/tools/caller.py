@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import anyio
 
+from forum_mcp.engine.entry_summary import counted
+
 if TYPE_CHECKING:
     from forum_mcp.engine.orchestrator import Orchestrator
     from forum_mcp.engine.views import RunView
@@ -105,7 +107,7 @@ async def _next(forum: Orchestrator, run_id: str, wait_s: float, lent: Lent | No
 
 def line_of(view: RunView) -> str:
     """Return how a run goes in one line."""
-    return f"{doing(view)}: {view.spent.calls} calls, {view.spent.seconds:.0f} s"
+    return f"{doing(view)}: {counted(view.spent.calls, 'call')}, {view.spent.seconds:.0f} s"
 
 
 def doing(view: RunView) -> str:
@@ -116,4 +118,4 @@ def doing(view: RunView) -> str:
     running = [task.id for task in view.tasks if task.state == "running"]
     named = ", ".join(running[:_NAMED]) + (f" and {len(running) - _NAMED} more" if len(running) > _NAMED else "")
     now = f"running {named}" if running else "writing the answer" if ended == len(view.tasks) else "between tasks"
-    return f"{ended} of {len(view.tasks)} tasks done, {now}"
+    return f"{ended} of {counted(len(view.tasks), 'task')} done, {now}"

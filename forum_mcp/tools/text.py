@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from functools import singledispatch
 from secrets import token_hex
 
+from forum_mcp.engine.entry_summary import counted
 from forum_mcp.engine.views import (
     DescentView,
     EntryView,
@@ -55,7 +56,7 @@ def _(view: RouteView) -> Iterator[str]:
 @_lines.register
 def _(view: RunView) -> Iterator[str]:
     ended = sum(task.state == "succeeded" for task in view.tasks)
-    yield f"run {view.state}: {ended} of {len(view.tasks)} tasks succeeded, {view.spent.calls} calls"
+    yield f"run {view.state}: {ended} of {counted(len(view.tasks), 'task')} succeeded, {counted(view.spent.calls, 'call')}"
     yield f"run_id: {view.run_id}"
     yield _facts(state=view.state, mode=view.mode, lane=view.lane, route_by=view.route_by, plan_by=view.plan_by, entries=view.entries)
     yield "spent: " + _facts(**view.spent.to_dict())
@@ -91,7 +92,7 @@ def _task(task: TaskView) -> Iterator[str]:
 
 @_lines.register
 def _(view: RunsView) -> Iterator[str]:
-    yield f"{len(view.runs)} runs, newest first" if view.runs else "no runs"
+    yield f"{counted(len(view.runs), 'run')}, newest first" if view.runs else "no runs"
     for run in view.runs:
         yield f"- {run.run_id} {run.state} " + _facts(
             started_us=run.started_us, entries=run.entries, request=run.request
@@ -102,7 +103,7 @@ def _(view: RunsView) -> Iterator[str]:
 
 @_lines.register
 def _(view: WorkView) -> Iterator[str]:
-    yield f"{len(view.items)} items of work for you" if view.items else "no work handed out"
+    yield f"{counted(len(view.items), 'item')} of work for you" if view.items else "no work handed out"
     for item in view.items:
         yield from _item(item)
     yield from (f"run {run_id}: {state}" for run_id, state in view.runs.items())
@@ -182,7 +183,7 @@ def _traced(lines: list[TraceLine]) -> Iterator[str]:
 
 @_lines.register
 def _(view: ReplayView) -> Iterator[str]:
-    yield f"state after {view.size} entries: {len(view.runs)} runs; nothing was run"
+    yield f"state after {view.size} entries: {counted(len(view.runs), 'run')}; nothing was run"
     yield _facts(size=view.size, root=view.root)
     for run in view.runs:
         yield from _lines(run)

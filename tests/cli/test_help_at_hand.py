@@ -20,7 +20,9 @@ def test_the_help_at_hand_is_the_help_of_the_program(monkeypatch: pytest.MonkeyP
     assert Path(HELP).read_text(encoding="utf-8") == made, "run: UPDATE_SNAPSHOTS=1 python -m pytest tests/cli"
     for words in (("--help",), ("-h",)):
         assert process(*words).out == made
-    assert process("--version").out == forum("--version").out
+    assert process("help").out == made
+    assert process("help", "ledger", "verify").out == forum("ledger", "verify", "--help").out
+    assert process("-V").out == process("--version").out == forum("--version").out
 
 
 def test_help_and_version_load_nothing_of_the_program() -> None:

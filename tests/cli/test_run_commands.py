@@ -101,12 +101,19 @@ def test_a_planned_run_rests_until_it_is_submitted(ledger: str) -> None:
     assert clean(ledger)
 
 
-def test_a_failed_run_is_exit_1_and_says_which_task(tmp_path: Path, ledger: str) -> None:
+def test_a_failed_run_is_exit_1_and_says_which_task_and_why(tmp_path: Path, ledger: str) -> None:
     flags = scripted(tmp_path, {"replies": [{"purpose": "task", "error": "refused", "detail": "will not"}]})
     done = forum("submit", "write the docs", *flags, "--ledger", ledger)
     assert done.code == 1
-    assert "failed" in done.err
+    assert "0 of 1 task succeeded, 1 call" in done.err
+    assert "  t1: refused; will not\n" in done.err
     assert clean(ledger)
+
+
+def test_a_program_that_fails_is_quoted(ledger: str) -> None:
+    complains = f"{sys.executable} -c 'import sys; sys.exit(\"no key is set\")'"
+    done = forum("submit", "write the docs", "--cmd", complains, "--roles", "rules", "--ledger", ledger)
+    assert "  t1: exit-code; exit code 1: no key is set\n" in done.err
 
 
 def test_recorded_text_reaches_a_terminal_escaped(tmp_path: Path, ledger: str) -> None:
@@ -199,7 +206,9 @@ def test_a_signal_ends_a_submit_in_order(tmp_path: Path, ledger: str, number: si
         _, err = submit.communicate(timeout=30)
     assert submit.returncode == code
     assert "Traceback" not in err
-    assert "interrupted" in forum("run", "list", "--ledger", ledger).out
+    run_id, state = forum("run", "list", "--ledger", ledger).out.split()[:2]
+    assert state == "interrupted"
+    assert f"forum-mcp run resume {run_id}" in err
     assert clean(ledger)
 
 

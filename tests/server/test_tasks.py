@@ -114,7 +114,7 @@ async def test_a_run_that_takes_long_is_a_task_whose_id_is_the_runs(tmp_path: Pa
         made = await tasks.call("submit", request="write a poem", single=True)
         assert isinstance(made, Made)
         assert (made.status, made.ttl_ms, made.poll_interval_ms) == ("working", None, 2_000)
-        assert (await tasks.state(made.task_id)).status_message == "0 of 1 tasks done, running t1"
+        assert (await tasks.state(made.task_id)).status_message == "0 of 1 task done, running t1"
         state = await tasks.until(made.task_id, "completed")
         assert state.result is not None
         assert state.result["structuredContent"]["run_id"] == made.task_id

@@ -45,7 +45,7 @@ async def test_a_caller_that_asks_for_progress_reads_how_the_run_goes(
             "submit", {"request": "write a poem", "single": True}, progress_callback=listen
         )
         assert result.structured_content["state"] == "succeeded"
-        assert any(line and line.startswith("0 of 1 tasks done, running") for _, line in told), told
+        assert any(line and line.startswith("0 of 1 task done, running") for _, line in told), told
         numbers = [number for number, _ in told]
         assert numbers == sorted(set(numbers)), "progress only grows"
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from forum_mcp.cli.doctor.lines import Line, Patient, fail, fine, warn
 from forum_mcp.configs.paths import MEMORY, shown
+from forum_mcp.engine.entry_summary import counted
 from forum_mcp.errors import ForumError
 
 __all__ = ["ledger", "newest_at_us"]
@@ -93,7 +94,7 @@ def _private(path: Path) -> list[Line]:
                     "run as that user, or chown it",
                 )
             )
-    return lines or [fine("permissions", f"the ledger and {len(keys)} keys are private")]
+    return lines or [fine("permissions", f"the ledger and {counted(len(keys), 'signing key')} are private")]
 
 
 def _lock(path: Path) -> list[Line]:
