@@ -1,7 +1,8 @@
 """Where questions to the model of a client meet clients that lend theirs.
 
 Only a client can be asked for its model, and only while a call of it waits for the run, so a call of a ``sampling``
-executor is a *question* that stands here until such a client takes it, or its time is over. What speaks MCP is
+executor is a *question* that stands here until such a client takes it, or its time is over. A client that lends none
+and waits for the run ends it early, unless one that does was here before: that one comes back. What speaks MCP is
 ``server/sampling.py``; in a program that serves nobody a question ends at once, as ``sampling-missing``.
 """
 
@@ -17,7 +18,7 @@ from forum_mcp.ledger.entry import RunId
 
 __all__ = ["Ask", "Lent", "Question", "Sampler"]
 
-_DECLINED_MAX: Final = 1_000
+_MET_MAX: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,8 @@ class Sampler:
     _served: bool = False
     _open: dict[str, _Open] = field(default_factory=dict[str, _Open])
     _lent: list[Lent] = field(default_factory=list[Lent])
-    _declined: dict[RunId, str] = field(default_factory=dict[RunId, str])
+    _met: dict[RunId, str | None] = field(default_factory=dict[RunId, str | None])
+    """By run: the client that waited for it and lends nothing; None once one that lends its model did."""
 
     def serve(self) -> None:
         """Say that clients may come: from now on a question waits for one."""
@@ -92,21 +94,23 @@ class Sampler:
     def lent(self, run: RunId, ask: Ask | None) -> Generator[Lent]:
         """Have a client at hand for a run, for the length of the block."""
         client = Lent(run, ask, self)
-        self._declined.pop(run, None)
+        self._meet(run, None)
         self._lent.append(client)
-        self._move()
         try:
             yield client
         finally:
             self._lent.remove(client)
 
     def decline(self, run: RunId, client: str) -> None:
-        """Note that a client which lends no model waits for a run: unless another lends one, there is nobody to ask."""
-        if any(each.run == run for each in self._lent):
-            return
-        while len(self._declined) >= _DECLINED_MAX:
-            del self._declined[next(iter(self._declined))]
-        self._declined[run] = client
+        """Note that a client which lends no model waits for a run: unless one that does came before, there is none."""
+        if self._met.get(run, client) is not None:
+            self._meet(run, client)
+
+    def _meet(self, run: RunId, declining: str | None) -> None:
+        self._met.pop(run, None)
+        while len(self._met) >= _MET_MAX:
+            del self._met[next(iter(self._met))]
+        self._met[run] = declining
         self._move()
 
     def questions(self, run: RunId) -> list[Question]:
@@ -118,7 +122,8 @@ class Sampler:
         ]
 
     def hand_out(self, run: RunId) -> list[Question]:
-        """Return the same, from now on known to somebody."""
+        """Return the same, from now on known to a client that lends its model."""
+        self._meet(run, None)
         questions = self.questions(run)
         for each in questions:
             self._open[each.key].shown = True
@@ -152,8 +157,8 @@ class Sampler:
             if ask is not None:
                 item.taken = True
                 return await ask(item.question)
-            if run in self._declined:
-                return _missing(f"client {self._declined[run]!r}, which waits for the run, declares no sampling")
+            if (declining := self._met.get(run)) is not None:
+                return _missing(f"client {declining!r}, which waits for the run, declares no sampling")
             await self.moved.wait()
         return item.outcome
 

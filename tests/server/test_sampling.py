@@ -344,14 +344,18 @@ async def test_over_http_each_principal_s_runs_ask_its_own_model(era: str, share
             assert f"a poem for {name}" in cast("types.TextContent", asked.messages[0].content).text
 
 
-async def test_who_only_looks_at_a_run_of_somebody_else_lends_it_no_model(era: str, shared: Shared) -> None:
+async def test_who_only_looks_at_a_run_lends_it_no_model_and_ends_none_of_its_questions(
+    era: str, shared: Shared
+) -> None:
     owner, onlooker = ClientModel(lambda asked: "by the owner"), ClientModel(lambda asked: "by the onlooker")
     with anyio.fail_after(60):
         async with (
             shared.client("alice", era, sampling_callback=owner) as alice,
+            shared.client("alice", era) as window,
             shared.client("root", era, ADMIN, sampling_callback=onlooker) as root,
         ):
             run = await called(alice, "submit", request="a poem", single=True, wait_s=0)
             await called(root, "run", run_id=run["run_id"], wait_s=1)
+            await called(window, "run", run_id=run["run_id"], wait_s=1)
             run = await called(alice, "run", run_id=run["run_id"], wait_s=30)
             assert (run["answer"], onlooker.asked) == ("by the owner", [])
