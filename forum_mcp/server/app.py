@@ -35,7 +35,7 @@ from forum_mcp.server.request_state import request_state
 from forum_mcp.server.run_tasks import RunDesk
 from forum_mcp.server.sampling import Lending
 from forum_mcp.server.sdk import AnyContext, OpenServer, client_of
-from forum_mcp.server.subscriptions import Listening
+from forum_mcp.server.subscriptions import Holder, Listening
 from forum_mcp.server.tasks import Desk, Tasks
 from forum_mcp.tools import select, submit
 from forum_mcp.tools.arguments import check, preview
@@ -85,7 +85,7 @@ class ForumServer(OpenServer):
         self.serve_method(
             "subscriptions/listen",
             types.SubscriptionsListenRequestParams,
-            Listening(self.bus, desk, self._forum_of).__call__,
+            Listening(self.bus, desk, self._forum_of, self.holder_of).__call__,
         )
 
     def _lifespan(self, _: MCPServer[Any]) -> AbstractAsyncContextManager[LazyForum]:
@@ -105,6 +105,10 @@ class ForumServer(OpenServer):
     async def forum_for(self, context: AnyContext | None) -> Orchestrator:
         """Return the open forum, as whoever made the request may use it."""
         return await _lazy(context).forum()
+
+    def holder_of(self, ctx: ServerRequestContext[Any, Any]) -> Holder:
+        """Return who listens: the one client that there is."""
+        return Holder()
 
     async def _forum_of(self, ctx: ServerRequestContext[Any, Any]) -> Orchestrator:
         return await self.forum_for(self.context_of(ctx))

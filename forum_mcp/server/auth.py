@@ -37,13 +37,20 @@ class Identity:
         client: the OAuth client it was given to.
         issuer: who gave it, or None for the operator's own.
         subject: whose it is, or None.
+        until: when the token ends, seconds, monotonic; None is never.
         principal: whom the forum serves; None is the operator, who reads and does everything.
     """
 
     client: str
     issuer: str | None = None
     subject: str | None = None
+    until: float | None = None
     principal: Principal | None = field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        """Another one for each that is served."""
+        return "" if self.principal is None else self.principal.name
 
 
 class Authenticator(Protocol):

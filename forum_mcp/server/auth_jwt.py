@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import time
 from collections.abc import Mapping
 from typing import Any, Final, cast
 from urllib.parse import quote, urlsplit
@@ -21,11 +22,14 @@ from forum_mcp.engine.seen import SCOPES, Principal
 from forum_mcp.errors import ConfigRefused
 from forum_mcp.server.auth import Authenticator, Identity
 
-__all__ = ["ALGORITHMS", "JwtTokens", "KeySet", "principal_name"]
+__all__ = ["ALGORITHMS", "LEEWAY_S", "JwtTokens", "KeySet", "principal_name"]
 
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 
-_LEEWAY_S: Final = 30
+LEEWAY_S: Final = 30
+"""How far the clocks of the issuer and ours may be apart, seconds."""
+
+_FAR_S: Final = 2**40
 _TOKEN_CHARS_MAX: Final = 8_192
 _KEYS_BYTES_MAX: Final = 256 * 1024
 _FETCH_S: Final = 5.0
@@ -122,14 +126,14 @@ class JwtTokens(Authenticator):
                 algorithms=list(ALGORITHMS),
                 audience=self._audience,
                 issuer=self._issuer,
-                leeway=_LEEWAY_S,
+                leeway=LEEWAY_S,
                 options={"require": ["exp", "iss", "aud"]},
             )
-        except (jwt.PyJWTError, ValueError, TypeError):
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError):
             return None
         return self._identity(claims)
 
-    def _identity(self, claims: Mapping[str, object]) -> Identity | None:
+    def _identity(self, claims: Mapping[str, Any]) -> Identity | None:
         subject, client = claims.get("sub"), claims.get("client_id", claims.get("azp"))
         whose, kind = (subject, "sub") if isinstance(subject, str) and subject else (client, "client")
         if not isinstance(whose, str) or not whose:
@@ -139,6 +143,7 @@ class JwtTokens(Authenticator):
             client=client if isinstance(client, str) else "",
             issuer=self._issuer,
             subject=whose if kind == "sub" else None,
+            until=anyio.current_time() + min(int(claims["exp"]), _FAR_S) + LEEWAY_S - time.time(),
             principal=principal,
         )
 

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import uvicorn
@@ -27,10 +27,13 @@ from forum_mcp.server.app import ForumServer
 from forum_mcp.server.auth import Authenticator, Identity
 from forum_mcp.server.http_connections import HEAD_MAX, BoundedConnection
 from forum_mcp.server.http_gate import BODY_MAX, IDENTITY, MCP_PATH, Gate, Places, Resource
+from forum_mcp.server.subscriptions import Holder
 from forum_mcp.stores.seen import Owners
 from forum_mcp.tools import select
 
 if TYPE_CHECKING:
+    from mcp.server import ServerRequestContext
+
     from forum_mcp.engine.orchestrator import Orchestrator
     from forum_mcp.server.lifespan import OpenForum
     from forum_mcp.server.sdk import AnyContext
@@ -66,15 +69,29 @@ class HttpServer(ForumServer):
             AccessRefused: the principal may not even read.
         """
         forum = await super().forum_for(context)
-        request: object = None if context is None else context.request_context.request
-        if not isinstance(request, Request):
-            raise ForumError("a request came without its HTTP request, which says who made it")
-        identity = request.scope.get(IDENTITY)
-        principal = identity.principal if isinstance(identity, Identity) else None
+        identity = _identity(None if context is None else context.request_context.request)
+        principal = None if identity is None else identity.principal
         if principal is None:
             return forum
         principal.need(READ)
         return SeenForum(forum, principal, self._owners)
+
+    def holder_of(self, ctx: ServerRequestContext[Any, Any]) -> Holder:
+        """Return whose token the request came with, and when that ends."""
+        identity = _identity(ctx.request)
+        return Holder() if identity is None else Holder(identity.name, identity.until)
+
+
+def _identity(request: object) -> Identity | None:
+    """Return who made a request; None where nobody is asked.
+
+    Raises:
+        ForumError: it is no request over HTTP.
+    """
+    if not isinstance(request, Request):
+        raise ForumError("a request came without its HTTP request, which says who made it")
+    identity = request.scope.get(IDENTITY)
+    return identity if isinstance(identity, Identity) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,14 @@
-"""Connections that cost little, whoever opens them: so many at once, and each sends a whole head in time.
+"""Connections that cost little, whoever opens them: so many at once, each sends a whole head and reads in time.
 
-Uvicorn waits for ever for the first bytes of a connection, and for the rest of a head that was begun.
+Uvicorn waits for ever for the first bytes of a connection, for the rest of a head that was begun, and for a client
+that does not read. Here nothing more is written before the system took what was: one answer, beside the system's own
+buffers, is all that a client can leave lying.
 """
 
 from __future__ import annotations
 
+from socket import SO_LINGER, SOL_SOCKET
+from struct import pack
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -12,7 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 if TYPE_CHECKING:
     from asyncio import TimerHandle, Transport  # noqa: TID251  uvicorn's protocols are asyncio's
 
-__all__ = ["CONNECTIONS_MAX", "HEAD_MAX", "HEAD_S", "BoundedConnection"]
+__all__ = ["CONNECTIONS_MAX", "HEAD_MAX", "HEAD_S", "UNREAD_S", "BoundedConnection"]
 
 CONNECTIONS_MAX: Final = 256
 """Connections at the same moment; one more is closed as it comes."""
@@ -23,14 +27,19 @@ HEAD_MAX: Final = 32 * 1024
 HEAD_S: Final = 10.0
 """How long the head of a request may take, seconds."""
 
+UNREAD_S: Final = 30.0
+"""How long a client may leave unread what was sent to it, seconds."""
+
 
 class BoundedConnection(H11Protocol):
     """One HTTP/1.1 connection."""
 
     head_s: ClassVar[float] = HEAD_S
+    unread_s: ClassVar[float] = UNREAD_S
     connections_max: ClassVar[int] = CONNECTIONS_MAX
 
     _head_timer: TimerHandle | None = None
+    _unread_timer: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Take a connection in, or close it at once when there are too many."""
@@ -39,11 +48,13 @@ class BoundedConnection(H11Protocol):
             transport.abort()
             return
         super().connection_made(transport)
+        transport.set_write_buffer_limits(0)
         self._watch_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._forget_head()
+        self._forget_unread()
         if self.flow is not None:  # pyright: ignore[reportUnnecessaryComparison]  None until it was taken in
             super().connection_lost(exc)
 
@@ -57,6 +68,16 @@ class BoundedConnection(H11Protocol):
         elif self._head_timer is None and not self.transport.is_closing():
             self._watch_head()
 
+    def pause_writing(self) -> None:
+        """Write no more before the client has read; it has its time for that."""
+        super().pause_writing()
+        self._unread_timer = self.loop.call_later(self.unread_s, self._unread)
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        self._forget_unread()
+        super().resume_writing()
+
     @property
     def _answering(self) -> bool:
         cycle = self.cycle
@@ -69,6 +90,17 @@ class BoundedConnection(H11Protocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+    def _forget_unread(self) -> None:
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None
+
+    def _unread(self) -> None:
+        """Drop the connection, and what the system keeps for it."""
+        connection = self.transport.get_extra_info("socket")
+        connection.setsockopt(SOL_SOCKET, SO_LINGER, pack("ii", 1, 0))
+        self.transport.abort()
 
     def _late(self) -> None:
         self._head_timer = None

@@ -1,4 +1,4 @@
-"""Requests that are being answered, and how they end when the server does.
+"""Requests that are being answered, and how they end when the server does, or the token that they came with.
 
 A stream of news never ends by itself, so it ends at once; a call may finish in the time that is left. Whatever is cut
 off ends as HTTP says: a stream that was begun is closed whole, anything else is answered by 503.
@@ -6,6 +6,7 @@ off ends as HTTP says: a stream that was begun is closed whole, anything else is
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -33,8 +34,13 @@ class Underway:
         self._cuts: dict[anyio.CancelScope, bool] = {}
         self._hurried = anyio.Event()
 
-    async def hand_on(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, endless: bool) -> None:
-        """Have an application answer; ``endless`` tells a stream that does not end by itself."""
+    async def hand_on(
+        self, app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, endless: bool, until: float = math.inf
+    ) -> None:
+        """Have an application answer; ``endless`` tells a stream that does not end by itself.
+
+        What goes on is cut off at ``until``, seconds, monotonic.
+        """
         begun = ended = False
 
         async def sending(message: Message) -> None:
@@ -43,7 +49,7 @@ class Underway:
             ended = message["type"] == "http.response.body" and not message.get("more_body", False)
             await send(message)
 
-        with anyio.CancelScope() as cut:
+        with anyio.CancelScope(deadline=until) as cut:
             self._cuts[cut] = endless
             try:
                 await app(scope, receive, sending)

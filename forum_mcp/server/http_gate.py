@@ -9,6 +9,7 @@ Spec: MCP Streamable HTTP and Authorization (2025-11-25, 2026-07-28), RFC 6750 s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -153,8 +154,10 @@ class Gate:
             )
         inner: Scope = {**scope, IDENTITY: identity, "user": None if identity is None else _user(identity)}
         given = _replayed(body, receive) if method == "POST" else receive
+        news = method == "GET"  # a stream of the handshake era; of the other's, Listening says the end
+        until = identity.until if news and identity is not None and identity.until is not None else math.inf
         with self._asking(key):
-            await self._underway.hand_on(self._app, inner, given, send, endless=method == "GET" or listens(message))
+            await self._underway.hand_on(self._app, inner, given, send, endless=news or listens(message), until=until)
         return None
 
     def _for_anybody(self, path: str, method: str, headers: Headers) -> Response | None:

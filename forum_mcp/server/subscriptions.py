@@ -1,14 +1,16 @@
 """``subscriptions/listen`` of 2026-07-28: the changes the SDK knows, and those of tasks, on one stream.
 
 The acknowledgement is the first frame; every frame carries the subscription's id; nothing is sent that was not asked
-for. A client that stops reading ends its own stream: it listens again and reads anew.
+for. A client that stops reading ends its own stream: it listens again and reads anew. So does one whose token ends, or
+whose place another client needs (``server/seats.py``): its stream has its result, as if the client had ended it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import anyio
 import mcp_types as types
@@ -26,7 +28,9 @@ from mcp.shared.subscriptions import (
 from forum_mcp.resources.changes import Changes
 from forum_mcp.server.changes import told_of
 from forum_mcp.server.sdk import notify
+from forum_mcp.server.seats import Seats
 from forum_mcp.server.tasks import EXTENSION
+from forum_mcp.server.wire import BUSY
 
 if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectSendStream
@@ -36,7 +40,7 @@ if TYPE_CHECKING:
     from forum_mcp.server.changes import Bus
     from forum_mcp.server.tasks import Desk, TaskState
 
-__all__ = ["STREAMS_MAX", "Listening"]
+__all__ = ["STREAMS_MAX", "Holder", "Listening"]
 
 STREAMS_MAX: Final = 64
 """Most streams of one process."""
@@ -45,10 +49,18 @@ _KEPT: Final = 1_024
 _TASKS_MAX: Final = 1_000
 
 
+class Holder(NamedTuple):
+    """Whoever listens: its name, and until when it may (seconds, monotonic; None for ever)."""
+
+    name: str = ""
+    until: float | None = None
+
+
 class Listening:
     """Serves ``subscriptions/listen``.
 
-    ``desk`` is None where no tasks are served; ``forum_of`` gives the forum as whoever made a request may read it.
+    ``desk`` is None where no tasks are served; ``forum_of`` gives the forum as whoever made a request may read it, and
+    ``holder_of`` who that is.
     """
 
     def __init__(
@@ -56,32 +68,50 @@ class Listening:
         bus: Bus,
         desk: Desk | None,
         forum_of: Callable[[ServerRequestContext[Any, Any]], Awaitable[Orchestrator]],
+        holder_of: Callable[[ServerRequestContext[Any, Any]], Holder],
     ) -> None:
         self._bus = bus
         self._desk = desk
         self._forum_of = forum_of
-        self._open = 0
+        self._holder_of = holder_of
+        self._seats = Seats(STREAMS_MAX)
 
     async def __call__(
         self, ctx: ServerRequestContext[Any, Any], params: types.SubscriptionsListenRequestParams
     ) -> types.SubscriptionsListenResult:
-        """Serve one stream until its client goes away.
+        """Serve one stream until its client goes away or may not listen any more.
 
         Raises:
             MCPError: the client wants tasks and did not declare them, or there are too many streams.
         """
         if ctx.request_id is None:
             raise MCPError(types.INVALID_REQUEST, "subscriptions/listen needs a request id")
-        if self._open >= STREAMS_MAX:
-            raise MCPError(types.INTERNAL_ERROR, f"{STREAMS_MAX} streams are open; end one before you open another")
         tasks = await self._tasks(ctx, params.notifications)
         meta: dict[str, Any] = {SUBSCRIPTION_ID_META_KEY: ctx.request_id}
-        honored = _honored(params.notifications, list(tasks))
+        name, until = self._holder_of(ctx)
+        with self._seats.seat(name) as seated:
+            if not seated:
+                raise MCPError(
+                    BUSY,
+                    f"{STREAMS_MAX} streams are open, {self._seats.held(name)} of them yours; end one of yours, or "
+                    "follow all you want on one: a stream takes any number of resources and tasks",
+                )
+            with anyio.CancelScope(deadline=math.inf if until is None else until):
+                await self._stream(ctx, _honored(params.notifications, list(tasks)), tasks, meta)
+        return types.SubscriptionsListenResult(_meta=meta)
+
+    async def _stream(
+        self,
+        ctx: ServerRequestContext[Any, Any],
+        honored: types.SubscriptionFilter,
+        tasks: dict[str, TaskState],
+        meta: dict[str, Any],
+    ) -> None:
+        """Acknowledge, and tell what changes."""
         uris = frozenset(honored.resource_subscriptions or ())
         send, received = anyio.create_memory_object_stream[ServerEvent | Changes](_KEPT)
         # Before the acknowledgement: what happens while it is being written must not be lost.
         ends = [self._bus.subscribe(partial(_put, send)), self._bus.follow(partial(_put, send))]
-        self._open += 1
         try:
             await ctx.session.send_notification(
                 types.SubscriptionsAcknowledgedNotification(
@@ -89,20 +119,18 @@ class Listening:
                 ),
                 related_request_id=ctx.request_id,
             )
-            with received:
-                async for news in received:
-                    for event in await self._events(ctx, news):
-                        if event_matches(honored, uris, event):
-                            notification = event_to_notification(event, meta)
-                            await ctx.session.send_notification(notification, related_request_id=ctx.request_id)
-                    for task_id in tasks.keys() & set(news.runs if isinstance(news, Changes) else ()):
-                        await self._tell(ctx, task_id, tasks, meta)
+            async for news in received:
+                for event in await self._events(ctx, news):
+                    if event_matches(honored, uris, event):
+                        notification = event_to_notification(event, meta)
+                        await ctx.session.send_notification(notification, related_request_id=ctx.request_id)
+                for task_id in tasks.keys() & set(news.runs if isinstance(news, Changes) else ()):
+                    await self._tell(ctx, task_id, tasks, meta)
         finally:
             for end in ends:
                 end()
             send.close()
-            self._open -= 1
-        return types.SubscriptionsListenResult(_meta=meta)
+            received.close()
 
     async def _events(self, ctx: ServerRequestContext[Any, Any], news: ServerEvent | Changes) -> list[ServerEvent]:
         """Return what of the news concerns what the client may read."""

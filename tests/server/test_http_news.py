@@ -3,18 +3,21 @@
 # pyright: reportDeprecated=false
 
 import json
+import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import anyio
 import anyio.abc
+import httpx2
 import pytest
 from mcp import Client
 
 from forum_mcp.resources.changes import Changes
-from forum_mcp.server.auth_jwt import principal_name
-from tests.server.http_peer import ALL, Shared, sharing
+from forum_mcp.server.auth_jwt import LEEWAY_S, principal_name
+from forum_mcp.server.subscriptions import STREAMS_MAX
+from tests.server.http_peer import ALL, META, Shared, sharing
 from tests.server.test_approvals import Person
 from tests.server.test_changes import News
 
@@ -108,3 +111,67 @@ async def test_over_http_who_may_approve_is_asked_and_nobody_else(shared: Shared
             [resolution] = shown["entries"]
             assert resolution["actor"] == f"host:{principal_name('sub', 'carol')}"
             assert resolution["data"]["how"] == "elicitation"
+
+
+class Streams:
+    """Connections of one client after the other that listen, until the test ends."""
+
+    def __init__(self, shared: Shared, client: httpx2.Client) -> None:
+        self._shared = shared
+        self._client = client
+
+    def open(self, subject: str, **claims: object) -> tuple[str, Iterator[str]]:
+        """Ask for news in the modern era; return the first message of the answer, and the lines that follow."""
+        message = {"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen"}
+        params = {"notifications": {"resourcesListChanged": True}, "_meta": META}
+        headers = {"mcp-protocol-version": "2026-07-28", "mcp-method": "subscriptions/listen"}
+        lines = self.send("POST", subject, headers, {**message, "params": params}, **claims).iter_lines()
+        return next(line for line in lines if "jsonrpc" in line), lines
+
+    def send(self, verb: str, subject: str, headers: dict[str, str], message: object, **claims: object) -> Any:
+        """Send one request; return the answer, whose body was not read yet."""
+        given = {
+            "accept": "application/json, text/event-stream",
+            "authorization": f"Bearer {self._shared.token(subject, **claims)}",
+            **headers,
+        }
+        request = self._client.build_request(verb, self._shared.audience, headers=given, json=message)
+        return self._client.send(request, stream=True)
+
+
+@pytest.fixture
+def streams(shared: Shared) -> Iterator[Streams]:
+    """Open streams that end with the test."""
+    with httpx2.Client(timeout=60, limits=httpx2.Limits(max_connections=None)) as client:
+        yield Streams(shared, client)
+
+
+def test_who_takes_every_stream_gives_one_up_to_whoever_has_none(streams: Streams) -> None:
+    taken = [streams.open("alice") for _ in range(STREAMS_MAX)]
+    refusal, _ = streams.open("alice")
+    assert "64 of them yours" in refusal
+    assert "any number of resources" in refusal
+    first, _ = streams.open("bob")
+    assert "acknowledged" in first
+    _, lines = taken[-1]
+    assert any('"result"' in line for line in lines), "the stream was ended, not cut off"
+
+
+@pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"])
+def test_a_stream_ends_whole_with_the_token_it_was_opened_with(streams: Streams, revision: str) -> None:
+    soon = int(time.time()) + 1 - LEEWAY_S
+    if revision == "2026-07-28":
+        _, lines = streams.open("alice", exp=soon)
+        assert any('"result"' in line for line in lines)
+    else:
+        client = {"protocolVersion": revision, "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
+        begin = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": client}
+        session = streams.send("POST", "alice", {}, begin).headers["mcp-session-id"]
+        headers = {"mcp-session-id": session, "mcp-protocol-version": revision}
+        answer = streams.send("GET", "alice", headers, None, exp=soon)
+        assert answer.status_code == 200
+        answer.read()
+        ping = {"jsonrpc": "2.0", "id": 2, "method": "ping"}
+        assert streams.send("POST", "alice", headers, ping).status_code == 200, "the session goes on with a new token"
+    again = streams.send("GET", "alice", {"mcp-protocol-version": revision}, None, exp=soon)
+    assert again.status_code == 401
