@@ -46,7 +46,7 @@ async def main() -> bool:
             if entry.kind in ("call.started", "budget.stopped"):
                 print(f"{entry.seq} {entry.kind} {entry.data.get('reserve') or entry.data}")
         print(run.answer)
-        planned = forum.quoted(await forum.plan("Write the guide again.", plan=PLAN))
+        planned = await forum.quoted(await forum.plan("Write the guide again.", plan=PLAN))
         print(f"quote: {planned.quote}")
         verified = forum.ledger.verify(level=4, checkpoint=run.checkpoint)
         print(f"{verified.size} entries, {'clean' if verified.clean else verified.findings}")

@@ -104,7 +104,7 @@ def plan(
     async def work(forum: "Orchestrator") -> RunView:
         view = await forum.plan(_request(request), single=single, lane=lane, context=context or None, wait_s=0)
         view = await follow(forum, view, wait_s=None, quiet=quiet)
-        return forum.quoted(view)
+        return await forum.quoted(view)
 
     view = in_forum(flags, work)
     if as_json:

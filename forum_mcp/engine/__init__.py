@@ -5,7 +5,7 @@ decisions and performs calls; ``folding.py`` keeps the state up with the record;
 
 Where things are:
 
-    every operation, once               orchestrator assistance ledger seen
+    every operation, once               orchestrator assistance advice ledger seen
     what operations answer              views run_views entry_summary
     from settings to an engine          assembly ladders pricing readiness detecting proposing
     a run is asked for                  requests options run_starter forking
@@ -16,7 +16,7 @@ Where things are:
     it waits for approval               gate_desk approving
     it outlives the window              daemon daemon_client
     the record is read                  reading filtering descent replay worker_thread progress
-    it is told in figures               summary tally compare quoting learning
+    it is told in figures               summary tally compare history quoting learning
     it is verified                      verifying rederive rederive_citations rederive_accounts
     it is proved to others              signing receipts exports witnessing
     it is made, kept, taken over        genesis bodies custody redaction importing

@@ -4,14 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from forum_mcp.engine.folding import fold_run
+from forum_mcp.engine.history import History, Took
 from forum_mcp.engine.views import View
-from forum_mcp.rules.run import RunState
 from forum_mcp.stores.base import Store
 
 __all__ = ["LearnedRow", "LearnedView", "learned"]
 
-_PAGE: Final = 100
+_TASKS: Final = 20_000
 _ENOUGH: Final = 5
 """Judged tasks before two models are compared."""
 
@@ -45,40 +44,35 @@ class _Figures:
     microusd: int = 0
     cost_known: bool = True
 
+    def add(self, took: Took) -> None:
+        self.passed += took.verdict == "passed"
+        self.failed += took.verdict == "failed"
+        self.undecided += took.verdict == "undecided"
+        self.calls += took.calls
+        self.microusd += took.microusd or 0
+        self.cost_known = self.cost_known and took.microusd is not None
+
     @property
     def judged(self) -> int:
         return self.passed + self.failed + self.undecided
 
 
-def learned(store: Store, *, limit: int = 500) -> LearnedView:
-    """Return what the newest ``limit`` runs tell of lanes and models; reads the record, writes nothing."""
+def learned(store: Store, history: History | None = None, *, limit: int = 500) -> LearnedView:
+    """Return what the newest ``limit`` runs tell of lanes and models; reads the record, writes nothing.
+
+    Older runs are left out once ``_TASKS`` tasks were counted.
+    """
     figures: dict[tuple[str, str], _Figures] = {}
-    count = 0
-    for state in _states(store, limit):
-        count += 1
-        for task in state.tasks.values():
-            verdict = task.verdict or ("failed" if task.status == "failed" else None)
-            if verdict is None:
-                continue
-            of = figures.setdefault((task.plan.lane, task.served or task.executor or "unknown"), _Figures())
-            of.passed += verdict == "passed"
-            of.failed += verdict == "failed"
-            of.undecided += verdict not in ("passed", "failed")
-            of.calls += task.spend.calls
-            of.microusd += task.spend.microusd
-            of.cost_known = of.cost_known and task.spend.cost_known
+    runs = tasks = 0
+    for _, done in (history or History()).runs(store, limit):
+        runs, tasks = runs + 1, tasks + len(done)
+        for took in done:
+            figures.setdefault((took.lane, took.served or took.executor or "unknown"), _Figures()).add(took)
+        if tasks >= _TASKS:
+            break
     ordered = sorted(figures.items(), key=lambda each: (each[0][0], *_worth(each[1]), each[0][1]))
     rows = [_row(lane, model, of) for (lane, model), of in ordered]
-    return LearnedView(runs=count, rows=rows, advice=list(_advice(rows)))
-
-
-def _states(store: Store, limit: int) -> Iterator[RunState]:
-    before: int | None = None
-    while limit > 0 and (page := store.runs(min(limit, _PAGE), before)):
-        for row in page:
-            yield fold_run(store, row.run)
-        limit -= len(page)
-        before = page[-1].first_seq
+    return LearnedView(runs=runs, rows=rows, advice=list(_advice(rows)))
 
 
 def _worth(of: _Figures) -> tuple[float, int]:

@@ -8,11 +8,11 @@ from typing import Final, Self, Unpack
 
 import anyio
 import anyio.lowlevel
-import msgspec
 
 from forum_mcp.configs.nesting import refuse_nested
 from forum_mcp.configs.paths import default_ledger
 from forum_mcp.configs.settings import Settings
+from forum_mcp.engine.advice import Advice
 from forum_mcp.engine.assembly import contract_of, executors_of, roster_of
 from forum_mcp.engine.assistance import Assistance
 from forum_mcp.engine.clock import Clock
@@ -21,15 +21,14 @@ from forum_mcp.engine.daemon_client import ask_daemon
 from forum_mcp.engine.event_scrubbing import scrubber_of
 from forum_mcp.engine.forking import changed_plan, inherited, origin_of
 from forum_mcp.engine.gate_desk import GateDesk
+from forum_mcp.engine.history import History
 from forum_mcp.engine.ledger import Ledger
 from forum_mcp.engine.options import RunOptions
 from forum_mcp.engine.outcomes import cancellation
-from forum_mcp.engine.quoting import quote
-from forum_mcp.engine.requests import checked_request
 from forum_mcp.engine.run_holder import RunHolder
 from forum_mcp.engine.run_starter import RunStarter
-from forum_mcp.engine.run_views import finished_line, roster_rows, route_view, run_line, run_state, run_view
-from forum_mcp.engine.views import GatesView, ReplayView, RouteView, RunLine, RunsView, RunView
+from forum_mcp.engine.run_views import finished_line, run_line, run_state, run_view
+from forum_mcp.engine.views import GatesView, ReplayView, RunLine, RunsView, RunView
 from forum_mcp.engine.work_desk import WorkDesk
 from forum_mcp.errors import AppendRefused, ExecutorsDiffer, LedgerUnreadable, NotFound, RequestRefused, RunHeld
 from forum_mcp.executors.base import Executor
@@ -37,7 +36,6 @@ from forum_mcp.executors.sampler import Sampler
 from forum_mcp.ledger.entry import RunId
 from forum_mcp.rules.contract import Contract
 from forum_mcp.rules.roster import Roster
-from forum_mcp.rules.routing import route
 from forum_mcp.rules.run import RunState
 from forum_mcp.stores.base import RunRow
 
@@ -49,7 +47,7 @@ _WAIT_MAX_S: Final = 3_600.0
 _RESUMED_MAX: Final = 1_000
 
 
-class Orchestrator(Assistance):
+class Orchestrator(Assistance, Advice):
     """One open forum: a ledger, a roster, executors, and the runs this process holds.
 
     Made by ``open``; not to be used after it is left.
@@ -84,6 +82,7 @@ class Orchestrator(Assistance):
         self._gates = GateDesk(holder, clock)
         self._starter = RunStarter(contract, roster, settings.limits, holder, clock)
         self._clock = clock
+        self._history = History()
 
     @classmethod
     @asynccontextmanager
@@ -131,18 +130,6 @@ class Orchestrator(Assistance):
                     await executor.aclose()
             ledger.close()
 
-    def route(self, request: str) -> RouteView:
-        """Route a request; records nothing.
-
-        Raises:
-            RequestRefused: the request is empty or too long.
-        """
-        return route_view(route(checked_request(request), self._roster), self._roster)
-
-    def roster(self) -> list[dict[str, object]]:
-        """Return the lanes: name, category, tier, description, keywords, and whether policy permits them."""
-        return roster_rows(self._roster, self._contract.policy)
-
     async def plan(
         self,
         request: str | None = None,
@@ -158,13 +145,7 @@ class Orchestrator(Assistance):
             InvalidInput: the request, the plan or an option is refused; nothing was recorded.
         """
         run = await self._starter.start("plan", request, plan, options, by=by)
-        return self.quoted(await self.run(run, wait_s=wait_s))
-
-    def quoted(self, view: RunView) -> RunView:
-        """Return the view of a planned run with what it is likely to take, by what tasks like its own took before."""
-        if not view.tasks:
-            return view
-        return msgspec.structs.replace(view, quote=quote(self.ledger.store, self._holder.state(RunId(view.run_id))))
+        return await self.quoted(await self.run(run, wait_s=wait_s))
 
     async def submit(
         self,
@@ -266,8 +247,12 @@ class Orchestrator(Assistance):
         One whose executors this process does not have, or whose terms are gone, stays as it is, and a warning says so.
         """
         rows = self.ledger.store.runs(_RESUMED_MAX)
-        lines = [self._line(row) for row in rows]
-        interrupted = [line for line in lines if line.state == "interrupted"]
+        interrupted: list[RunLine] = []
+        for row in rows:
+            await anyio.lowlevel.checkpoint()  # one that is not over is folded: others have their turn in between
+            line = self._line(row)
+            if line.state == "interrupted":
+                interrupted.append(line)
         left: list[RunLine] = []
         for line in interrupted:
             try:

@@ -1,28 +1,36 @@
 """A quote: what a plan is likely to take, told by what tasks like its own took before. Reads the record alone."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median_low
-from typing import Final
+from typing import Final, NamedTuple
 
-import msgspec
-
-from forum_mcp.engine.folding import fold_run
+from forum_mcp.engine.history import History, Took
 from forum_mcp.engine.views import Quote, QuotedTask
-from forum_mcp.errors import NotFound
-from forum_mcp.ledger.kinds.call import CallFinished, CallStarted
 from forum_mcp.rules.contract import members
-from forum_mcp.rules.run import RunState, TaskState
+from forum_mcp.rules.run import RunState
 from forum_mcp.stores.base import Store
 
-__all__ = ["quote"]
+__all__ = ["Wanted", "quote", "wanted"]
 
 _RUNS: Final = 50
 """Newest runs that are looked at."""
 
+_ENOUGH: Final = 200
+"""Tasks of one lane and executor, after which no older run is looked at for more."""
+
+
+class Wanted(NamedTuple):
+    """A task that is to be quoted; ``executor`` is the one its first attempt is made on."""
+
+    id: str
+    lane: str
+    executor: str
+    wave: int
+
 
 @dataclass(slots=True)
-class _Taken:
+class _Like:
     """What tasks of one kind took, one member per task; cost and tokens only where they are known."""
 
     calls: list[int] = field(default_factory=list[int])
@@ -30,24 +38,41 @@ class _Taken:
     tokens: list[int] = field(default_factory=list[int])
     microusd: list[int] = field(default_factory=list[int])
 
+    def add(self, took: Took) -> None:
+        self.calls.append(took.calls)
+        self.ms.append(took.ms)
+        if took.tokens is not None:
+            self.tokens.append(took.tokens)
+        if took.microusd is not None:
+            self.microusd.append(took.microusd)
 
-def quote(store: Store, planned: RunState) -> Quote:
-    """Return what the plan of a run is likely to take: medians of tasks of the same lane and executor.
+
+def wanted(planned: RunState) -> list[Wanted]:
+    """Return the tasks of a plan."""
+    return [
+        Wanted(held.plan.id, held.plan.lane, members(held.work.ladder[0])[0], held.wave)
+        for held in planned.tasks.values()
+    ]
+
+
+def quote(store: Store, tasks: Sequence[Wanted], history: History | None = None) -> Quote:
+    """Return what tasks are likely to take: medians of tasks of the same lane and executor.
 
     Where a lane has none, tasks of the executor in any lane count; a task without either is named and not guessed at.
     """
-    taken = _history(store, planned)
-    tasks = [_quoted(planned, held, taken) for held in planned.tasks.values()]
-    known = [each for each in tasks if each.basis]
+    likes = _likes(history or History(), store, {(each.lane, each.executor) for each in tasks})
+    quoted = [_quoted(each, likes) for each in tasks]
+    waves = {each.id: each.wave for each in tasks}
+    known = [each for each in quoted if each.basis]
     return Quote(
-        tasks=tasks,
-        unknown=[each.id for each in tasks if not each.basis],
+        tasks=quoted,
+        unknown=[each.id for each in quoted if not each.basis],
         calls=sum(each.calls or 0 for each in known),
         tokens=_sum([each.tokens for each in known]),
         cost_usd=_sum([each.cost_usd for each in known]),
         seconds=sum(
-            max((each.seconds or 0.0 for each in known if planned.tasks[each.id].wave == wave), default=0.0)
-            for wave in {held.wave for held in planned.tasks.values()}
+            max((each.seconds or 0.0 for each in known if waves[each.id] == wave), default=0.0)
+            for wave in set(waves.values())
         ),
     )
 
@@ -58,16 +83,14 @@ def _sum(amounts: "list[int | None] | list[float | None]") -> float | None:
     return sum(parts) if parts and len(parts) == len(amounts) else None
 
 
-def _quoted(planned: RunState, held: TaskState, taken: dict[tuple[str | None, str], _Taken]) -> QuotedTask:
-    executor = members(held.work.ladder[0])[0]
-    lane = held.plan.lane
-    found = taken.get((lane, executor)) or taken.get((None, executor))
+def _quoted(task: Wanted, likes: dict[tuple[str | None, str], _Like]) -> QuotedTask:
+    found = likes.get((task.lane, task.executor)) or likes.get((None, task.executor))
     if found is None:
-        return QuotedTask(id=held.plan.id, lane=lane, executor=executor, basis=0)
+        return QuotedTask(id=task.id, lane=task.lane, executor=task.executor, basis=0)
     return QuotedTask(
-        id=held.plan.id,
-        lane=lane,
-        executor=executor,
+        id=task.id,
+        lane=task.lane,
+        executor=task.executor,
         basis=len(found.calls),
         calls=median_low(found.calls),
         seconds=median_low(found.ms) / 1_000,
@@ -76,43 +99,13 @@ def _quoted(planned: RunState, held: TaskState, taken: dict[tuple[str | None, st
     )
 
 
-def _history(store: Store, planned: RunState) -> dict[tuple[str | None, str], _Taken]:
-    taken: dict[tuple[str | None, str], _Taken] = {}
-    for row in store.runs(_RUNS):
-        if row.run == planned.run:
-            continue
-        try:
-            state = fold_run(store, row.run)
-        except NotFound:  # entries of a run that has no beginning
-            continue
-        times = dict(_times(store, state))
-        for held in state.tasks.values():
-            if held.status not in ("ok", "failed") or held.reused_from >= 0 or held.executor is None:
-                continue
-            for key in ((held.plan.lane, held.executor), (None, held.executor)):
-                of = taken.setdefault(key, _Taken())
-                of.calls.append(held.spend.calls)
-                of.ms.append(times.get(held.plan.id, 0))
-                if held.spend.tokens_known:
-                    of.tokens.append(held.spend.tokens)
-                if held.spend.cost_known:
-                    of.microusd.append(held.spend.microusd)
-    return taken
-
-
-def _times(store: Store, state: RunState) -> Iterator[tuple[str, int]]:
-    """Yield (task, milliseconds its calls took together)."""
-    tasks: dict[int, str] = {}
-    sums: dict[str, int] = {}
-    for stored in store.run_entries(state.run):
-        entry = stored.entry
-        try:
-            if entry.kind == "call.started":
-                tasks[entry.seq] = msgspec.convert(entry.data, CallStarted).task or ""
-            elif entry.kind == "call.finished":
-                done = msgspec.convert(entry.data, CallFinished)
-                name = tasks.get(done.call, "")
-                sums[name] = sums.get(name, 0) + (done.duration_ms or 0)
-        except msgspec.ValidationError:  # a forged entry: the fold passes over it too
-            continue
-    yield from sums.items()
+def _likes(history: History, store: Store, pairs: set[tuple[str, str]]) -> dict[tuple[str | None, str], _Like]:
+    likes: dict[tuple[str | None, str], _Like] = {}
+    for _, tasks in history.runs(store, _RUNS):
+        for took in tasks:
+            if took.executor is not None:
+                for lane in (took.lane, None):
+                    likes.setdefault((lane, took.executor), _Like()).add(took)
+        if all(pair in likes and len(likes[pair].calls) >= _ENOUGH for pair in pairs):
+            break
+    return likes

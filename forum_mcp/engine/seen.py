@@ -193,6 +193,7 @@ class SeenForum(Orchestrator):
             whole._clock,
             whole.sampler,
         )
+        self._history = whole._history
         self._principal = principal
         self._owners = owners
         self.takes_approvals = self.asks_approvals = principal.may(APPROVE)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import anyio.to_thread
-
 from forum_mcp.resources.base import JSON, Content, Family
 
 if TYPE_CHECKING:
@@ -16,15 +14,7 @@ __all__ = ["FAMILIES"]
 
 
 async def _read(forum: Orchestrator, variable: str) -> Content:
-    return Content(await anyio.to_thread.run_sync(_learned, forum), JSON)
-
-
-def _learned(forum: Orchestrator) -> str:
-    """Read beside the forum's own connection: it may take long, and other calls go on meanwhile."""
-    from forum_mcp.engine.learning import learned
-
-    with forum.ledger.store.anew() as store:
-        return json.dumps(learned(store).to_dict(), ensure_ascii=False)
+    return Content(json.dumps((await forum.learned()).to_dict(), ensure_ascii=False), JSON)
 
 
 FAMILIES = (

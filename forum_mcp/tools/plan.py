@@ -49,7 +49,7 @@ async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> 
         by=caller.actor,
         **arguments.options(("single", "lane", "context")),
     )
-    return forum.quoted(await caller.follow(forum, view, arguments.number("wait_s") or 0.0))
+    return await forum.quoted(await caller.follow(forum, view, arguments.number("wait_s") or 0.0))
 
 
 TOOL = Tool(

@@ -13,7 +13,7 @@ import pytest
 from forum_mcp.engine.folding import fold_run
 from forum_mcp.engine.learning import learned
 from forum_mcp.engine.ledger import Ledger
-from forum_mcp.engine.quoting import quote
+from forum_mcp.engine.quoting import quote, wanted
 from forum_mcp.engine.run_views import run_line, run_view
 from forum_mcp.engine.summary import summarize
 from forum_mcp.ledger.entry import Draft, Entry, NewBody, RunId
@@ -90,7 +90,12 @@ def read_everything(ledger: Ledger) -> None:
     for row in ledger.store.runs(100):
         state = fold_run(ledger.store, row.run)
         view = run_view(ledger.store, state, live=False, checkpoint=None)
-        told = [view, run_line(state, live=False), quote(ledger.store, state), summarize(ledger, row.run, verify=False)]
+        told = [
+            view,
+            run_line(state, live=False),
+            quote(ledger.store, wanted(state)),
+            summarize(ledger, row.run, verify=False),
+        ]
         json.dumps([each.to_dict() for each in told]).encode()
         report_of(view)
 

@@ -190,7 +190,7 @@ async def test_gates_are_listed_and_plans_quoted_over_a_damaged_record(stage: St
         forum.ledger.append("call.finished", actor="engine", data={"call": "x"}, run=run)
         forum.ledger.append("call.started", actor="engine", data={"purpose": 5}, run=run)
         planned = await forum.plan("one more", plan=ONE, wait_s=60)
-        assert forum.quoted(planned).quote is not None
+        assert (await forum.quoted(planned)).quote is not None
         opened = {"subject": "run", "key": "run", "deadline_us": 2**52}
         forum.ledger.append(
             "gate.opened", actor="engine", data=opened, bodies={"subject": "no JSON"}, run=planned.run_id

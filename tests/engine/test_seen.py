@@ -16,7 +16,7 @@ from tests.engine.stage import HOST, Stage
 BOTH: Final = frozenset({READ, SUBMIT})
 SAME_FOR_ALL: Final = {"open", "route", "roster", "quoted"}
 """Operations that touch no run, or only a view that was already given."""
-THROUGH_THE_LEDGER: Final = {"run", "runs", "replay", "work_open"}
+THROUGH_THE_LEDGER: Final = {"run", "runs", "replay", "work_open", "learned"}
 """Operations that look their run up in the ledger, which is the principal's."""
 
 
@@ -75,6 +75,8 @@ async def test_a_ledger_that_is_opened_anew_withholds_the_same(stage: Stage) -> 
             assert [row.model for row in learned(store).rows] == ["host"]
         with two.ledger.store.anew() as store:
             assert learned(store).runs == 0
+        assert [row.model for row in (await one.learned()).rows] == ["host"]
+        assert (await two.learned()).runs == 0, "what was read for one is not told to the other"
 
 
 async def test_a_ledger_that_is_opened_anew_is_read_over_its_own_connection_alone(stage: Stage) -> None:
