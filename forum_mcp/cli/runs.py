@@ -197,6 +197,7 @@ def fork(
             "--with-worker", metavar="LANE=NAME", help="Another executor for a lane, or * for all.", show_default=False
         ),
     ] = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Hand it to a daemon and return.")] = False,
     wait: Wait = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -205,10 +206,14 @@ def fork(
     flags = Flags(ledger=ledger_of(ctx, flags.ledger)).over(flags)
 
     async def work(forum: "Orchestrator") -> RunView:
-        view = await forum.fork(run_id, seq=at, request=request, wait_s=0, **_told(flags, with_worker or []))
-        return await follow(forum, view, wait_s=wait, quiet=quiet)
+        told = _told(flags, with_worker or [])
+        view = await forum.fork(run_id, seq=at, request=request, wait_s=0, detach=detach, **told)
+        return view if detach and wait is None else await follow(forum, view, wait_s=wait, quiet=quiet, held=not detach)
 
-    show_result(in_forum(flags, work), as_json=as_json)
+    view = in_forum(flags, work)
+    if detach:
+        show_detached(view, waited=wait is not None, as_json=as_json)
+    show_result(view, as_json=as_json)
 
 
 def _told(flags: Flags, workers: list[str]) -> "RunOptions":

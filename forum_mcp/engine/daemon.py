@@ -3,6 +3,7 @@
 It is told what to do over a unix socket (0600, in the user's runtime directory): one JSON object a line in, one out.
 
     {"do": "submit", "request": .., "plan": .., "idempotency_key": .., "by": .., "options": {..}}   -> {"run_id": ..}
+    {"do": "fork", "run_id": .., "seq": .., "request": .., "plan": .., "by": .., "options": {..}}   -> {"run_id": ..}
     {"do": "resume", "run_id": ..}                                                                  -> {"run_id": ..}
     {"do": "status"}                                              -> {"pid": .., "ledger": .., "runs": [..], ..}
     {"do": "stop"}                                                                                  -> {"pid": ..}
@@ -48,6 +49,7 @@ class Order(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defau
     idempotency_key: str | None = None
     by: str = "person:local"
     run_id: str = ""
+    seq: int | None = None
     options: dict[str, object] = {}
 
 
@@ -157,6 +159,19 @@ class _Daemon:
                     **order.options,  # type: ignore[arg-type]  # checked by the contract they become
                 )
                 return {"run_id": view.run_id}
+            case "fork":
+                if isinstance(order.plan, str):
+                    raise RequestRefused("the plan of a fork is a plan, not the id of a run")
+                view = await self._forum.fork(
+                    order.run_id,
+                    seq=order.seq,
+                    request=order.request,
+                    plan=order.plan,
+                    by=order.by,
+                    wait_s=0,
+                    **order.options,  # type: ignore[arg-type]  # checked by the contract they become
+                )
+                return {"run_id": view.run_id}
             case "resume":
                 return {"run_id": (await self._forum.resume(order.run_id, wait_s=0)).run_id}
             case "stop":
@@ -165,7 +180,7 @@ class _Daemon:
                 pass
             case _:
                 raise RequestRefused(
-                    f"the daemon does not know {order.do[:40]!r}; it submits, resumes, tells and stops"
+                    f"the daemon does not know {order.do[:40]!r}; it submits, forks, resumes, tells and stops"
                 )
         return {
             "pid": os.getpid(),

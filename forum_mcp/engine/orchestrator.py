@@ -171,6 +171,8 @@ class Orchestrator(Assistance, Advice):
             RunHeld: another live process goes on with the planned run.
             ExecutorsDiffer: the planned run was begun with executors that this process does not have.
         """
+        if isinstance(plan, str):
+            plan = self._run_id(plan)  # the daemon sees every run; whoever asks here may not
         if detach:
             refuse_nested(os.environ)
             told = {"request": request, "plan": plan, "idempotency_key": idempotency_key, "by": by, "options": options}
@@ -180,7 +182,7 @@ class Orchestrator(Assistance, Advice):
                 raise RequestRefused(
                     f"run {plan[:80]} was begun with its request and options; submit it without any of them"
                 )
-            if self._holder.state(self._run_id(plan)).phase != "rest":
+            if self._holder.state(RunId(plan)).phase != "rest":
                 raise RequestRefused(f"run {plan} does not rest after its plan; read it with run(run_id)")
             refuse_nested(os.environ)
             await self._holder.resume(RunId(plan), mode="submit")
@@ -273,17 +275,24 @@ class Orchestrator(Assistance, Advice):
         plan: Mapping[str, object] | None = None,
         wait_s: float = 45.0,
         by: str = "person:local",
+        detach: bool = False,
         **options: Unpack[RunOptions],
     ) -> RunView:
         """Start a run from an entry of another one (default: its newest), with what is given changed.
 
         Tasks that had passed by then and whose key is unchanged are reused, each citing the entry that settled it.
+        ``detach``: the daemon of these settings holds the new run, as with ``submit``.
 
         Raises:
             NotFound: the ledger has no such run.
             InvalidInput: the entry is not the run's, or the request, the plan or an option is refused.
         """
         origin = origin_of(self.ledger.store, self._run_id(run_id), seq)
+        if detach:
+            refuse_nested(os.environ)
+            told = {"run_id": run_id, "seq": origin.fork.seq, "request": request, "plan": plan, "by": by}
+            order = {"do": "fork", **told, "options": options}
+            return await self.run(await ask_daemon(self._settings, order), wait_s=wait_s)
         run = await self._starter.start(
             "submit",
             request if request is not None else origin.request,

@@ -264,13 +264,21 @@ class SeenForum(Orchestrator):
         plan: Mapping[str, object] | None = None,
         wait_s: float = 45.0,
         by: str = "",
+        detach: bool = False,
         **options: Unpack[RunOptions],
     ) -> RunView:
         """Fork a run of the principal."""
         self._principal.need(SUBMIT)
         options["reuse"] = False
         return await super().fork(
-            run_id, seq=seq, request=request, plan=plan, wait_s=wait_s, by=self._principal.actor, **options
+            run_id,
+            seq=seq,
+            request=request,
+            plan=plan,
+            wait_s=wait_s,
+            by=self._principal.actor,
+            detach=detach,
+            **options,
         )
 
     def may_lend(self, run_id: str) -> bool:

@@ -31,6 +31,7 @@ async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> 
             workers=_workers(arguments),
             by=caller.actor,
             wait_s=0.0,
+            detach=arguments.flag("detach"),
         )
     else:
         view = await forum.resume(run_id, wait_s=0.0, detach=arguments.flag("detach"))

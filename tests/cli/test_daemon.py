@@ -115,6 +115,23 @@ async def test_an_interrupted_run_is_handed_to_the_daemon(tmp_path: Path) -> Non
         assert forum.ledger.verify(level=4).clean
 
 
+async def test_a_fork_is_handed_to_the_daemon(tmp_path: Path) -> None:
+    given = settings(tmp_path, delay_ms=300)
+    async with Orchestrator.open(given) as forum:
+        origin = (await forum.submit("say done", single=True, wait_s=50)).run_id
+        at = forum.ledger.show(run_id=origin, kind="plan.accepted").entries[0].seq
+        fork = await forum.fork(origin, seq=at, request="say it again", detach=True, wait_s=0)
+        assert (fork.state, fork.request, forum.holds()) == ("running", "say it again", [])
+        with pytest.raises(RequestRefused, match="is none of run"):
+            await forum.fork(origin, seq=0, detach=True)
+        assert [daemon.runs for daemon in (await daemons()).daemons] == [[fork.run_id]]
+        with anyio.fail_after(60):
+            assert (await forum.run(fork.run_id, wait_s=50)).state == "succeeded"
+        [started] = forum.ledger.show(run_id=fork.run_id, kind="run.started").entries
+        assert started.data["fork"] == {"run": origin, "seq": at}
+        assert forum.ledger.verify(level=4).clean
+
+
 async def test_a_stopped_daemon_lets_its_runs_go_in_order(tmp_path: Path) -> None:
     given = settings(tmp_path, delay_ms=60_000)
     async with Orchestrator.open(given) as forum:

@@ -65,6 +65,18 @@ async def test_reading_alone_changes_nothing(stage: Stage) -> None:
                 await change
 
 
+async def test_the_run_of_another_is_not_begun_through_the_daemon(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forum_mcp.engine.orchestrator.ask_daemon", None)  # it sees every run and must not be asked
+    async with stage.forum(stage.settings(HOST)) as forum:
+        one, two = principals(forum)
+        run = (await one.plan("say hello", single=True)).run_id
+        for asked in (two.submit(plan=run, detach=True), two.resume(run, detach=True), two.fork(run, detach=True)):
+            with pytest.raises(NotFound):
+                await asked
+
+
 async def test_a_ledger_that_is_opened_anew_withholds_the_same(stage: Stage) -> None:
     async with stage.forum(stage.settings(HOST)) as forum:
         one, two = principals(forum)
