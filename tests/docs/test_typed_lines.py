@@ -37,6 +37,12 @@ TYPED: Final = {
 
 ELSEWHERE: Final = {
     "uvx forum-mcp": (".ci/run", '"$uv" tool run --from "$wheel" forum-mcp', "from PyPI only after a release"),
+    "uvx forum-mcp demo": (".ci/run", '"$uv" tool run --from "$wheel" forum-mcp demo', "as above"),
+    "uvx forum-mcp install claude-code": (
+        "tests/packaging/test_newcomer.py",
+        "forum-mcp install {client.name}",
+        "as above",
+    ),
     "forum-mcp doctor": ("tests/packaging/test_newcomer.py", '"forum-mcp doctor', "starts servers; once is enough"),
     "forum-mcp ledger show --follow": (
         "tests/reading/test_show_filters.py",
@@ -118,6 +124,8 @@ def test_each_command_within_a_sentence_exists() -> None:
 def test_the_readme(tmp_path: Path, programs: Path) -> None:
     program(programs, "llm", "print('done')")
     reader = Typist("README.md", tmp_path)
+    reader.skips("uvx forum-mcp demo")
+    reader.skips("uvx forum-mcp install claude-code")
     reader.skips("uvx forum-mcp")
     assert reader.types("forum-mcp route").out.startswith("backend")
     assert reader.types("forum-mcp submit --cmd 'llm").out.startswith("done")
@@ -128,6 +136,21 @@ def test_the_readme(tmp_path: Path, programs: Path) -> None:
     assert "a request came in" in reader.types("forum-mcp ledger trace", mine={"31": "10"}).out
     reader.skips("forum-mcp doctor")
     assert reader.is_through()
+
+
+def test_the_readme_from_python(tmp_path: Path) -> None:
+    (program_text,) = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    done = subprocess.run(
+        [sys.executable, "-c", program_text],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "FORUM_STATE_DIR": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    lines = done.stdout.split()
+    assert (lines[0], lines.count("done"), lines[-1]) == ("succeeded", 2, "True"), done
 
 
 def test_gates(tmp_path: Path) -> None:
