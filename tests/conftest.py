@@ -1,7 +1,7 @@
 """What every test stands on: a home of its own, no settings from outside, no network but this machine.
 
-``--rounds N`` is how often a test of ``tests/soak`` repeats what depends on chance (CI runs few, a full run is
-reported), and has the tests that sample bytes try all of them.
+``--rounds N`` is how often a test repeats what depends on chance (CI runs few, a full run is reported), and has the
+tests that sample bytes try all of them.
 """
 
 import os
@@ -23,7 +23,7 @@ def pytest_configure() -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--rounds", type=int, default=None, help="rounds of soak tests, all bytes (default: a few)")
+    parser.addoption("--rounds", type=int, default=None, help="how often chance is tried; all bytes (default: a few)")
 
 
 @pytest.fixture

@@ -7,7 +7,14 @@ from typing import Any, Final
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from forum_mcp.engine.accounts import account, limited, move, moves_between, standing
 from forum_mcp.ledger.entry import Draft
@@ -221,5 +228,7 @@ class Budgets(RuleBasedStateMachine):
         return total, tasks
 
 
-TestBudgets = Budgets.TestCase
-TestBudgets.settings = settings(stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_no_interleaving_breaks_a_limit(rounds: int | None) -> None:
+    """``--rounds N`` tries N interleavings of up to 40 steps each."""
+    ample = settings(stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    run_state_machine_as_test(Budgets, settings=settings(ample, max_examples=rounds or ample.max_examples))
