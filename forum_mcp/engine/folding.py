@@ -50,7 +50,7 @@ def fold_run(store: Store, run: RunId, until: int | None = None) -> RunState:
     """
     state = fold_on(store, RunState(run), until)
     if state.started_seq < 0:
-        raise NotFound(f"run {run!r} is not in this ledger; list runs to see those that are")
+        raise NotFound(f"run {run[:80]!a} is not in this ledger; list runs to see those that are")
     return state
 
 

@@ -370,7 +370,7 @@ class Orchestrator(Assistance, Advice):
 
     def _run_id(self, run_id: str) -> RunId:
         if self.ledger.store.newest(RunId(run_id)) is None:
-            raise NotFound(f"run {run_id[:80]!r} is not in this ledger; list runs to see those that are")
+            raise NotFound(f"run {run_id[:80]!a} is not in this ledger; list runs to see those that are")
         return RunId(run_id)
 
     def _line(self, row: RunRow) -> RunLine:

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-__all__ = ["DEPTH_MAX", "Unusable", "json_object", "nesting", "read"]
+__all__ = ["DEPTH_MAX", "Unusable", "fault_of", "json_object", "nesting", "read"]
 
 T = TypeVar("T")
 
@@ -20,6 +20,7 @@ DEPTH_MAX: Final = 64
 
 _SCAN_LIMIT: Final = 200_000
 _READ_LIMIT: Final = 4_000_000  # over all tries: a hostile reply has many places where an object could begin
+_LONG: Final = re.compile(r"((?:unknown field `|enum value ').{80}).+(?=[`'] - at|[`']$)", re.DOTALL)
 _MARKS: Final = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
 
 
@@ -45,6 +46,11 @@ def json_object(text: str) -> str | Unusable:
                 return text[start:end]
         start = text.find("{", start + 1, _SCAN_LIMIT)
     return Unusable("the reply holds no complete JSON object; answer with exactly one JSON object and nothing else")
+
+
+def fault_of(error: msgspec.ValidationError) -> str:
+    """Return why JSON has the wrong shape, with at most 80 characters of what its author wrote."""
+    return _LONG.sub(r"\1…", str(error))
 
 
 def nesting(text: str) -> int:
@@ -83,6 +89,6 @@ def read(text: str, shape: type[T]) -> T | Unusable:
     try:
         return msgspec.json.decode(found, type=shape, strict=True)
     except msgspec.ValidationError as error:
-        return Unusable(f"the JSON object does not have the required shape: {error}")
+        return Unusable(f"the JSON object does not have the required shape: {fault_of(error)}")
     except msgspec.DecodeError as error:
         return Unusable(f"the JSON object cannot be read: {error}")

@@ -13,7 +13,7 @@ import msgspec
 
 from forum_mcp.errors import PlanRefused
 from forum_mcp.roles.coordinator import DependencyReply, PlanReply, TaskReply
-from forum_mcp.roles.reply import DEPTH_MAX, nesting
+from forum_mcp.roles.reply import DEPTH_MAX, fault_of, nesting
 from forum_mcp.rules.criteria import CRITERIA_MAX, fault
 from forum_mcp.rules.policy import Policy, refusal
 from forum_mcp.rules.roster import Roster
@@ -109,8 +109,9 @@ def read(value: object) -> PlanReply:
         return msgspec.convert(value, PlanReply, strict=True)
     except msgspec.ValidationError as error:
         raise PlanRefused(
-            f'the plan does not have the shape of a plan: {error}; expected {{"tasks": [{{"id", "lane", "instruction", '
-            f'"depends_on": [], "done_when": [], "effects": "none|idempotent|once", "schema": {{}}, "context": []}}]}}'
+            f"the plan does not have the shape of a plan: {fault_of(error)}; expected "
+            f'{{"tasks": [{{"id", "lane", "instruction", "depends_on": [], "done_when": [], '
+            f'"effects": "none|idempotent|once", "schema": {{}}, "context": []}}]}}'
         ) from None
 
 

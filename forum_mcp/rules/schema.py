@@ -41,7 +41,8 @@ def refused(schema: dict[str, object]) -> str | None:
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
-        return f"is not a JSON Schema: {error.message}"[:1000]
+        given = repr(cast("object", error.instance))
+        return f"is not a JSON Schema: {error.message.replace(given, given[:80])}"[:1000]
     references = 0
     for keyword, value in _keywords(schema):
         references += keyword in _REFERENCES

@@ -70,6 +70,40 @@ async def test_a_refusal_is_complete_in_its_text(
         assert (await forum.call("run"))["runs"] == [], "nothing was recorded"
 
 
+ECHOED = "Zq" * 500
+TASK = {"id": "t1", "lane": "backend", "instruction": "x"}
+STRANGE: list[dict[str, object]] = [
+    {ECHOED: 1},
+    {"effects": ECHOED},
+    {"depends_on": [{"id": "t0", "type": ECHOED}]},
+    {"depends_on": [ECHOED]},
+    {"lane": ECHOED},
+    {"context": [ECHOED]},
+    {"schema": {"type": ECHOED}},
+    {"schema": {"$ref": ECHOED}},
+    {"done_when": [f"matches: ({ECHOED}"]},
+]
+
+
+async def test_no_refusal_repeats_more_than_80_characters_of_a_value(connect: Any, host_settings: Settings) -> None:
+    calls: list[tuple[str, dict[str, object]]] = [
+        *(("submit", {"request": "x", "plan": {"tasks": [{**TASK, **members}]}}) for members in STRANGE),
+        ("submit", {"request": "x", "plan": {ECHOED: 1}}),
+        ("submit", {"request": "x", "lane": ECHOED}),
+        ("submit", {"run_id": ECHOED}),
+        ("run", {"run_id": ECHOED}),
+        ("run_control", {"run_id": ECHOED, "action": "cancel"}),
+        ("work", {"action": "next", "run_id": ECHOED}),
+        ("ledger_show", {"since": ECHOED}),
+        ("ledger_replay", {"until": ECHOED}),
+        ("ledger_replay", {"run_id": ECHOED}),
+    ]
+    async with connect(host_settings) as connection:
+        for tool, arguments in calls:
+            text = await connection.refused(tool, **arguments)
+            assert ECHOED[:81] not in text, (tool, text)
+
+
 async def test_an_unknown_tool_is_a_protocol_error_that_names_the_near_one(
     connect: Any, host_settings: Settings
 ) -> None:
