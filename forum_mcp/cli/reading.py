@@ -159,7 +159,7 @@ def _causes(record: "Ledger", seq: int, limit: int, as_json: bool) -> None:
     for line in tree_lines(seq, view.lines, causes):
         emit(line)
     if not view.reaches_request:
-        note("this chain does not end at a request" + (": it is cut" if view.cut else ""))
+        note("this chain does not end at a request" + (": it is cut" if view.more else ""))
 
 
 def _effects(record: "Ledger", seq: int, limit: int, as_json: bool) -> None:
@@ -171,5 +171,5 @@ def _effects(record: "Ledger", seq: int, limit: int, as_json: bool) -> None:
         return
     for line in tree_lines(seq, view.lines, effects(view.lines)):
         emit(line)
-    if view.cut:
+    if view.more:
         note(f"there is more: --limit {limit} entries are shown")

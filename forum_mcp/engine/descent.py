@@ -27,7 +27,7 @@ def descent(store: Store, seq: int, limit: int = 500) -> DescentView:
         raise RequestRefused(f"limit {limit} is refused: expected 1 to {_DESCENT_MAX}")
     depth_of: dict[int, int] = {seq: 0}
     lines: list[TraceLine] = []
-    cut = False
+    more = False
     with store.snapshot():
         store.entry(seq)
         for stored in upwards(store, seq):
@@ -36,7 +36,7 @@ def descent(store: Store, seq: int, limit: int = 500) -> DescentView:
             if at != seq and not causes:
                 continue
             if len(lines) == limit:
-                cut = True
+                more = True
                 break
             depth_of[at] = min(causes) + 1 if causes else 0
             lines.append(
@@ -49,4 +49,4 @@ def descent(store: Store, seq: int, limit: int = 500) -> DescentView:
                     summary=summary(entry.kind, entry.data),
                 )
             )
-    return DescentView(seq=seq, lines=lines, cut=cut)
+    return DescentView(seq=seq, lines=lines, more=more)

@@ -116,7 +116,7 @@ def trace_view(store: Store, seq: int, limit: int) -> TraceView:
             for depth, entry in found
         ],
         reaches_request=any(_begins(entry, run) for _, entry in found),
-        cut=any(parent not in shown for _, entry in found for parent in entry.parents),
+        more=any(parent not in shown for _, entry in found for parent in entry.parents),
     )
 
 

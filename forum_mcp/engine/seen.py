@@ -148,7 +148,7 @@ class SeenLedger(Ledger):
         self._seen.entry(seq)
         view = self._everything.trace(seq, limit)
         lines = [line for line in view.lines if self._seen.shows(self._everything.store.entry(line.seq).entry)]
-        return msgspec.structs.replace(view, lines=lines, cut=view.cut or len(lines) < len(view.lines))
+        return msgspec.structs.replace(view, lines=lines, more=view.more or len(lines) < len(view.lines))
 
     def verify(
         self,

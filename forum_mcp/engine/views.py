@@ -333,23 +333,26 @@ class TraceLine(View, frozen=True, kw_only=True):
 
 
 class TraceView(View, frozen=True, kw_only=True):
-    """The causal chain of an entry, newest first; ``reaches_request`` tells whether it ends at its run's start."""
+    """The causal chain of an entry, newest first.
+
+    ``reaches_request``: it ends at its run's start; ``more``: there is more than the lines.
+    """
 
     seq: int
     lines: list[TraceLine]
     reaches_request: bool
-    cut: bool
+    more: bool
 
 
 class DescentView(View, frozen=True, kw_only=True):
     """An entry and what it led to, oldest first; ``depth`` counts steps of cause and effect, at the fewest.
 
-    ``cut``: there is more than was asked for.
+    ``more``: there is more than the lines.
     """
 
     seq: int
     lines: list[TraceLine]
-    cut: bool
+    more: bool
 
 
 class ReplayView(View, frozen=True, kw_only=True):

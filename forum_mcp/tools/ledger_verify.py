@@ -20,7 +20,9 @@ __all__ = ["TOOL"]
 async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> VerifyView:
     level, checkpoint = arguments.whole("level") or 3, arguments.text("checkpoint")
     work = partial(forum.ledger.verify, level, checkpoint, witnesses=forum.witnesses)
-    return await caller.meanwhile(f"verifying {forum.ledger.size} entries", partial(in_worker_thread, forum.ledger, work))
+    return await caller.meanwhile(
+        f"verifying {forum.ledger.size} entries", partial(in_worker_thread, forum.ledger, work)
+    )
 
 
 TOOL = Tool(

@@ -57,7 +57,14 @@ TOOL = Tool(
     title="Plan a request",
     description="Plan a request without running it. Returns run_id and tasks; submit with that run_id runs them.",
     input_schema=input_schema(
-        {"request": {"type": "string"}, "plan": PLAN, "single": SINGLE, "lane": LANE, "context": CONTEXT, "wait_s": WAIT_S},
+        {
+            "request": {"type": "string"},
+            "plan": PLAN,
+            "single": SINGLE,
+            "lane": LANE,
+            "context": CONTEXT,
+            "wait_s": WAIT_S,
+        },
         required=("request",),
     ),
     output_schema=output_schema(RunView),

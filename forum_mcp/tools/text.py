@@ -58,7 +58,14 @@ def _(view: RunView) -> Iterator[str]:
     ended = sum(task.state == "succeeded" for task in view.tasks)
     yield f"run {view.state}: {ended} of {counted(len(view.tasks), 'task')} succeeded, {counted(view.spent.calls, 'call')}"
     yield f"run_id: {view.run_id}"
-    yield _facts(state=view.state, mode=view.mode, lane=view.lane, route_by=view.route_by, plan_by=view.plan_by, entries=view.entries)
+    yield _facts(
+        state=view.state,
+        mode=view.mode,
+        lane=view.lane,
+        route_by=view.route_by,
+        plan_by=view.plan_by,
+        entries=view.entries,
+    )
     yield "spent: " + _facts(**view.spent.to_dict())
     if view.error is not None:
         yield f"error: {_json(view.error)}"
@@ -163,15 +170,15 @@ def _entry(entry: EntryView) -> Iterator[str]:
 @_lines.register
 def _(view: TraceView) -> Iterator[str]:
     end = "reaches its request" if view.reaches_request else "does not reach a request"
-    yield f"entry {view.seq} {end}: {len(view.lines)} entries{', cut' if view.cut else ''}"
-    yield _facts(seq=view.seq, reaches_request=view.reaches_request, cut=view.cut)
+    yield f"entry {view.seq} {end}: {len(view.lines)} entries{', cut' if view.more else ''}"
+    yield _facts(seq=view.seq, reaches_request=view.reaches_request, more=view.more)
     yield from _traced(view.lines)
 
 
 @_lines.register
 def _(view: DescentView) -> Iterator[str]:
-    yield f"entry {view.seq} led to {len(view.lines) - 1} entries{', cut' if view.cut else ''}"
-    yield _facts(seq=view.seq, cut=view.cut)
+    yield f"entry {view.seq} led to {len(view.lines) - 1} entries{', cut' if view.more else ''}"
+    yield _facts(seq=view.seq, more=view.more)
     yield from _traced(view.lines)
 
 

@@ -17,7 +17,7 @@ def test_what_a_request_led_to_is_all_of_its_run(ledger: Path) -> None:
         of_run = [stored.entry.seq for stored in record.store.run_entries(run.run)]
         assert {line.seq for line in view.lines} >= set(of_run)
         assert [line.seq for line in view.lines] == sorted(line.seq for line in view.lines)
-        assert not view.cut
+        assert not view.more
 
 
 def test_up_and_down_are_the_same_relation(ledger: Path) -> None:
@@ -29,7 +29,7 @@ def test_up_and_down_are_the_same_relation(ledger: Path) -> None:
 
 def test_a_descent_is_cut_at_its_limit_and_says_so(ledger: Path) -> None:
     with Ledger.open(ledger, read_only=True) as record:
-        assert descent(record.store, 1, limit=3).cut
+        assert descent(record.store, 1, limit=3).more
         assert len(descent(record.store, 1, limit=3).lines) == 3
         with pytest.raises(NotFound):
             descent(record.store, 10_000)

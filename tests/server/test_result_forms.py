@@ -4,11 +4,14 @@ import json
 from collections.abc import Iterator
 from typing import cast
 
+import jsonschema
 import msgspec
 import pytest
+from mcp_types import TextContent
 
 from forum_mcp.engine.views import (
     Candidate,
+    DescentView,
     EntryView,
     FindingView,
     Next,
@@ -27,6 +30,9 @@ from forum_mcp.engine.views import (
     WorkItem,
     WorkView,
 )
+from forum_mcp.server.rendering import result
+from forum_mcp.tools import TOOLS
+from forum_mcp.tools.base import Tool
 from forum_mcp.tools.bounds import RESULT_CHARS, bounded
 from forum_mcp.tools.text import text_of
 
@@ -124,7 +130,7 @@ VIEWS: list[View] = [
         seq=9,
         lines=[TraceLine(seq=8, depth=1, kind="call.finished", actor="a", parents=[7], summary="call 3 ended")],
         reaches_request=False,
-        cut=True,
+        more=True,
     ),
     ReplayView(size=9, root="cd" * 32, runs=[run_view()]),
 ]
@@ -174,29 +180,39 @@ def test_a_task_cannot_break_out_of_its_line() -> None:
     assert '  instruction: "a\\nb"' in text_of(view).splitlines()
 
 
-@pytest.mark.parametrize(
-    "view",
-    [
-        run_view(tasks=2_000),
-        run_view(answer="long \u00e9\n" * 40_000),
-        WorkView(
-            items=[msgspec.structs.replace(ITEM, prompt="p" * 20_000) for _ in range(20)],
-            runs={},
-            next=None,
-            checkpoint=NOTE,
-        ),
-        ShowView(entries=[ENTRY] * 10_000, size=10_000, before=None, checkpoint=NOTE),
-    ],
-    ids=["tasks", "answer", "work", "entries"],
-)
-def test_a_result_too_large_is_cut_to_the_same_shape_and_says_so(view: View) -> None:
-    cut = bounded(view.to_dict())
-    text = json.dumps(cut.value, ensure_ascii=False, separators=(",", ":"))
-    assert len(text) + sum(map(len, cut.notes)) <= RESULT_CHARS
-    assert cut.notes
-    assert len(cut.notes) < 20
-    again = msgspec.convert(cut.value, type(view))
-    assert NOTE.strip() in text_of(again), "the checkpoint is never cut"
+LINE = TraceLine(seq=8, depth=1, kind="call.finished", actor="a", parents=[7], summary="call 3 ended")
+WORK = [msgspec.structs.replace(ITEM, prompt="p" * 20_000) for _ in range(20)]
+LARGE: list[tuple[str, View]] = [
+    ("submit", run_view(tasks=2_000)),
+    ("run", run_view(answer="long \u00e9\n" * 40_000)),
+    ("work", WorkView(items=WORK, runs={}, next=None, checkpoint=NOTE)),
+    ("ledger_show", ShowView(entries=[ENTRY] * 10_000, size=10_000, before=None, checkpoint=NOTE)),
+    ("ledger_trace", TraceView(seq=9, lines=[LINE] * 2_000, reaches_request=False, more=True)),
+    ("ledger_trace", DescentView(seq=9, lines=[LINE] * 2_000, more=False)),
+    ("ledger_replay", ReplayView(size=9, root="cd" * 32, runs=[run_view()] * 500)),
+]
+
+
+@pytest.mark.parametrize(("name", "view"), LARGE, ids=lambda given: given if isinstance(given, str) else "")
+def test_a_result_too_large_is_cut_to_the_same_shape_and_says_so(name: str, view: View) -> None:
+    [tool] = [tool for tool in TOOLS if tool.name == name]
+    found = result(view, tool)
+    structured = cast("dict[str, object]", found.structured_content)
+    jsonschema.validate(structured, tool.output_schema)
+    notes = cast("list[str]", structured.pop("cut"))
+    assert 1 < len(notes) < 20
+    [item] = found.content
+    assert isinstance(item, TextContent)
+    for text in (item.text, json.dumps(structured, ensure_ascii=False, separators=(",", ":")) + "".join(notes)):
+        assert len(text) <= RESULT_CHARS + len(notes[-1])
+    assert all(f"\ncut: {note}" in item.text for note in notes)
+    again = msgspec.convert(structured, type(view))
+    assert "checkpoint" not in structured or NOTE.strip() in text_of(again), "the checkpoint is never cut"
+
+
+@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
+def test_what_was_cut_has_a_member_that_no_view_has(tool: Tool) -> None:
+    assert "cut" not in cast("dict[str, object]", tool.output_schema["properties"])
 
 
 def test_a_result_that_fits_is_left_alone() -> None:

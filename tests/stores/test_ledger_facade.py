@@ -132,11 +132,11 @@ def test_a_trace_reaches_the_request_and_says_when_it_is_cut(ledger: Ledger) -> 
         whole = ledger.trace(11)
         assert [line.seq for line in whole.lines] == list(range(11, 0, -1))
         assert [line.depth for line in whole.lines] == list(range(11))
-        assert (whole.reaches_request, whole.cut) == (True, False)
+        assert (whole.reaches_request, whole.more) == (True, False)
         part = ledger.trace(11, limit=3)
-        assert (len(part.lines), part.reaches_request, part.cut) == (3, False, True)
+        assert (len(part.lines), part.reaches_request, part.more) == (3, False, True)
         alone = ledger.trace(0)
-        assert (len(alone.lines), alone.reaches_request, alone.cut) == (1, False, False)
+        assert (len(alone.lines), alone.reaches_request, alone.more) == (1, False, False)
         with pytest.raises(NotFound):
             ledger.trace(99)
 
