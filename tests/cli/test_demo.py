@@ -21,15 +21,15 @@ HEAD: Final = """\
 # What the demo shows
 
 `forum-mcp demo` needs no model, no key and no network, takes a few seconds and leaves nothing behind. The engine, the
-processes, the ledger and the verification are the real ones; only the models recite. This is what it printed; a test
+processes, the ledger and the verification are real; only the models' replies are scripted. This is what it printed; a test
 runs it again (`UPDATE_SNAPSHOTS=1 python -m pytest tests/cli/test_demo.py` writes it anew).
 
-How to read a line of the record: the entry's number, the run's active time, its kind, what it says.
+A line of the record has the entry's number, the run's active time, its kind, and what it says.
 
 """
 FOOT: Final = """
 Next: [a verified answer in five minutes](verified-answer.md), with a program of yours as the model;
-[what the record proves](../explanation/what-the-record-proves.md), and what not.
+[what the record proves](../explanation/what-the-record-proves.md), and what it does not.
 """
 
 
