@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from forum_mcp.cli.given import heard
 from forum_mcp.cli.lazily import Group
 from forum_mcp.cli.options import AsJson, LedgerPath, ledger_of, root_flags
 from forum_mcp.cli.patience import patience
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-_Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is recorded.")]
+_Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is recorded.", callback=heard)]
 _Yes = Annotated[bool, typer.Option("--yes", help="Do it; without, it is only shown what would go.")]
 _EvenShared = Annotated[bool, typer.Option("--even-shared", help="Also what other runs cite.")]
 _Witness = Annotated[
@@ -253,7 +254,7 @@ def _witnesses(ctx: typer.Context, given: list[str] | None) -> list[str]:
 
 def _note_of(file: str) -> str:
     try:
-        return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        return sys.stdin.buffer.read().decode() if file == "-" else Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise RequestRefused(f"{file} cannot be read; {why}; give the file of a signed note") from error

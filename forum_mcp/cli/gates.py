@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from forum_mcp.cli.following import follow, print_run
+from forum_mcp.cli.given import heard
 from forum_mcp.cli.lazily import Group
 from forum_mcp.cli.options import AsJson, LedgerPath, ledger_of, root_flags, with_flags
 from forum_mcp.cli.submit import Quiet, Wait, in_forum, show_result
@@ -30,7 +31,7 @@ _Digest = Annotated[
     str | None,
     typer.Option("--digest", metavar="HEX", help="Only if this is what the gate asks for.", show_default=False),
 ]
-_Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the record.")]
+_Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the record.", callback=heard)]
 _Run = Annotated[bool, typer.Option("--run", help="All gates of this class in this run.")]
 
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from forum_mcp.cli.given import spoken
 from forum_mcp.cli.terminal import note
 from forum_mcp.configs.paths import MEMORY, shown
 from forum_mcp.errors import LedgerMissing, LedgerUnreadable
@@ -46,10 +47,10 @@ def kept_checkpoint(since: str) -> str:
     Raises:
         LedgerUnreadable: there is no such file, or it is not UTF-8.
     """
-    if since == "-":
-        return sys.stdin.read()
+    if since == "-" and sys.stdin is not None:
+        return sys.stdin.buffer.read().decode(errors="replace")
     if "\n" in since:
-        return since
+        return spoken(since)
     try:
         return Path(since).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from forum_mcp.cli.following import entry_line
+from forum_mcp.cli.given import heard
 from forum_mcp.cli.options import AsJson, LedgerPath, ledger_of
 from forum_mcp.cli.places import opened
 from forum_mcp.cli.terminal import emit, emit_json, note, one_line
@@ -36,8 +37,8 @@ def register(app: typer.Typer) -> None:
     app.command("trace")(trace)
 
 
-def _option(flag: str, metavar: str, words: str) -> object:
-    return typer.Option(flag, metavar=metavar, help=words, show_default=False)
+def _option(flag: str, metavar: str, words: str, callback: Callable[[str | None], str | None] | None = None) -> object:
+    return typer.Option(flag, metavar=metavar, help=words, show_default=False, callback=callback)
 
 
 def show(
@@ -48,7 +49,7 @@ def show(
     actor: Annotated[str | None, _option("--actor", "ACTOR", "By an actor: executor is executor:*.")] = None,
     since: Annotated[str | None, _option("--from", "TIME", "Not before (ISO 8601, UTC unless it says).")] = None,
     until: Annotated[str | None, _option("--to", "TIME", "Not after; a date means all of it.")] = None,
-    text: Annotated[str | None, _option("--text", "TEXT", "With this in a fact or a body, in any case.")] = None,
+    text: Annotated[str | None, _option("--text", "TEXT", "With this in a fact or a body, in any case.", heard)] = None,
     before: Annotated[int | None, _option("--before", "SEQ", "Older than this: the next page.")] = None,
     bodies: Annotated[bool, typer.Option("--bodies", help="With the text of their bodies.")] = False,
     following: Annotated[bool, typer.Option("--follow", help="Then new ones as they come; --run: to its end.")] = False,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from forum_mcp.cli.given import heard
 from forum_mcp.cli.options import AsJson, with_flags
 from forum_mcp.cli.places import opened
 from forum_mcp.cli.terminal import columns, emit, emit_json
@@ -29,7 +30,9 @@ def register(app: typer.Typer) -> None:
 def route(
     ctx: typer.Context,
     flags: Flags,
-    request: Annotated[str | None, typer.Argument(help="The request to route.", show_default=False)] = None,
+    request: Annotated[
+        str | None, typer.Argument(help="The request to route.", show_default=False, callback=heard)
+    ] = None,
     batch: Annotated[
         Path | None,
         typer.Option(
@@ -86,8 +89,7 @@ async def _route(flags: Flags, requests: list[str]) -> list[RouteView]:
     from forum_mcp.configs.load import load
     from forum_mcp.engine.orchestrator import Orchestrator
 
-    settings = load(flags).model_copy(update={"ledger": MEMORY})
-    async with Orchestrator.open(settings) as forum:
+    async with Orchestrator.open(load(Flags(ledger=MEMORY).over(flags))) as forum:
         return [forum.route(request) for request in requests]
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from forum_mcp.cli.following import entries_since, exit_code, follow, print_run
+from forum_mcp.cli.given import heard
 from forum_mcp.cli.graphs import mermaid, task_lines, timeline
 from forum_mcp.cli.lazily import Group
 from forum_mcp.cli.options import AsJson, LedgerPath, ledger_of, root_flags, with_flags
@@ -117,7 +118,9 @@ def _tell(view: RunView, entries: list[EntryView]) -> None:
 def cancel(
     ctx: typer.Context,
     run_id: _RunId,
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the record.")] = "",
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the record.", callback=heard)
+    ] = "",
     ledger: LedgerPath = None,
     as_json: AsJson = False,
 ) -> None:
@@ -189,7 +192,8 @@ def fork(
         int | None, typer.Option("--at", metavar="SEQ", help="Its last entry that counts.", show_default=False)
     ] = None,
     request: Annotated[
-        str | None, typer.Option("--request", metavar="TEXT", help="Another request.", show_default=False)
+        str | None,
+        typer.Option("--request", metavar="TEXT", help="Another request.", show_default=False, callback=heard),
     ] = None,
     with_worker: Annotated[
         list[str] | None,

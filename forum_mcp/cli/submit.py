@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar, cast
 import typer
 
 from forum_mcp.cli.following import EXIT_WAITING, exit_code, follow, print_run
+from forum_mcp.cli.given import heard
 from forum_mcp.cli.options import AsJson, with_flags
 from forum_mcp.cli.terminal import columns, emit, emit_json, note
 from forum_mcp.configs.flags import Flags
@@ -28,7 +29,10 @@ T = TypeVar("T")
 
 _TERMINATED: Final = 143
 
-_Request = Annotated[str | None, typer.Argument(help="The request; - reads it from stdin.", show_default=False)]
+_Request = Annotated[
+    str | None,
+    typer.Argument(help="The request; - reads it from stdin.", show_default=False, callback=heard),
+]
 _PlanFile = Annotated[
     str | None,
     typer.Option("--plan", metavar="FILE", help="A plan in JSON, or the id of a planned run.", show_default=False),

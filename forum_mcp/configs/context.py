@@ -5,7 +5,7 @@ from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from forum_mcp.configs.section import Section
+from forum_mcp.configs.section import RecordedSection
 
 __all__ = ["CONTEXT_NAME", "ContextSettings"]
 
@@ -23,7 +23,7 @@ _OWNERS: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
-class ContextSettings(Section):
+class ContextSettings(RecordedSection):
     """One thing to read: a file, what a command prints, or a resource of another MCP server."""
 
     type: Literal["file", "command", "resource"]

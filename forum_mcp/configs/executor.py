@@ -4,7 +4,7 @@ from typing import Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from forum_mcp.configs.section import AMOUNT_MAX, Section
+from forum_mcp.configs.section import AMOUNT_MAX, RecordedSection, Section
 
 __all__ = ["ExecutorSettings", "PriceSettings", "ResourceSettings"]
 
@@ -59,7 +59,7 @@ class ResourceSettings(Section):
     open_files: int = Field(default=1_024, ge=16, le=AMOUNT_MAX)
 
 
-class ExecutorSettings(Section):
+class ExecutorSettings(RecordedSection):
     """One way to run calls; which members apply depends on ``type`` (see configs/forum.toml)."""
 
     type: Literal["command", "chat", "anthropic", "local", "scripted", "sampling", "host"]

@@ -122,7 +122,23 @@ def config_files(named: str | None, *, cwd: Path) -> list[ConfigFile]:
     elif (path := cwd / PROJECT_FILE).is_file():
         found.append(ConfigFile(path, "project"))
     user = user_file()
-    return [*found, ConfigFile(user, "user")] if user is not None and user.is_file() else found
+    return [*found, ConfigFile(user, "user")] if user is not None and _is_there(user) else found
+
+
+def _is_there(user: Path) -> bool:
+    """Tell whether the user's file exists. One that may not be looked for could say what must not be done.
+
+    Raises:
+        ConfigRefused: a directory on the way to it is closed to this process.
+    """
+    try:
+        return user.is_file()
+    except OSError as error:
+        raise ConfigRefused(
+            f"nobody can tell whether there is a configuration file {shown(user)}; "
+            f"{(error.strerror or str(error)).lower()}; let this user into the directories above it, or set HOME or "
+            "XDG_CONFIG_HOME to one that is its own"
+        ) from error
 
 
 def find_ledger(flag: str | None, *, config: str | None = None, cwd: Path | None = None) -> str:

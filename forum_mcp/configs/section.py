@@ -1,10 +1,11 @@
 """The base of every table of the settings."""
 
-from typing import Final
+from collections.abc import Iterator
+from typing import Final, Self, cast
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
-__all__ = ["AMOUNT_MAX", "Section"]
+__all__ = ["AMOUNT_MAX", "RecordedSection", "Section"]
 
 AMOUNT_MAX: Final = 1_000_000_000
 """Largest amount anybody may name: in millionths it is a number of the record still."""
@@ -14,3 +15,37 @@ class Section(BaseModel):
     """A table: unknown keys are refused, values are not converted, nothing changes afterwards."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class RecordedSection(Section):
+    """A table whose values a run's record holds, and that therefore are text, paths included."""
+
+    @model_validator(mode="after")
+    def _can_be_recorded(self) -> Self:
+        for name, value in self:
+            if any(not _is_text(each) for each in _strings(value)):
+                raise ValueError(
+                    f"{name!r} holds bytes that are not UTF-8, which no record can hold; give text, or run in a UTF-8 "
+                    "locale, such as LC_ALL=C.UTF-8"
+                )
+        return self
+
+
+def _strings(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for each in cast("list[object]", value):
+            yield from _strings(each)
+    elif isinstance(value, dict):
+        for name, each in cast("dict[object, object]", value).items():
+            yield from _strings(name)
+            yield from _strings(each)
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

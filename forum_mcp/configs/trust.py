@@ -67,7 +67,10 @@ def _file() -> Path:
 
 
 def _pins() -> dict[str, str]:
-    file = _file()
+    try:
+        file = _file()
+    except ConfigRefused:  # without a place of the user's own nobody has vouched for anything
+        return {}
     refuse_shared(file.parent, "the state directory")
     refuse_shared(file, "the list of trusted files")
     try:

@@ -33,7 +33,8 @@ def checked_request(request: str | None) -> str:
         request.encode()
     except UnicodeEncodeError as error:
         raise RequestRefused(
-            f"the request holds a lone surrogate at character {error.start}; send valid Unicode text"
+            f"the request is not text; character {error.start} is a lone surrogate, which is what a byte that is not "
+            "UTF-8 becomes; send UTF-8"
         ) from None
     return request
 

@@ -1,5 +1,6 @@
 """The command line where homes, streams, terminals and locales are not as usual: an answer or one line, no trace."""
 
+import json
 import os
 import re
 import subprocess
@@ -85,6 +86,32 @@ def test_text_of_any_script_is_shown_in_any_locale(env: dict[str, str], tmp_path
         done = at_home(str(tmp_path), *words, "--ledger", "l.db", cwd=tmp_path, **env)
         assert done.code == 0, done
         assert b"\xe2\x80\xae" not in done.raw
+
+
+@posix_only
+def test_what_is_said_in_utf8_is_heard_in_any_locale(tmp_path: Path) -> None:
+    env = {"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    keep = ("--ledger", "l.db")
+    done = at_home(str(tmp_path), "submit", "größe ☃", "--cmd", "cat", "--roles", "rules", *keep, cwd=tmp_path, **env)
+    assert done.code == 0, done
+    listed = at_home(str(tmp_path), "run", "list", "--json", *keep, cwd=tmp_path, **env).out
+    assert json.loads(listed)["runs"][0]["request"] == "größe ☃"
+    routed = at_home(str(tmp_path), "route", "--json", "mach die Größe der Schaltfläche im CSS", cwd=tmp_path, **env)
+    assert routed.json()["chosen"] == "frontend"
+    for words in (("route", "gr\udcffe"), ("submit", "x", "--cmd", "echo größe", *keep)):
+        refused = at_home(str(tmp_path), *words, cwd=tmp_path, **env)
+        assert (refused.code, refused.err.count("\n"), "UTF-8" in refused.err) == (2, 1, True), refused
+
+
+@posix_only
+@pytest.mark.parametrize("home", ["", "/proc"])
+def test_to_route_takes_no_place_for_files(home: str, tmp_path: Path) -> None:
+    (tmp_path / ".forum").mkdir()
+    (tmp_path / ".forum" / "config.toml").write_text("max_parallel = 3\nlocal_only = true\n")
+    batch = tmp_path / "rows.jsonl"
+    batch.write_text('{"text": "fix the css"}\n')
+    done = at_home(home, "route", "--batch", str(batch), cwd=tmp_path)
+    assert (done.code, "frontend" in done.out) == (0, True), done
 
 
 @posix_only
