@@ -21,8 +21,8 @@ HEAD: Final = """\
 # What the demo shows
 
 `forum-mcp demo` needs no model, no key and no network, takes a few seconds and leaves nothing behind. The engine, the
-processes, the ledger and the verification are real; only the models' replies are scripted. This is what it printed; a test
-runs it again (`UPDATE_SNAPSHOTS=1 python -m pytest tests/cli/test_demo.py` writes it anew).
+processes, the ledger and the verification are real; only the models' replies are scripted. This is what it printed; a
+test runs it again (`UPDATE_SNAPSHOTS=1 python -m pytest tests/cli/test_demo.py` writes it anew).
 
 A line of the record has the entry's number, the run's active time, its kind, and what it says.
 

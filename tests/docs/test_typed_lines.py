@@ -43,7 +43,6 @@ ELSEWHERE: Final = {
         "forum-mcp install {client.name}",
         "as above",
     ),
-    "forum-mcp doctor": ("tests/packaging/test_newcomer.py", '"forum-mcp doctor', "starts servers; once is enough"),
     "forum-mcp ledger show --follow": (
         "tests/reading/test_show_filters.py",
         '"--follow"',
@@ -134,7 +133,6 @@ def test_the_readme(tmp_path: Path, programs: Path) -> None:
     (tmp_path / "checkpoint.txt").write_bytes(forum("ledger", "checkpoint", cwd=tmp_path).raw)
     assert reader.types("forum-mcp ledger verify").out.startswith("clean: ")
     assert "a request came in" in reader.types("forum-mcp ledger trace", mine={"31": "10"}).out
-    reader.skips("forum-mcp doctor")
     assert reader.is_through()
 
 

@@ -24,9 +24,9 @@ README: Final = ROOT / "README.md"
 REQUEST: Final = "1. write the readme docs 2. build the css for the page"
 HEAD: Final = """# The first ten minutes
 
-What a newcomer types and sees, from the first command to taking everything back. A test made this page and runs every line again
-(`UPDATE_SNAPSHOTS=1 python -m pytest tests/packaging`): the wheel in an environment of its own, an empty home, only the system on
-PATH. `#` stands for what differs from one time to the next.
+What a newcomer types and sees, from the first command to taking everything back. A test made this page and runs every
+line again (`UPDATE_SNAPSHOTS=1 python -m pytest tests/packaging`): the wheel in an environment of its own, an empty
+home, only the system on PATH. `#` stands for what differs from one time to the next.
 """
 
 
