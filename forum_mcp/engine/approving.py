@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypedDict
 
 import msgspec
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "HOW",
     "SCOPES",
+    "ResolutionTerms",
     "check_scope",
     "class_approval",
     "gate_closed",
@@ -38,21 +39,39 @@ HOW: Final = ("terminal", "tool", "elicitation", "api")
 """How it can be known who decided: at a terminal, by a tool's argument, asked through the client, by a program."""
 
 
+class ResolutionTerms(TypedDict, total=False):
+    """The terms of a resolution; all may be left out.
+
+    Members:
+        how: how it is known who decided, of ``HOW``; ``api`` unless given.
+        scope: this gate (``once``, unless given), its class in this run (``run``), or its ``class`` until a time.
+        until_us: the time until which an approval of a ``class`` stands, microseconds since the epoch.
+        digest: commitment of what was read, 64 hex; it must be that of the gate's subject.
+        reason: in words.
+    """
+
+    how: str
+    scope: str
+    until_us: int | None
+    digest: str | None
+    reason: str
+
+
 def resolution(
     gate_seq: int,
     *,
     approved: bool,
     by: str,
-    how: str,
-    scope: str,
-    until_us: int | None,
-    digest: str | None,
-    reason: str,
     now_us: Callable[[], int],
+    how: str = "api",
+    scope: str = "once",
+    until_us: int | None = None,
+    digest: str | None = None,
+    reason: str = "",
 ) -> Event:
     """Return the event that resolves a gate, unless its deadline has passed: then it is rejected, whoever runs.
 
-    ``digest``, when given, must be the commitment of the gate's subject: an approval is of what was read.
+    See ``ResolutionTerms`` for what is said of it; an approval is of what was read.
     """
 
     def event(state: RunState) -> Draft:

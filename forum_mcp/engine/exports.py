@@ -14,7 +14,6 @@ from forum_mcp.ledger.note import Signer
 from forum_mcp.ledger.verify.source import SourceFault, read
 from forum_mcp.stores.base import Store
 from forum_mcp.stores.export_file import ExportStore
-from forum_mcp.stores.seen import SeenStore
 from forum_mcp.stores.sqlite import SqliteStore
 
 __all__ = ["ExportSigning", "export_lines", "lines_ahead", "open_export", "rotation_notes"]
@@ -49,9 +48,7 @@ class ExportSigning(Signing):
         return self._note if self._note is not None else super().newest_note()
 
 
-def export_lines(
-    store: SqliteStore | ExportStore | SeenStore, vkey: str, newest: str | None, *, without_bodies: bool
-) -> Iterator[bytes]:
+def export_lines(store: Store, vkey: str, newest: str | None, *, without_bodies: bool) -> Iterator[bytes]:
     """Yield the lines of a self-contained export, ended by the ``newest`` checkpoint.
 
     Raises:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final, cast
+from typing import Final, TypedDict, cast
 
 import msgspec
 
@@ -11,11 +11,30 @@ from forum_mcp.errors import LedgerUnreadable, RequestRefused
 from forum_mcp.ledger.entry import Body, Entry, RunId, decode, leaf_hash
 from forum_mcp.stores.base import Store, Stored
 
-__all__ = ["Filter", "downwards", "make_filter", "matches", "upwards"]
+__all__ = ["Filter", "Wanted", "downwards", "make_filter", "matches", "upwards"]
 
 _WINDOW: Final = 512
 _SEARCHED_MAX: Final = 4_096
 _DATE_CHARS: Final = len("2026-11-21")
+
+
+class Wanted(TypedDict, total=False):
+    """Which entries a caller wants; what is left out, or None, is "any".
+
+    Members:
+        run_id: of this run.
+        kind: of a kind, or of those that begin with its words: ``call`` or ``call.*``.
+        actor: by an actor, or by those that begin with its word: ``executor`` or ``executor:*``.
+        since, until: recorded in between; ISO 8601, UTC unless they say otherwise, and a date means all of its day.
+        text: with this in a fact or in a body's text, upper and lower case alike.
+    """
+
+    run_id: str | None
+    kind: str | None
+    actor: str | None
+    since: str | None
+    until: str | None
+    text: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +67,7 @@ def make_filter(
     until: str | None = None,
     text: str | None = None,
 ) -> Filter:
-    """Return a filter; times are ISO 8601, UTC unless they say otherwise, and a date means all of its day.
+    """Return the filter of what is wanted; see ``Wanted``.
 
     Raises:
         RequestRefused: a time that is none, or an empty text, kind or actor.

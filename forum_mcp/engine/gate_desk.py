@@ -1,10 +1,10 @@
 """The gates that wait for somebody, read from the record, and their resolution."""
 
-from typing import Final
+from typing import Final, Unpack
 
 import msgspec
 
-from forum_mcp.engine.approving import check_scope, resolution
+from forum_mcp.engine.approving import ResolutionTerms, check_scope, resolution
 from forum_mcp.engine.clock import Clock
 from forum_mcp.engine.run_holder import RunHolder
 from forum_mcp.engine.run_views import is_over
@@ -36,17 +36,7 @@ class GateDesk:
         return GatesView(gates=sorted(found, key=lambda each: (each.deadline_us, each.gate)))
 
     async def resolve(
-        self,
-        gate: int,
-        *,
-        approved: bool,
-        by: str,
-        how: str,
-        scope: str,
-        until_us: int | None,
-        digest: str | None,
-        reason: str,
-        take_up: bool,
+        self, gate: int, *, approved: bool, by: str, take_up: bool, **terms: Unpack[ResolutionTerms]
     ) -> RunId:
         """Record a resolution and return the run; ``take_up``: go on with it here when no process holds it.
 
@@ -54,23 +44,14 @@ class GateDesk:
             NotFound: there is no such gate.
             RequestRefused: the scope or its end cannot be.
             GateClosed: the gate is not open any more, or its deadline has passed.
-            AppendRefused: its subject is not the one of ``digest``.
+            AppendRefused: its subject is not the one of ``terms["digest"]``.
         """
+        scope = terms.get("scope", "once")
         if not approved and scope == "class":
             raise RequestRefused("a rejection is of one gate (once) or of its class in this run (run)")
-        check_scope(scope, until_us, self._clock.now_us())
+        check_scope(scope, terms.get("until_us"), self._clock.now_us())
         run = self._run(gate)
-        event = resolution(
-            gate,
-            approved=approved,
-            by=by,
-            how=how,
-            scope=scope,
-            until_us=until_us,
-            digest=digest,
-            reason=reason,
-            now_us=self._clock.now_us,
-        )
+        event = resolution(gate, approved=approved, by=by, now_us=self._clock.now_us, **terms)
         await self._holder.report(run, event, take_up=take_up)
         return run
 

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, Self, Unpack
 
@@ -10,79 +10,65 @@ import anyio
 import anyio.lowlevel
 
 from forum_mcp.configs.nesting import refuse_nested
-from forum_mcp.configs.paths import default_ledger
 from forum_mcp.configs.settings import Settings
 from forum_mcp.engine.advice import Advice
-from forum_mcp.engine.assembly import contract_of, executors_of, roster_of
-from forum_mcp.engine.assistance import Assistance
+from forum_mcp.engine.approving import ResolutionTerms
 from forum_mcp.engine.clock import Clock
-from forum_mcp.engine.custody import growth
 from forum_mcp.engine.daemon_client import ask_daemon
-from forum_mcp.engine.event_scrubbing import scrubber_of
 from forum_mcp.engine.forking import changed_plan, inherited, origin_of
 from forum_mcp.engine.gate_desk import GateDesk
 from forum_mcp.engine.history import History
-from forum_mcp.engine.ledger import Ledger
+from forum_mcp.engine.learning import LearnedView
+from forum_mcp.engine.opening import Parts, opened
 from forum_mcp.engine.options import RunOptions
 from forum_mcp.engine.outcomes import cancellation
-from forum_mcp.engine.run_holder import RunHolder
+from forum_mcp.engine.requests import checked_request
+from forum_mcp.engine.run_reader import RunReader
 from forum_mcp.engine.run_starter import RunStarter
-from forum_mcp.engine.run_views import finished_line, run_line, run_state, run_view
-from forum_mcp.engine.views import GatesView, ReplayView, RunLine, RunsView, RunView
+from forum_mcp.engine.run_views import roster_rows, route_view
+from forum_mcp.engine.views import GatesView, ReplayView, RouteView, RunLine, RunsView, RunView, WorkItem, WorkView
 from forum_mcp.engine.work_desk import WorkDesk
-from forum_mcp.errors import AppendRefused, ExecutorsDiffer, LedgerUnreadable, NotFound, RequestRefused, RunHeld
+from forum_mcp.errors import AppendRefused, ExecutorsDiffer, LedgerUnreadable, RequestRefused, RunHeld
 from forum_mcp.executors.base import Executor
-from forum_mcp.executors.sampler import Sampler
 from forum_mcp.ledger.entry import RunId
-from forum_mcp.rules.contract import Contract
-from forum_mcp.rules.roster import Roster
-from forum_mcp.rules.run import RunState
+from forum_mcp.rules.routing import route
 from forum_mcp.stores.base import RunRow
 
 __all__ = ["Orchestrator"]
 
 _log = logging.getLogger(__name__)
 
-_WAIT_MAX_S: Final = 3_600.0
 _RESUMED_MAX: Final = 1_000
 
 
-class Orchestrator(Assistance, Advice):
+class Orchestrator:
     """One open forum: a ledger, a roster, executors, and the runs this process holds.
 
     Made by ``open``; not to be used after it is left.
     """
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        settings: Settings,
-        roster: Roster,
-        executors: Mapping[str, Executor],
-        contract: Contract,
-        holder: RunHolder,
-        clock: Clock,
-        sampler: Sampler,
-    ) -> None:
-        self.ledger = ledger
-        self.sampler = sampler
+    def __init__(self, parts: Parts) -> None:
+        self.ledger = parts.ledger
+        """The record."""
+        self.sampler = parts.sampler
         """Where questions to a client's model wait for a client."""
-        self._settings = settings
-        self.witnesses = settings.custody.witnesses
+        self.witnesses = parts.settings.custody.witnesses
         """Verifier keys of the third parties whose signatures count."""
-        self.takes_approvals = settings.gates.allow_tool
+        self.takes_approvals = parts.settings.gates.allow_tool
         """Whether a tool call may resolve a gate."""
         self.asks_approvals = True
         """Whether the person behind whoever calls may resolve a gate."""
-        self._roster = roster
-        self._executors = executors
-        self._contract = contract
-        self._holder = holder
-        self._desk = WorkDesk(holder, clock)
-        self._gates = GateDesk(holder, clock)
-        self._starter = RunStarter(contract, roster, settings.limits, holder, clock)
-        self._clock = clock
-        self._history = History()
+        self.history = History()
+        """What was read of runs that are over."""
+        self._settings = parts.settings
+        self._roster = parts.roster
+        self._contract = parts.contract
+        self._holder = parts.holder
+        self._reader = RunReader(parts.holder)
+        self._work = WorkDesk(parts.holder, parts.clock)
+        self._gates = GateDesk(parts.holder, parts.clock)
+        self._starter = RunStarter(parts.contract, parts.roster, parts.settings.limits, parts.holder, parts.clock)
+        self._advice = Advice(parts.ledger, self.history)
 
     @classmethod
     @asynccontextmanager
@@ -97,38 +83,20 @@ class Orchestrator(Assistance, Advice):
             ConfigRefused, RosterRefused: the settings do not make a working whole.
             LedgerError: the ledger cannot be used.
         """
-        clock = clock or Clock()
-        roster = roster_of(settings)
-        sampler = Sampler()
-        built = executors_of(settings, executors or {}, sampler)
-        scrubber = scrubber_of(settings, os.environ)
-        contract = contract_of(settings, built, roster, scrubber)
-        ledger = Ledger.open(
-            settings.ledger or default_ledger(),
-            now_us=clock.now_us,
-            entropy=clock.entropy,
-            checkpoint_every=settings.custody.checkpoint_every,
-        )
-        if (grown := growth(ledger, settings.custody.warn_mb)) is not None:
-            _log.warning("%s", grown)
-        holder = RunHolder(ledger, built, scrubber, clock)
-        try:
-            async with anyio.create_task_group() as group:
-                await group.start(holder.watch)
-                try:
-                    yield cls(ledger, settings, roster, built, contract, holder, clock, sampler)
-                finally:
-                    await holder.close()
-                    group.cancel_scope.cancel()
-        except BaseExceptionGroup as errors:
-            if len(errors.exceptions) == 1:  # the caller's own error, which only passed through the group
-                raise errors.exceptions[0] from None
-            raise
-        finally:
-            with anyio.CancelScope(shield=True):
-                for executor in built.values():
-                    await executor.aclose()
-            ledger.close()
+        async with opened(settings, executors=executors, clock=clock) as parts:
+            yield cls(parts)
+
+    def route(self, request: str) -> RouteView:
+        """Route a request; records nothing.
+
+        Raises:
+            RequestRefused: the request is empty or too long.
+        """
+        return route_view(route(checked_request(request), self._roster), self._roster)
+
+    def roster(self) -> list[dict[str, object]]:
+        """Return the lanes: name, category, tier, description, keywords, and whether policy permits them."""
+        return roster_rows(self._roster, self._contract.policy)
 
     async def plan(
         self,
@@ -146,6 +114,14 @@ class Orchestrator(Assistance, Advice):
         """
         run = await self._starter.start("plan", request, plan, options, by=by)
         return await self.quoted(await self.run(run, wait_s=wait_s))
+
+    async def quoted(self, view: RunView) -> RunView:
+        """Return the view of a planned run with what it is likely to take, by what tasks like its own took before."""
+        return await self._advice.quoted(view)
+
+    async def learned(self) -> LearnedView:
+        """Return which lanes and models earned passing verdicts, at what cost: advice that changes nothing."""
+        return await self._advice.learned()
 
     async def submit(
         self,
@@ -172,7 +148,7 @@ class Orchestrator(Assistance, Advice):
             ExecutorsDiffer: the planned run was begun with executors that this process does not have.
         """
         if isinstance(plan, str):
-            plan = self._run_id(plan)  # the daemon sees every run; whoever asks here may not
+            plan = self._reader.known(plan)  # the daemon sees every run; whoever asks here may not
         if detach:
             refuse_nested(os.environ)
             told = {"request": request, "plan": plan, "idempotency_key": idempotency_key, "by": by, "options": options}
@@ -196,19 +172,16 @@ class Orchestrator(Assistance, Advice):
         Raises:
             NotFound: the ledger has no such run.
         """
-        run = self._run_id(run_id)
-        await anyio.lowlevel.checkpoint()  # a caller that asks again and again leaves room for what it asks about
-        with anyio.move_on_after(min(max(wait_s, 0.0), _WAIT_MAX_S)):
-            while not self._settled(run):
-                held = self._holder.held(run)
-                await (held.changed if held is not None else self._holder.changed).wait()
-        return self._view(self._holder.state(run))
+        return await self._reader.wait(self._reader.known(run_id), wait_s)
 
     def runs(self, *, limit: int = 20, before: int | None = None) -> RunsView:
         """List runs, newest first; ``before`` is the cursor a page ends with."""
         rows = self.ledger.store.runs(limit + 1, before)
-        lines = [self._line(row) for row in rows[:limit]]
-        return RunsView(runs=lines, before=rows[limit - 1].first_seq if len(rows) > limit else None)
+        return RunsView(runs=self.lines(rows[:limit]), before=rows[limit - 1].first_seq if len(rows) > limit else None)
+
+    def lines(self, rows: Sequence[RunRow]) -> list[RunLine]:
+        """Return runs of the ledger as they stand in a list, in the order given."""
+        return self._reader.lines(rows)
 
     async def cancel(self, run_id: str, *, reason: str = "", by: str = "person:local") -> RunView:
         """Cancel a run and wait until what it had under way is ended.
@@ -216,7 +189,7 @@ class Orchestrator(Assistance, Advice):
         Raises:
             NotFound: the ledger has no such run.
         """
-        run = self._run_id(run_id)
+        run = self._reader.known(run_id)
         try:
             await self._holder.report(run, cancellation(by, reason))
         except AppendRefused:
@@ -235,7 +208,7 @@ class Orchestrator(Assistance, Advice):
             ExecutorsDiffer: it was begun with executors that this process does not have.
         """
         refuse_nested(os.environ)
-        run = self._run_id(run_id)
+        run = self._reader.known(run_id)
         if self._holder.state(run).phase not in ("finished", "rest"):
             if detach:
                 await ask_daemon(self._settings, {"do": "resume", "run_id": run_id})
@@ -248,13 +221,10 @@ class Orchestrator(Assistance, Advice):
 
         One whose executors this process does not have, or whose terms are gone, stays as it is, and a warning says so.
         """
-        rows = self.ledger.store.runs(_RESUMED_MAX)
         interrupted: list[RunLine] = []
-        for row in rows:
+        for row in self.ledger.store.runs(_RESUMED_MAX):
             await anyio.lowlevel.checkpoint()  # one that is not over is folded: others have their turn in between
-            line = self._line(row)
-            if line.state == "interrupted":
-                interrupted.append(line)
+            interrupted += [line for line in self.lines([row]) if line.state == "interrupted"]
         left: list[RunLine] = []
         for line in interrupted:
             try:
@@ -287,7 +257,7 @@ class Orchestrator(Assistance, Advice):
             NotFound: the ledger has no such run.
             InvalidInput: the entry is not the run's, or the request, the plan or an option is refused.
         """
-        origin = origin_of(self.ledger.store, self._run_id(run_id), seq)
+        origin = origin_of(self.ledger.store, self._reader.known(run_id), seq)
         if detach:
             refuse_nested(os.environ)
             told = {"run_id": run_id, "seq": origin.fork.seq, "request": request, "plan": plan, "by": by}
@@ -321,7 +291,7 @@ class Orchestrator(Assistance, Advice):
         Raises:
             NotFound: the ledger has no such run.
         """
-        return self._gates.pending(None if run_id is None else self._run_id(run_id))
+        return self._gates.pending(None if run_id is None else self._reader.known(run_id))
 
     async def resolve(
         self,
@@ -329,36 +299,75 @@ class Orchestrator(Assistance, Advice):
         *,
         approved: bool,
         by: str = "person:local",
-        how: str = "api",
-        scope: str = "once",
-        until_us: int | None = None,
-        digest: str | None = None,
-        reason: str = "",
         take_up: bool = True,
         wait_s: float = 0.0,
+        **terms: Unpack[ResolutionTerms],
     ) -> RunView:
-        """Approve or reject a gate: this one (``once``), its class in this run (``run``), or ``class`` until a time.
+        """Approve or reject a gate, alone unless a wider ``scope`` is given; see ``approving.ResolutionTerms``.
 
-        ``digest`` is the commitment of what was read; when given it must be the gate's. ``how`` says how it is known
-        who decided. ``take_up``: go on with the run here when no process holds it.
+        ``take_up``: go on with the run here when no process holds it.
 
         Raises:
             NotFound: there is no such gate.
             RequestRefused: the scope or its end cannot be.
             AppendRefused: the gate is not open any more, or asks for something else.
         """
-        run = await self._gates.resolve(
-            gate,
-            approved=approved,
-            by=by,
-            how=how,
-            scope=scope,
-            until_us=until_us,
-            digest=digest,
-            reason=reason,
-            take_up=take_up,
-        )
+        run = await self._gates.resolve(gate, approved=approved, by=by, take_up=take_up, **terms)
         return await self.run(run, wait_s=wait_s)
+
+    async def work_next(
+        self, run_id: str | None = None, *, limit: int = 1, item: int | None = None, client: str = "host"
+    ) -> WorkView:
+        """Hand out the next items on offer, of one run or of any; or ``item`` again, whose answer was lost.
+
+        Where nothing is on offer but ``client`` has an item that it did not hand back, ``next`` names that.
+
+        Raises:
+            NotFound: the ledger has no such run, or no such item.
+            AttemptClosed: ``item`` has its outcome already.
+        """
+        run = None if run_id is None else self._reader.known(run_id)
+        return await self._work.next(run, limit=limit, item=item, client=client)
+
+    def work_open(self, run_id: str) -> list[WorkItem]:
+        """Return the items of a run that nobody has taken; they stay on offer.
+
+        Raises:
+            NotFound: the ledger has no such run.
+        """
+        return self._work.on_offer(self._reader.known(run_id))
+
+    async def work_complete(self, item: int, result: str, *, client: str = "host", wait_s: float = 5.0) -> WorkView:
+        """Take a result back; the view says what to do next.
+
+        Raises:
+            NotFound: no such item.
+            RequestRefused: the result is larger than an item may be.
+            AttemptClosed: the item has its outcome already.
+        """
+        return await self._taken_back(await self._work.take_back(item, client, result=result, reason=None), wait_s)
+
+    async def work_fail(self, item: int, reason: str, *, client: str = "host", wait_s: float = 5.0) -> WorkView:
+        """Take back that the assistant cannot or will not do the item.
+
+        Raises:
+            NotFound: no such item.
+            AttemptClosed: the item has its outcome already.
+        """
+        return await self._taken_back(await self._work.take_back(item, client, result=None, reason=reason), wait_s)
+
+    async def work_progress(self, item: int, note: str = "", *, client: str = "host") -> WorkView:
+        """Record that the item is still being done, and how far it is; it is kept for ``client`` anew.
+
+        Raises:
+            NotFound: no such item.
+            AttemptClosed: the item has its outcome already, or went to somebody else.
+        """
+        return self._work.view([], [await self._work.prolong(item, client, note)], item)
+
+    async def _taken_back(self, run: RunId, wait_s: float) -> WorkView:
+        await self.run(run, wait_s=wait_s)
+        return self._work.view([], [run])
 
     def replay(self, until: int | str | None = None, run_id: str | None = None) -> ReplayView:
         """Rebuild the state after the entry ``until`` (a seq, or a time) and return it; runs nothing.
@@ -367,24 +376,3 @@ class Orchestrator(Assistance, Advice):
             NotFound: no such entry or run.
         """
         return self.ledger.replay(until, run_id)
-
-    def _run_id(self, run_id: str) -> RunId:
-        if self.ledger.store.newest(RunId(run_id)) is None:
-            raise NotFound(f"run {run_id[:80]!a} is not in this ledger; list runs to see those that are")
-        return RunId(run_id)
-
-    def _line(self, row: RunRow) -> RunLine:
-        done = finished_line(self.ledger.store, row)
-        return done or run_line(self._holder.state(row.run), live=self._holder.live(row.run))
-
-    def _settled(self, run: RunId) -> bool:
-        """Tell whether waiting is of no use: the run is over, rests, waits for its caller, or nobody holds it."""
-        held = self._holder.held(run)
-        if held is not None:
-            word = run_state(held.folded.state, live=True)
-            return word == "waiting" and held.quiet and held.folded.state.phase != "rest"
-        return not self._holder.live(run) or run_state(self._holder.state(run), live=True) != "running"
-
-    def _view(self, state: RunState) -> RunView:
-        live = self._holder.live(state.run)
-        return run_view(self.ledger.store, state, live=live, checkpoint=self.ledger.newest_checkpoint())

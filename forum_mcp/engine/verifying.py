@@ -19,8 +19,6 @@ from forum_mcp.stores.sqlite import SqliteStore
 
 if TYPE_CHECKING:
     from forum_mcp.engine.signing import Signing
-    from forum_mcp.stores.export_file import ExportStore
-    from forum_mcp.stores.seen import SeenStore
 
 __all__ = ["rederived", "report_of", "verify_open", "verify_path", "verify_view"]
 
@@ -73,7 +71,7 @@ def verify_path(
 
 
 def verify_open(
-    store: "SqliteStore | ExportStore | SeenStore",
+    store: Store,
     signing: "Signing",
     level: int,
     checkpoint: str | Sequence[str] | None,

@@ -31,6 +31,22 @@ class WorkDesk:
         self._holder = holder
         self._clock = clock
 
+    async def next(self, run: RunId | None, *, limit: int, item: int | None, client: str) -> WorkView:
+        """Hand out at most ``limit`` items on offer, of one run or of any; or ``item`` again, whose answer was lost.
+
+        Where nothing is on offer but ``client`` has an item that it did not hand back, ``next`` names that.
+
+        Raises:
+            NotFound: there is no such run, or no such item.
+            AttemptClosed: ``item`` has its outcome already.
+        """
+        if item is not None:
+            again = self.again(item)
+            return self.view([again], [RunId(again.run_id)])
+        items = await self.hand_out(run, limit, client)
+        concerned = list(dict.fromkeys([RunId(each.run_id) for each in items] or ([run] if run is not None else [])))
+        return self.view(items, concerned, None if items else self.unreturned(run, client))
+
     async def hand_out(self, run: RunId | None, limit: int, client: str) -> list[WorkItem]:
         """Return at most ``limit`` items on offer, each now taken by ``client``.
 

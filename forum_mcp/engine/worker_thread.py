@@ -9,7 +9,7 @@ import anyio
 import anyio.to_thread
 
 if TYPE_CHECKING:
-    from forum_mcp.engine.ledger import Ledger
+    from forum_mcp.engine.ledger_reader import LedgerReader
 
 __all__ = ["AT_ONCE", "in_worker_thread"]
 
@@ -21,7 +21,7 @@ AT_ONCE: Final = 2
 _limiter: Final = anyio.CapacityLimiter(AT_ONCE)
 
 
-async def in_worker_thread(ledger: Ledger, work: Callable[[], T]) -> T:
+async def in_worker_thread(ledger: LedgerReader, work: Callable[[], T]) -> T:
     """Return what ``work`` gives, run in a thread where it reads the ledger's file over a connection of its own.
 
     A ledger in memory has one connection, which must not be held from elsewhere: there the work is done at once.

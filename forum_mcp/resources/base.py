@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from forum_mcp.engine.orchestrator import Orchestrator
+    from forum_mcp.engine.forum import Forum
 
 __all__ = ["ALWAYS_S", "JSON", "RUN_ID", "SEQ", "Content", "Family", "Listed", "Reader"]
 
@@ -35,7 +35,7 @@ class Content:
     media_type: str
 
 
-Reader = Callable[["Orchestrator", str], Awaitable[Content]]
+Reader = Callable[["Forum", str], Awaitable[Content]]
 """(orchestrator, the URI's variable part or "") -> content; raises NotFound when there is no such thing."""
 
 

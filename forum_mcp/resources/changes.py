@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 if TYPE_CHECKING:
-    from forum_mcp.engine.orchestrator import Orchestrator
+    from forum_mcp.engine.forum import Forum
 
 __all__ = ["Changes", "changes_between"]
 
@@ -49,7 +49,7 @@ class Changes:
         return (*_OPEN_HEADS, *heads, *of_runs)
 
 
-def changes_between(forum: Orchestrator, before: int, now: int) -> Changes:
+def changes_between(forum: Forum, before: int, now: int) -> Changes:
     """Return what the entries with ``before`` <= seq < ``now`` changed; of a flood only the newest are looked at."""
     from forum_mcp.ledger.entry import decode
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from forum_mcp.engine.orchestrator import Orchestrator
+    from forum_mcp.engine.forum import Forum
 
 __all__ = ["VALUES_MAX", "Values", "complete"]
 
@@ -25,7 +25,7 @@ class Values:
     total: int
 
 
-async def complete(forum: Orchestrator, argument: str, begun: str) -> Values:
+async def complete(forum: Forum, argument: str, begun: str) -> Values:
     """Return the values of an argument of our templates and prompts that begin with ``begun``."""
     match argument:
         case "run_id" | "first" | "second":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from forum_mcp.resources.base import ALWAYS_S, JSON, SEQ, Content, Family
 
 if TYPE_CHECKING:
-    from forum_mcp.engine.orchestrator import Orchestrator
+    from forum_mcp.engine.forum import Forum
 
 __all__ = ["FAMILIES", "RECENT"]
 
@@ -16,11 +16,11 @@ RECENT: Final = 50
 """Entries of ``forum://ledger/recent``."""
 
 
-async def _read_entry(forum: Orchestrator, seq: str) -> Content:
+async def _read_entry(forum: Forum, seq: str) -> Content:
     return Content(forum.ledger.raw(int(seq)).decode(), JSON)
 
 
-async def _read_body(forum: Orchestrator, commit: str) -> Content:
+async def _read_body(forum: Forum, commit: str) -> Content:
     body = forum.ledger.body(commit)
     if _is_text(body.type):
         try:
@@ -30,15 +30,15 @@ async def _read_body(forum: Orchestrator, commit: str) -> Content:
     return Content(body.data, body.type)
 
 
-async def _read_proof(forum: Orchestrator, seq: str) -> Content:
+async def _read_proof(forum: Forum, seq: str) -> Content:
     return Content(forum.ledger.proof(int(seq)), "text/plain")
 
 
-async def _read_checkpoint(forum: Orchestrator, variable: str) -> Content:
+async def _read_checkpoint(forum: Forum, variable: str) -> Content:
     return Content(forum.ledger.checkpoint(), "text/plain")
 
 
-async def _read_recent(forum: Orchestrator, variable: str) -> Content:
+async def _read_recent(forum: Forum, variable: str) -> Content:
     return Content(json.dumps(forum.ledger.show(limit=RECENT).to_dict(), ensure_ascii=False), JSON)
 
 

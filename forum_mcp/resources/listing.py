@@ -18,7 +18,7 @@ from forum_mcp.errors import RequestRefused
 from forum_mcp.resources.base import JSON, Listed
 
 if TYPE_CHECKING:
-    from forum_mcp.engine.orchestrator import Orchestrator
+    from forum_mcp.engine.forum import Forum
 
 __all__ = ["ENTRIES_LISTED", "PAGE", "RUNS_LISTED", "Page", "page"]
 
@@ -42,7 +42,7 @@ class _Cursor:
     left: int
 
 
-async def page(forum: Orchestrator, cursor: str | None, fixed: Sequence[Listed]) -> Page:
+async def page(forum: Forum, cursor: str | None, fixed: Sequence[Listed]) -> Page:
     """Return the page that ``cursor`` names; None is the first, which begins with ``fixed``.
 
     Raises:
@@ -57,7 +57,7 @@ async def page(forum: Orchestrator, cursor: str | None, fixed: Sequence[Listed])
     return Page(listed, None if at is None else _encode(at))
 
 
-def _runs(forum: Orchestrator, at: _Cursor, room: int) -> tuple[list[Listed], _Cursor | None]:
+def _runs(forum: Forum, at: _Cursor, room: int) -> tuple[list[Listed], _Cursor | None]:
     view = forum.runs(limit=room, before=at.before)
     found = [
         Listed(
@@ -75,7 +75,7 @@ def _runs(forum: Orchestrator, at: _Cursor, room: int) -> tuple[list[Listed], _C
     return found, _Cursor("runs", view.before, left)
 
 
-def _entries(forum: Orchestrator, at: _Cursor, room: int) -> tuple[list[Listed], _Cursor | None]:
+def _entries(forum: Forum, at: _Cursor, room: int) -> tuple[list[Listed], _Cursor | None]:
     view = forum.ledger.show(limit=room, before=at.before)
     found = [
         Listed(

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from forum_mcp.resources.base import JSON, Content, Family
 
 if TYPE_CHECKING:
-    from forum_mcp.engine.orchestrator import Orchestrator
+    from forum_mcp.engine.forum import Forum
 
 __all__ = ["FAMILIES"]
 
 
-async def _read(forum: Orchestrator, variable: str) -> Content:
+async def _read(forum: Forum, variable: str) -> Content:
     return Content(json.dumps(forum.roster(), ensure_ascii=False), JSON)
 
 

@@ -9,23 +9,23 @@ from forum_mcp.resources.base import JSON, RUN_ID, Content, Family
 from forum_mcp.resources.report import report_of
 
 if TYPE_CHECKING:
-    from forum_mcp.engine.orchestrator import Orchestrator
+    from forum_mcp.engine.forum import Forum
 
 __all__ = ["FAMILIES"]
 
 _NEWEST = 100
 
 
-async def _read_list(forum: Orchestrator, variable: str) -> Content:
+async def _read_list(forum: Forum, variable: str) -> Content:
     return Content(json.dumps(forum.runs(limit=_NEWEST).to_dict(), ensure_ascii=False), JSON)
 
 
-async def _read_run(forum: Orchestrator, run_id: str) -> Content:
+async def _read_run(forum: Forum, run_id: str) -> Content:
     view = await forum.run(run_id)
     return Content(json.dumps(view.to_dict(), ensure_ascii=False), JSON)
 
 
-async def _read_report(forum: Orchestrator, run_id: str) -> Content:
+async def _read_report(forum: Forum, run_id: str) -> Content:
     return Content(report_of(await forum.run(run_id)), "text/markdown")
 
 

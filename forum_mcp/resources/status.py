@@ -10,7 +10,7 @@ from forum_mcp import __version__
 from forum_mcp.resources.base import JSON, Content, Family
 
 if TYPE_CHECKING:
-    from forum_mcp.engine.orchestrator import Orchestrator
+    from forum_mcp.engine.forum import Forum
 
 __all__ = ["FAMILIES"]
 
@@ -19,7 +19,7 @@ _NAMED: Final = 20
 _UNDER_WAY: Final = ("running", "waiting", "interrupted")
 
 
-async def _read(forum: Orchestrator, variable: str) -> Content:
+async def _read(forum: Forum, variable: str) -> Content:
     view = forum.runs(limit=_LOOKED_AT)
     status = {
         "version": __version__,

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from mcp.server import MCPServer, ServerRequestContext
     from mcp.server.connection import Connection
 
+    from forum_mcp.engine.forum import Forum
     from forum_mcp.engine.orchestrator import Orchestrator
 
 __all__ = ["ForumServer", "build_server", "configure_logging"]
@@ -102,15 +103,19 @@ class ForumServer(OpenServer):
         """Return where the tasks of this server are."""
         return RunDesk(self._forum_of)
 
-    async def forum_for(self, context: AnyContext | None) -> Orchestrator:
-        """Return the open forum, as whoever made the request may use it."""
+    async def whole_forum(self, context: AnyContext | None) -> Orchestrator:
+        """Return the open forum, opening it if need be."""
         return await _lazy(context).forum()
+
+    async def forum_for(self, context: AnyContext | None) -> Forum:
+        """Return the open forum, as whoever made the request may use it."""
+        return await self.whole_forum(context)
 
     def holder_of(self, ctx: ServerRequestContext[Any, Any]) -> Holder:
         """Return who listens: the one client that there is."""
         return Holder()
 
-    async def _forum_of(self, ctx: ServerRequestContext[Any, Any]) -> Orchestrator:
+    async def _forum_of(self, ctx: ServerRequestContext[Any, Any]) -> Forum:
         return await self.forum_for(self.context_of(ctx))
 
     async def list_tools(self) -> list[types.Tool]:

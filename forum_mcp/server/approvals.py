@@ -20,7 +20,7 @@ from forum_mcp.errors import AppendRefused
 from forum_mcp.roles.fence import cap, fence, visible
 
 if TYPE_CHECKING:
-    from forum_mcp.engine.orchestrator import Orchestrator
+    from forum_mcp.engine.forum import Forum
     from forum_mcp.engine.views import GateView
 
 __all__ = ["Decision", "GateInputs", "asked", "decision", "question", "take", "takes_forms"]
@@ -85,7 +85,7 @@ def decision(response: object) -> Decision | None:
     return Decision(chosen == "approve", reason[:_REASON_MAX] if isinstance(reason, str) else "")
 
 
-def asked(forum: Orchestrator, run_id: str) -> dict[str, types.ElicitRequest]:
+def asked(forum: Forum, run_id: str) -> dict[str, types.ElicitRequest]:
     """Return a question for each open gate of a run, the one that closes first in front.
 
     The keys name the gate and the commitment of what is shown, so that an answer is to that and nothing else. Whoever
@@ -96,7 +96,7 @@ def asked(forum: Orchestrator, run_id: str) -> dict[str, types.ElicitRequest]:
     return {f"{_PREFIX}{gate.gate}-{gate.digest}": question(gate) for gate in forum.gates(run_id).gates[:_AT_ONCE]}
 
 
-async def take(forum: Orchestrator, key: str, decided: Decision, client: str) -> None:
+async def take(forum: Forum, key: str, decided: Decision, client: str) -> None:
     """Record what the person chose; a gate that somebody else resolved in the meantime stays as it is.
 
     Raises:
@@ -118,12 +118,12 @@ class GateInputs:
     """Gates that wait for the person, where the client shows forms."""
 
     def open(
-        self, forum: Orchestrator, run_id: str, capabilities: types.ClientCapabilities | None
+        self, forum: Forum, run_id: str, capabilities: types.ClientCapabilities | None
     ) -> Mapping[str, types.ElicitRequest]:
         """Return a question for each open gate."""
         return asked(forum, run_id) if takes_forms(capabilities) else {}
 
-    async def answer(self, forum: Orchestrator, key: str, response: object, client: str) -> None:
+    async def answer(self, forum: Forum, key: str, response: object, client: str) -> None:
         """Resolve the gate, or leave it open."""
         decided = decision(response)
         if decided is not None:

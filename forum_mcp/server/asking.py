@@ -26,7 +26,7 @@ from forum_mcp.server.approvals import Decision, asked, decision, take, takes_fo
 from forum_mcp.server.sampling import PREFIX, SampledInputs, outcome_of
 
 if TYPE_CHECKING:
-    from forum_mcp.engine.orchestrator import Orchestrator
+    from forum_mcp.engine.forum import Forum
     from forum_mcp.engine.views import View
     from forum_mcp.server.sdk import AnyContext
     from forum_mcp.tools.arguments import Arguments
@@ -62,7 +62,7 @@ class _Round(msgspec.Struct, frozen=True):
 
 
 async def answer_to(
-    tool: Tool, forum: Orchestrator, arguments: Arguments, caller: Caller, context: AnyContext
+    tool: Tool, forum: Forum, arguments: Arguments, caller: Caller, context: AnyContext
 ) -> View | types.InputRequiredResult:
     """Do a call; while the run it waits for has gates or questions that this call did not ask about, ask.
 
@@ -99,7 +99,7 @@ async def answer_to(
     return await _while_waiting(forum, view, caller, context, began + wait_s)
 
 
-async def _taken(forum: Orchestrator, before: _Round, responses: Mapping[str, object], client: str) -> list[str]:
+async def _taken(forum: Forum, before: _Round, responses: Mapping[str, object], client: str) -> list[str]:
     """Take the answers to what was asked, and return what was left undecided."""
     declined: list[str] = []
     for key in before.keys:
@@ -114,7 +114,7 @@ async def _taken(forum: Orchestrator, before: _Round, responses: Mapping[str, ob
     return declined
 
 
-async def _while_waiting(forum: Orchestrator, view: View, caller: Caller, context: AnyContext, until: float) -> View:
+async def _while_waiting(forum: Forum, view: View, caller: Caller, context: AnyContext, until: float) -> View:
     """Ask one question after the other until the run goes on to its end, or the time of the call is over."""
     declined: list[str] = []
     while isinstance(view, RunView) and (questions := _questions(forum, view, declined)):
@@ -144,7 +144,7 @@ async def _ask(context: AnyContext, request: types.ElicitRequest) -> Decision | 
 
 
 def _asked(
-    forum: Orchestrator, view: View, declined: list[str], capabilities: types.ClientCapabilities | None
+    forum: Forum, view: View, declined: list[str], capabilities: types.ClientCapabilities | None
 ) -> dict[str, types.ElicitRequest | types.CreateMessageRequest]:
     """Return what the result of a call is to ask: about gates, or of the client's model."""
     if isinstance(view, RunView) and view.state == "running":
@@ -152,7 +152,7 @@ def _asked(
     return {**_questions(forum, view, declined)} if takes_forms(capabilities) else {}
 
 
-def _questions(forum: Orchestrator, view: View, declined: list[str]) -> dict[str, types.ElicitRequest]:
+def _questions(forum: Forum, view: View, declined: list[str]) -> dict[str, types.ElicitRequest]:
     """Return what is to be asked about the run, if it waits: what was not asked yet."""
     if not isinstance(view, RunView) or view.state != "waiting" or not view.gates:
         return {}

@@ -18,7 +18,7 @@ from forum_mcp.errors import ConfigRefused
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from forum_mcp.engine.seen import Principal
+    from forum_mcp.engine.principal import Principal
 
 __all__ = ["TOKEN_CHARS_MIN", "Authenticator", "Identity", "OneToken", "kept_token", "token_of"]
 

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit
 import anyio
 import jwt
 
-from forum_mcp.engine.seen import SCOPES, Principal
+from forum_mcp.engine.principal import SCOPES, Principal
 from forum_mcp.errors import ConfigRefused
 from forum_mcp.server.auth import Authenticator, Identity
 

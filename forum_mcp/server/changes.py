@@ -20,11 +20,11 @@ from forum_mcp.resources.changes import Changes, changes_between
 if TYPE_CHECKING:
     from mcp.server.connection import Connection
 
-    from forum_mcp.engine.orchestrator import Orchestrator
+    from forum_mcp.engine.forum import Forum
 
 __all__ = ["Bus", "Mailbox", "Reader", "told_of", "watch"]
 
-Reader = Callable[[], Awaitable["Orchestrator"]]
+Reader = Callable[[], Awaitable["Forum"]]
 """Gives the forum as whoever listens may read it."""
 
 _log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class Bus(InMemorySubscriptionBus):
         return unsubscribe
 
 
-async def watch(forum: Orchestrator, bus: Bus, seen: int) -> None:
+async def watch(forum: Forum, bus: Bus, seen: int) -> None:
     """Tell what entries from seq ``seen`` on change, until cancelled."""
     while True:
         await bus.wanted()

@@ -1,7 +1,7 @@
 """Streamable HTTP: one server for several clients, on the SDK's transport, in both protocol eras.
 
-The forum is opened once and shared; whoever a request's token stands for sees it as ``engine.seen`` has it. Runs live
-as long as the server: at its end they are recorded as interrupted, and whoever opens the ledger next can resume them.
+The forum is opened once and shared; whoever a request's token stands for uses it as a ``PrincipalForum``. Runs live as
+long as the server: at its end they are recorded as interrupted, and whoever opens the ledger next can resume them.
 """
 
 from __future__ import annotations
@@ -21,20 +21,21 @@ import uvicorn
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.requests import Request
 
-from forum_mcp.engine.seen import READ, SeenForum
+from forum_mcp.engine.principal import READ
+from forum_mcp.engine.principal_forum import PrincipalForum
 from forum_mcp.errors import ConfigRefused, ForumError
 from forum_mcp.server.app import ForumServer
 from forum_mcp.server.auth import Authenticator, Identity
 from forum_mcp.server.http_connections import HEAD_MAX, BoundedConnection
 from forum_mcp.server.http_gate import BODY_MAX, IDENTITY, MCP_PATH, Gate, Places, Resource
 from forum_mcp.server.subscriptions import Holder
-from forum_mcp.stores.seen import Owners
+from forum_mcp.stores.principal import Owners
 from forum_mcp.tools import select
 
 if TYPE_CHECKING:
     from mcp.server import ServerRequestContext
 
-    from forum_mcp.engine.orchestrator import Orchestrator
+    from forum_mcp.engine.forum import Forum
     from forum_mcp.server.lifespan import OpenForum
     from forum_mcp.server.sdk import AnyContext
 
@@ -62,19 +63,19 @@ class HttpServer(ForumServer):
         super().__init__(open_forum, select(tools, read_only=read_only))
         self._owners = Owners()
 
-    async def forum_for(self, context: AnyContext | None) -> Orchestrator:
+    async def forum_for(self, context: AnyContext | None) -> Forum:
         """Return the forum as the principal of the request may use it; the operator's is the whole.
 
         Raises:
             AccessRefused: the principal may not even read.
         """
-        forum = await super().forum_for(context)
+        forum = await self.whole_forum(context)
         identity = _identity(None if context is None else context.request_context.request)
         principal = None if identity is None else identity.principal
         if principal is None:
             return forum
         principal.need(READ)
-        return SeenForum(forum, principal, self._owners)
+        return PrincipalForum(forum, principal, self._owners)
 
     def holder_of(self, ctx: ServerRequestContext[Any, Any]) -> Holder:
         """Return whose token the request came with, and when that ends."""

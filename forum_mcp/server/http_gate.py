@@ -21,7 +21,7 @@ from mcp.server.auth.provider import AccessToken
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 
-from forum_mcp.engine.seen import READ, SCOPES, SUBMIT
+from forum_mcp.engine.principal import READ, SCOPES, SUBMIT
 from forum_mcp.server.http_connections import HEAD_MAX
 from forum_mcp.server.http_drain import Underway, unavailable
 from forum_mcp.server.http_messages import asked_in_session, listens, needed_scope

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from mcp_types import JSONRPCRequest
 
-from forum_mcp.engine.seen import READ, SUBMIT
+from forum_mcp.engine.principal import READ, SUBMIT
 
 if TYPE_CHECKING:
     from mcp.shared.message import SessionMessage

@@ -15,7 +15,7 @@ from forum_mcp.server.approvals import GateInputs
 from forum_mcp.server.sampling import SampledInputs
 
 if TYPE_CHECKING:
-    from forum_mcp.engine.orchestrator import Orchestrator
+    from forum_mcp.engine.forum import Forum
     from forum_mcp.engine.views import WorkItem
 
 __all__ = ["INPUTS", "Inputs", "Request", "WorkInputs"]
@@ -30,13 +30,11 @@ _PREFIX: Final = "work-"
 class Inputs(Protocol):
     """One thing that can hold a run up."""
 
-    def open(
-        self, forum: Orchestrator, run_id: str, capabilities: types.ClientCapabilities | None
-    ) -> Mapping[str, Request]:
+    def open(self, forum: Forum, run_id: str, capabilities: types.ClientCapabilities | None) -> Mapping[str, Request]:
         """Return what the run asks now, by keys that are never used again; only what the client can answer."""
         ...
 
-    async def answer(self, forum: Orchestrator, key: str, response: object, client: str) -> None:
+    async def answer(self, forum: Forum, key: str, response: object, client: str) -> None:
         """Take the answer to one of them.
 
         Raises:
@@ -49,16 +47,14 @@ class Inputs(Protocol):
 class WorkInputs(Inputs):
     """Work that the calling assistant is to do: its model does it where the client samples, else a person is asked."""
 
-    def open(
-        self, forum: Orchestrator, run_id: str, capabilities: types.ClientCapabilities | None
-    ) -> Mapping[str, Request]:
+    def open(self, forum: Forum, run_id: str, capabilities: types.ClientCapabilities | None) -> Mapping[str, Request]:
         """Return a request for each item that nobody has taken."""
         if capabilities is None or (capabilities.sampling is None and capabilities.elicitation is None):
             return {}
         make = _sampled if capabilities.sampling is not None else _elicited
         return {f"{_PREFIX}{item.item}": make(item) for item in forum.work_open(run_id)}
 
-    async def answer(self, forum: Orchestrator, key: str, response: object, client: str) -> None:
+    async def answer(self, forum: Forum, key: str, response: object, client: str) -> None:
         """Hand the result back, or that there will be none."""
         item = int(key.removeprefix(_PREFIX))
         fields = _members(response)

@@ -23,7 +23,7 @@ from forum_mcp.tools.caller import doing
 if TYPE_CHECKING:
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
-    from forum_mcp.engine.orchestrator import Orchestrator
+    from forum_mcp.engine.forum import Forum
     from forum_mcp.engine.views import RunView
 
 __all__ = ["QUICK_S", "RunDesk"]
@@ -37,7 +37,7 @@ _TERMINAL: Final[dict[str, Status]] = {"succeeded": "completed", "failed": "comp
 class RunDesk(Desk):
     """Tasks that are submitted runs."""
 
-    def __init__(self, forum_of: Callable[[ServerRequestContext[Any, Any]], Awaitable[Orchestrator]]) -> None:
+    def __init__(self, forum_of: Callable[[ServerRequestContext[Any, Any]], Awaitable[Forum]]) -> None:
         self._forum_of = forum_of
 
     async def begin(
@@ -93,7 +93,7 @@ class RunDesk(Desk):
         except ForumError as error:
             raise protocol_error(error, "tasks/cancel") from error
 
-    async def _view(self, forum: Orchestrator, task_id: str) -> RunView:
+    async def _view(self, forum: Forum, task_id: str) -> RunView:
         try:
             view = await forum.run(task_id)
         except NotFound as error:
@@ -102,9 +102,7 @@ class RunDesk(Desk):
             raise unknown_task(task_id)
         return view
 
-    def _state(
-        self, forum: Orchestrator, view: RunView, ctx: ServerRequestContext[Any, Any], why: str = ""
-    ) -> TaskState:
+    def _state(self, forum: Forum, view: RunView, ctx: ServerRequestContext[Any, Any], why: str = "") -> TaskState:
         """Return the task of a run; ``why`` nobody here goes on with it, where that is so."""
         status: Status = _TERMINAL.get(view.state, "working")
         detail: dict[str, object] = {}

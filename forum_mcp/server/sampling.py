@@ -19,7 +19,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel, ValidationError
 
 if TYPE_CHECKING:
-    from forum_mcp.engine.orchestrator import Orchestrator
+    from forum_mcp.engine.forum import Forum
     from forum_mcp.executors.base import Outcome
     from forum_mcp.executors.sampler import Lent, Question
     from forum_mcp.ledger.entry import RunId
@@ -43,7 +43,7 @@ class Lending:
         self._client = client
 
     @contextmanager
-    def lent(self, forum: Orchestrator, run_id: str) -> Generator[Lent | None]:
+    def lent(self, forum: Forum, run_id: str) -> Generator[Lent | None]:
         """Have the model at hand for a run while the block waits for it; None where the client lends none."""
         run = cast("RunId", run_id)
         if not forum.may_lend(run_id):
@@ -62,14 +62,14 @@ class SampledInputs:
     """Questions of a run to its client's model, as what a call or a task asks."""
 
     def open(
-        self, forum: Orchestrator, run_id: str, capabilities: types.ClientCapabilities | None
+        self, forum: Forum, run_id: str, capabilities: types.ClientCapabilities | None
     ) -> Mapping[str, types.CreateMessageRequest]:
         """Return the questions that are not asked over a connection."""
         if not lends(capabilities) or not forum.may_lend(run_id):
             return {}
         return {each.key: _request_of(each) for each in forum.sampler.hand_out(cast("RunId", run_id))}
 
-    async def answer(self, forum: Orchestrator, key: str, response: object, client: str) -> None:
+    async def answer(self, forum: Forum, key: str, response: object, client: str) -> None:
         """Hand an answer to the call that asked."""
         forum.sampler.answer(key, outcome_of(response))
 

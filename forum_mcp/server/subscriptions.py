@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectSendStream
     from mcp.server.context import ServerRequestContext
 
-    from forum_mcp.engine.orchestrator import Orchestrator
+    from forum_mcp.engine.forum import Forum
     from forum_mcp.server.changes import Bus
     from forum_mcp.server.tasks import Desk, TaskState
 
@@ -67,7 +67,7 @@ class Listening:
         self,
         bus: Bus,
         desk: Desk | None,
-        forum_of: Callable[[ServerRequestContext[Any, Any]], Awaitable[Orchestrator]],
+        forum_of: Callable[[ServerRequestContext[Any, Any]], Awaitable[Forum]],
         holder_of: Callable[[ServerRequestContext[Any, Any]], Holder],
     ) -> None:
         self._bus = bus

@@ -11,7 +11,7 @@ Where things are:
     its file                            opening connection files held migration backup recognition
     read to be verified                 source
     an export as a store                export_file export_index
-    a store as one principal sees it    seen
+    a store as one principal reads it   principal
     keys, and what was signed           keys signed
     another program's files             forum_engine
 """

@@ -12,9 +12,13 @@ waiting works into one transaction and would run a networked store in a thread.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeVar
 
 from forum_mcp.ledger.entry import Body, Draft, Entry, LedgerId, RunId
+
+if TYPE_CHECKING:
+    from forum_mcp.ledger.verify import Source
 
 __all__ = ["BodyState", "Head", "Lease", "RunRow", "Store", "Stored", "Transaction"]
 
@@ -143,6 +147,16 @@ class Store(Protocol):
         """True when nothing can be appended."""
         ...
 
+    @property
+    def path(self) -> Path | None:
+        """The ledger's file, or None for a ledger that has none of its own."""
+        ...
+
+    @property
+    def fault(self) -> str | None:
+        """Why entries after the last one here cannot be shown (a cut export), or None: all of it is here."""
+        ...
+
     def transact(self, work: Callable[[Transaction], T]) -> T:
         """Run ``work`` under the write lock; commit durably when it returns, undo everything when it raises."""
         ...
@@ -157,6 +171,14 @@ class Store(Protocol):
 
     def anew(self) -> AbstractContextManager["Store"]:
         """Hold the ledger opened a second time, read-only: what is committed now, whatever view is held here."""
+        ...
+
+    def source(self, *, vkeys: Sequence[str] = ()) -> "AbstractContextManager[Source]":
+        """Hold the whole record for verification or export, read anew; ``vkeys`` are the keys an export names.
+
+        Raises:
+            LedgerMissing: the file has gone.
+        """
         ...
 
     def snapshot(self) -> AbstractContextManager[None]:
@@ -185,6 +207,10 @@ class Store(Protocol):
 
     def run_entries(self, run: RunId, after: int = -1) -> list[Stored]:
         """Return the run's entries with seq > after, oldest first."""
+        ...
+
+    def cites(self, run: RunId, commit: str) -> bool:
+        """Tell whether an entry of the run cites the body of a commitment (64 hex)."""
         ...
 
     def newest(self, run: RunId) -> int | None:

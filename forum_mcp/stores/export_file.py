@@ -218,6 +218,11 @@ class ExportStore:
         )
         return [self._stored(*place) for place in places]
 
+    def cites(self, run: RunId, commit: str) -> bool:
+        """Tell whether an entry of the run cites the body of a commitment (64 hex)."""
+        cited = (reference for stored in self.run_entries(run) for reference in stored.entry.bodies.values())
+        return any(reference.commit == commit for reference in cited)
+
     def newest(self, run: RunId) -> int | None:
         """Return the seq of the run's newest entry, or None."""
         return self._one("SELECT max(seq) FROM entries WHERE run = ?", _name(run))

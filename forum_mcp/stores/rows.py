@@ -16,6 +16,7 @@ __all__ = [
     "EntryRow",
     "account",
     "bounded",
+    "cites",
     "drop_lease",
     "entry",
     "head",
@@ -85,6 +86,19 @@ def run_entries(connection: sqlite3.Connection, run: RunId, after: int) -> list[
         "SELECT seq, raw, tree FROM entries WHERE run = ? AND seq > ? ORDER BY seq", (_asked(run), bounded(after))
     ).fetchall()
     return [_stored(seq, raw, hashes) for seq, raw, hashes in found]
+
+
+def cites(connection: sqlite3.Connection, run: RunId, commit: str) -> bool:
+    """Tell whether an entry of the run cites the body of a commitment; only entries that name it are decoded."""
+    named = commit.encode("utf-8", "replace")
+    found = connection.execute(
+        "SELECT seq, raw, tree FROM entries WHERE run = ? AND instr(raw, ?)", (_asked(run), named)
+    ).fetchall()
+    return any(
+        reference.commit == commit
+        for seq, raw, hashes in found
+        for reference in _stored(seq, raw, hashes).entry.bodies.values()
+    )
 
 
 def newest(connection: sqlite3.Connection, run: RunId) -> int | None:

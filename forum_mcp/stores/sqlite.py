@@ -108,6 +108,11 @@ class SqliteStore(SqliteView):
         """The file, or None for a ledger in memory."""
         return self._path
 
+    @property
+    def fault(self) -> None:
+        """Nothing: the file holds all of its entries."""
+        return
+
     def before_commit(self, work: Callable[[Transaction, int], None] | None) -> None:
         """Have ``work(transaction, committed)`` run at the end of each transaction that appended.
 

@@ -112,6 +112,11 @@ class SqliteView:
         with self._reading() as reader:
             return rows.run_entries(reader, run, after)
 
+    def cites(self, run: RunId, commit: str) -> bool:
+        """Tell whether an entry of the run cites the body of a commitment (64 hex)."""
+        with self._reading() as reader:
+            return rows.cites(reader, run, commit)
+
     def newest(self, run: RunId) -> int | None:
         """Return the seq of the run's newest entry, or None."""
         with self._reading() as reader:

@@ -18,14 +18,14 @@ import msgspec
 from forum_mcp.engine.views import View
 
 if TYPE_CHECKING:
-    from forum_mcp.engine.orchestrator import Orchestrator
+    from forum_mcp.engine.forum import Forum
     from forum_mcp.tools.arguments import Arguments
     from forum_mcp.tools.caller import Caller
 
 __all__ = ["WAIT_S", "Handler", "Schema", "Tool", "input_schema", "output_schema"]
 
 Schema = dict[str, object]
-Handler = Callable[["Orchestrator", "Arguments", "Caller"], Awaitable[View]]
+Handler = Callable[["Forum", "Arguments", "Caller"], Awaitable[View]]
 """(orchestrator, checked arguments, who calls) -> view."""
 
 WAIT_S: Schema = {

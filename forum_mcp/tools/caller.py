@@ -17,7 +17,7 @@ import anyio
 from forum_mcp.engine.entry_summary import counted
 
 if TYPE_CHECKING:
-    from forum_mcp.engine.orchestrator import Orchestrator
+    from forum_mcp.engine.forum import Forum
     from forum_mcp.engine.views import RunView
     from forum_mcp.executors.sampler import Lent
 
@@ -37,7 +37,7 @@ _NAMED = 4
 class Model(Protocol):
     """The model of a client."""
 
-    def lent(self, forum: Orchestrator, run_id: str) -> AbstractContextManager[Lent | None]:
+    def lent(self, forum: Forum, run_id: str) -> AbstractContextManager[Lent | None]:
         """Have the model at hand for a run, for the length of the block; None where it may not be asked."""
         ...
 
@@ -61,7 +61,7 @@ class Caller:
         """The actor that entries of this caller name."""
         return f"host:{self.name}"
 
-    async def follow(self, forum: Orchestrator, view: RunView, wait_s: float) -> RunView:
+    async def follow(self, forum: Forum, view: RunView, wait_s: float) -> RunView:
         """Wait at most ``wait_s`` seconds for a run to end or to need its caller, telling how it goes."""
         began = anyio.current_time()
         with nullcontext() if self.model is None else self.model.lent(forum, view.run_id) as lent:
@@ -89,7 +89,7 @@ class Caller:
             await self.tell(waited, f"{what}, {waited:.0f} s")
 
 
-async def _next(forum: Orchestrator, run_id: str, wait_s: float, lent: Lent | None) -> RunView:
+async def _next(forum: Forum, run_id: str, wait_s: float, lent: Lent | None) -> RunView:
     """Wait as ``forum.run`` does, or until the run asks something that the result of this call is to ask."""
     if lent is None:
         return await forum.run(run_id, wait_s=wait_s)

@@ -8,7 +8,7 @@ from forum_mcp.engine.views import ReplayView
 from forum_mcp.tools.base import Tool, input_schema, output_schema
 
 if TYPE_CHECKING:
-    from forum_mcp.engine.orchestrator import Orchestrator
+    from forum_mcp.engine.forum import Forum
     from forum_mcp.tools.arguments import Arguments
     from forum_mcp.tools.caller import Caller
 
@@ -17,12 +17,12 @@ __all__ = ["TOOL"]
 _DIGITS_MAX = 16
 
 
-async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> ReplayView:
+async def _handle(forum: Forum, arguments: Arguments, caller: Caller) -> ReplayView:
     until = arguments.text("until")
     at: int | str | None = until
     if until is not None and until.isascii() and until.isdigit() and len(until) < _DIGITS_MAX:
         at = int(until)
-    return forum.replay(until=at, run_id=arguments.text("run_id"))
+    return forum.ledger.replay(until=at, run_id=arguments.text("run_id"))
 
 
 TOOL = Tool(

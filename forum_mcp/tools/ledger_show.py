@@ -12,7 +12,7 @@ from forum_mcp.errors import RequestRefused
 from forum_mcp.tools.base import Tool, input_schema, output_schema
 
 if TYPE_CHECKING:
-    from forum_mcp.engine.orchestrator import Orchestrator
+    from forum_mcp.engine.forum import Forum
     from forum_mcp.ledger.entry import Body
     from forum_mcp.tools.arguments import Arguments
     from forum_mcp.tools.caller import Caller
@@ -24,7 +24,7 @@ _TEXT_CHARS: Final = 32_000
 """Most characters of body texts in one result, as JSON."""
 
 
-async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> ShowView:
+async def _handle(forum: Forum, arguments: Arguments, caller: Caller) -> ShowView:
     arguments.refuse_beside("seq", (*_FILTERS, "before"), "seq names one entry: leave the others out")
     seq, offset = arguments.whole("seq"), arguments.whole("offset")
     if offset is not None and (seq is None or not arguments.flag("bodies")):
@@ -42,7 +42,7 @@ async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> 
     return view
 
 
-def _with_long_texts(forum: Orchestrator, entry: EntryView, offset: int) -> EntryView:
+def _with_long_texts(forum: Forum, entry: EntryView, offset: int) -> EntryView:
     """Return the entry with as much of its bodies' texts, from ``offset``, as one result holds."""
     room = _TEXT_CHARS // max(1, len(entry.bodies))
     stored = {name: forum.ledger.store.body(str(body["commit"])) for name, body in entry.bodies.items()}

@@ -8,14 +8,14 @@ from forum_mcp.engine.views import DescentView, TraceView
 from forum_mcp.tools.base import Tool, input_schema, output_schema
 
 if TYPE_CHECKING:
-    from forum_mcp.engine.orchestrator import Orchestrator
+    from forum_mcp.engine.forum import Forum
     from forum_mcp.tools.arguments import Arguments
     from forum_mcp.tools.caller import Caller
 
 __all__ = ["TOOL"]
 
 
-async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> TraceView | DescentView:
+async def _handle(forum: Forum, arguments: Arguments, caller: Caller) -> TraceView | DescentView:
     seq = arguments.whole("seq") or 0
     if not arguments.flag("down"):
         return forum.ledger.trace(seq)

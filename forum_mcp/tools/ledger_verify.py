@@ -10,14 +10,14 @@ from forum_mcp.engine.views import VerifyView
 from forum_mcp.tools.base import Tool, input_schema, output_schema
 
 if TYPE_CHECKING:
-    from forum_mcp.engine.orchestrator import Orchestrator
+    from forum_mcp.engine.forum import Forum
     from forum_mcp.tools.arguments import Arguments
     from forum_mcp.tools.caller import Caller
 
 __all__ = ["TOOL"]
 
 
-async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> VerifyView:
+async def _handle(forum: Forum, arguments: Arguments, caller: Caller) -> VerifyView:
     level, checkpoint = arguments.whole("level") or 3, arguments.text("checkpoint")
     work = partial(forum.ledger.verify, level, checkpoint, witnesses=forum.witnesses)
     return await caller.meanwhile(

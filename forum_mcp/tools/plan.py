@@ -8,7 +8,7 @@ from forum_mcp.engine.views import RunView
 from forum_mcp.tools.base import WAIT_S, Schema, Tool, input_schema, output_schema
 
 if TYPE_CHECKING:
-    from forum_mcp.engine.orchestrator import Orchestrator
+    from forum_mcp.engine.forum import Forum
     from forum_mcp.tools.arguments import Arguments
     from forum_mcp.tools.caller import Caller
 
@@ -41,7 +41,7 @@ CONTEXT: Schema = {"type": "array", "items": {"type": "string"}, "description": 
 LANE: Schema = {"type": "string", "description": "Instead of routing"}
 
 
-async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> RunView:
+async def _handle(forum: Forum, arguments: Arguments, caller: Caller) -> RunView:
     view = await forum.plan(
         arguments.required("request"),
         plan=arguments.mapping("plan"),

@@ -8,14 +8,14 @@ from forum_mcp.engine.views import RouteView
 from forum_mcp.tools.base import Tool, input_schema, output_schema
 
 if TYPE_CHECKING:
-    from forum_mcp.engine.orchestrator import Orchestrator
+    from forum_mcp.engine.forum import Forum
     from forum_mcp.tools.arguments import Arguments
     from forum_mcp.tools.caller import Caller
 
 __all__ = ["TOOL"]
 
 
-async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> RouteView:
+async def _handle(forum: Forum, arguments: Arguments, caller: Caller) -> RouteView:
     return forum.route(arguments.required("request"))
 
 

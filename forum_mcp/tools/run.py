@@ -9,14 +9,14 @@ from forum_mcp.errors import RequestRefused
 from forum_mcp.tools.base import WAIT_S, Tool, input_schema, output_schema
 
 if TYPE_CHECKING:
-    from forum_mcp.engine.orchestrator import Orchestrator
+    from forum_mcp.engine.forum import Forum
     from forum_mcp.tools.arguments import Arguments
     from forum_mcp.tools.caller import Caller
 
 __all__ = ["TOOL"]
 
 
-async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> RunView | RunsView:
+async def _handle(forum: Forum, arguments: Arguments, caller: Caller) -> RunView | RunsView:
     run_id = arguments.text("run_id")
     if run_id is None:
         if "wait_s" in arguments:

@@ -9,14 +9,14 @@ from forum_mcp.errors import RequestRefused
 from forum_mcp.tools.base import WAIT_S, Tool, input_schema, output_schema
 
 if TYPE_CHECKING:
-    from forum_mcp.engine.orchestrator import Orchestrator
+    from forum_mcp.engine.forum import Forum
     from forum_mcp.tools.arguments import Arguments
     from forum_mcp.tools.caller import Caller
 
 __all__ = ["TOOL"]
 
 
-async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> RunView:
+async def _handle(forum: Forum, arguments: Arguments, caller: Caller) -> RunView:
     run_id = arguments.required("run_id")
     action = arguments.required("action")
     if action == "cancel":
@@ -39,7 +39,7 @@ async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> 
 
 
 async def _resolve(
-    forum: Orchestrator, arguments: Arguments, caller: Caller, run_id: str, *, approved: bool
+    forum: Forum, arguments: Arguments, caller: Caller, run_id: str, *, approved: bool
 ) -> RunView:
     gate = arguments.whole("gate")
     if not forum.takes_approvals:

@@ -11,7 +11,7 @@ from forum_mcp.tools.base import WAIT_S, Schema, Tool, input_schema, output_sche
 from forum_mcp.tools.plan import CONTEXT, LANE, PLAN, SINGLE
 
 if TYPE_CHECKING:
-    from forum_mcp.engine.orchestrator import Orchestrator
+    from forum_mcp.engine.forum import Forum
     from forum_mcp.tools.arguments import Arguments
     from forum_mcp.tools.caller import Caller
 
@@ -33,7 +33,7 @@ _OPTIONS: dict[str, Schema] = {
 }
 
 
-async def _handle(forum: Orchestrator, arguments: Arguments, caller: Caller) -> RunView:
+async def _handle(forum: Forum, arguments: Arguments, caller: Caller) -> RunView:
     request, run_id = arguments.text("request"), arguments.text("run_id")
     if request is None and run_id is None:
         raise RequestRefused(

@@ -10,6 +10,7 @@ from forum_mcp.engine.ledger import Ledger, verify_path
 from forum_mcp.engine.redaction import RedactionView
 from forum_mcp.errors import EntryRefused, LedgerReadOnly, NotFound, RequestRefused
 from forum_mcp.ledger.entry import BodyRef
+from forum_mcp.stores.sqlite import SqliteStore
 
 ONE, TWO, OPEN = "1a" * 16, "2b" * 16, "3c" * 16
 WHY = "a customer asked for it"
@@ -103,8 +104,9 @@ def test_a_reader_in_the_way_is_said_and_later_the_log_is_emptied(path: Path) ->
     with Ledger.open(path) as ledger, Ledger.open(path, read_only=True) as reader:
         with reader.store.snapshot():
             assert isinstance(redaction.redact_run(ledger, ONE, WHY, yes=True), RedactionView)
-            assert not ledger.store.settle(0.0)  # type: ignore[union-attr]
-        assert ledger.store.settle(0.0)  # type: ignore[union-attr]
+            assert isinstance(ledger.store, SqliteStore)
+            assert not ledger.store.settle(0.0)
+        assert ledger.store.settle(0.0)
 
 
 def test_even_shared_takes_what_other_runs_cite(path: Path) -> None:

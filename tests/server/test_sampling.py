@@ -15,7 +15,7 @@ from mcp.client.stdio import stdio_client
 
 from forum_mcp.configs.settings import ExecutorSettings, RoleSettings, Settings
 from forum_mcp.engine.orchestrator import Orchestrator
-from forum_mcp.engine.seen import ADMIN
+from forum_mcp.engine.principal import ADMIN
 from forum_mcp.server.app import build_server
 from tests.server.conftest import SERVE
 from tests.server.http_peer import Shared, sharing
