@@ -7,7 +7,6 @@ credential reaches an executor only as its own setting.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
@@ -58,7 +57,7 @@ def scrub_event(draft: Draft, scrubber: Scrubber) -> Draft:
             total = {rule: total.get(rule, 0) + counts.get(rule, 0) for rule in {*total, *counts}}
     if not total:
         return draft
-    return replace(draft, data={**draft.data, "scrubbed": total}, bodies=bodies)
+    return msgspec.structs.replace(draft, data={**draft.data, "scrubbed": total}, bodies=bodies)
 
 
 def recorded_identity(executor: Executor, scrubber: Scrubber) -> dict[str, object]:

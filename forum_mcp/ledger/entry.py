@@ -5,7 +5,6 @@ Format: docs/ledger-format.md, "Entry" and "Bodies". Nothing here reads a clock,
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import NewType
 
@@ -60,16 +59,14 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     v: int
 
 
-@dataclass(frozen=True, slots=True)
-class NewBody:
+class NewBody(msgspec.Struct, frozen=True, gc=False):
     """A body to be committed: its media type and plain bytes."""
 
     type: str
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(msgspec.Struct, frozen=True, gc=False):
     """A stored body: the commitment and everything needed to check it."""
 
     commit: str
@@ -78,8 +75,7 @@ class Body:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True, gc=False):
     """An entry before it has a place: what ``decide`` proposes and what an outcome brings.
 
     Attributes:
@@ -92,8 +88,8 @@ class Draft:
 
     kind: str
     actor: str
-    data: Mapping[str, object] = field(default_factory=dict[str, object])
-    bodies: Mapping[str, NewBody | BodyRef] = field(default_factory=dict[str, "NewBody | BodyRef"])
+    data: Mapping[str, object] = msgspec.field(default_factory=dict[str, object])
+    bodies: Mapping[str, NewBody | BodyRef] = msgspec.field(default_factory=dict[str, NewBody | BodyRef])
     parents: tuple[int, ...] = ()
 
 

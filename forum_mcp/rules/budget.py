@@ -9,6 +9,7 @@ reply at most the executor's ``max_tokens``; where that is open, the call takes 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Final, Literal
 
 import msgspec
@@ -179,7 +180,12 @@ def _of(spend: Spend) -> Amounts:
 
 def day_of(at_us: int) -> str:
     """Return the day (UTC, ``YYYY-MM-DD``) of a time in microseconds since the epoch."""
-    return date.fromordinal(_EPOCH_ORDINAL + at_us // _DAY_US).isoformat()
+    return _day(at_us // _DAY_US)
+
+
+@lru_cache(maxsize=4)
+def _day(number: int) -> str:
+    return date.fromordinal(_EPOCH_ORDINAL + number).isoformat()
 
 
 def timeout_ms(state: RunState, terms: ExecutorTerms) -> int:

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeVar
 
+import msgspec
+
 from forum_mcp.ledger.entry import Body, Draft, Entry, LedgerId, RunId
 
 if TYPE_CHECKING:
@@ -25,8 +27,7 @@ __all__ = ["BodyState", "Head", "Lease", "RunRow", "Store", "Stored", "Transacti
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True, gc=False):
     """An entry with its place: decoded form, exact bytes and 32-byte leaf hash."""
 
     entry: Entry

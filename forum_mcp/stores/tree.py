@@ -7,8 +7,9 @@ row, and a proof costs O(log n) reads.
 
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from forum_mcp.ledger.merkle import node_hash, root_from_peaks
 from forum_mcp.stores.connection import blob
@@ -19,8 +20,7 @@ __all__ = ["Edge", "extended", "newest_nodes_fault", "read_edge", "read_node", "
 _HASH_BYTES: Final = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(msgspec.Struct, frozen=True, gc=False):
     """The right edge of a tree: all that is needed to extend it and to know its root.
 
     Attributes:
