@@ -15,11 +15,13 @@ class Clock:
     Attributes:
         now_us: wall clock, microseconds since the epoch.
         monotonic_ms: milliseconds from any fixed point, never backwards.
+        elapsed_s: seconds from any fixed point, as fine as can be had, for what is never recorded.
         entropy: n random bytes.
     """
 
     now_us: Callable[[], int] = lambda: time.time_ns() // 1_000
     monotonic_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000
+    elapsed_s: Callable[[], float] = time.perf_counter
     entropy: Callable[[int], bytes] = secrets.token_bytes
 
 

@@ -1,11 +1,14 @@
 """One step of a held run: events and every decision they make possible, in one transaction.
 
-Steps that wait at the same moment share one transaction and decide together. A step reads nothing but the record: what
+Steps that wait at the same moment share one transaction and decide together, as many as make its commit worth while:
+the calls that the first of them lead to begin while the others are decided. A step reads nothing but the record: what
 other processes appended meanwhile is folded first.
 """
 
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Final
 
 import anyio
 
@@ -20,16 +23,23 @@ from forum_mcp.stores.base import Lease, Stored, Transaction
 
 __all__ = ["Steps"]
 
+_WORTH: Final = 2
+"""How many times as long as its commit a transaction's own work may take, when more reports wait than it needs."""
+
 
 class _Report:
-    """Events of one step that wait to be recorded, and what came of it."""
+    """Events of one step that wait to be recorded, and what came of it.
 
-    __slots__ = ("done", "error", "events")
+    ``roused`` is set when it was recorded with others, or has to be recorded by its own step.
+    """
+
+    __slots__ = ("done", "error", "events", "roused")
 
     def __init__(self, events: Sequence[Event]) -> None:
         self.events = events
         self.done = False
         self.error: Exception | None = None
+        self.roused = anyio.Event()
 
 
 class Steps:
@@ -56,7 +66,13 @@ class Steps:
         self._active = active
         self._follow_up = follow_up
         self._turn = anyio.Lock(fast_acquire=True)
+        self._led = False
+        """True while one of the reports has, or waits for, the turn: the others wait to be roused."""
         self._reports: list[_Report] = []
+        self._share = sys.maxsize
+        """How many reports the next transaction takes at most."""
+        self._worked_s = 0.0
+        self._advanced_s = 0.0
 
     async def take(self, *events: Event) -> None:
         """Take one step. It is whole: a caller that is cancelled while it takes one still has its calls started.
@@ -68,15 +84,27 @@ class Steps:
         report = _Report(events)
         self._reports.append(report)
         try:
-            async with self._turn:
-                if not report.done:
-                    with anyio.CancelScope(shield=True):
-                        await self._record(report)
+            while self._led and not report.done:
+                await report.roused.wait()
+                report.roused = anyio.Event()
+            if not report.done:
+                await self._lead(report)
         finally:
             if report in self._reports:
                 self._reports.remove(report)
+            if self._reports and not self._led:
+                self._reports[0].roused.set()
         if report.error is not None:
             raise report.error
+
+    async def _lead(self, report: _Report) -> None:
+        self._led = True
+        try:
+            async with self._turn:
+                with anyio.CancelScope(shield=True):
+                    await self._record(report)
+        finally:
+            self._led = False
 
     async def end(self) -> None:
         """Take no further step, once the one under way is whole."""
@@ -103,15 +131,23 @@ class Steps:
             except BaseException:
                 self._folded.refold()
                 raise
+            self._pace(len(taken))
             for each in taken:
                 each.done = True
+                each.roused.set()
                 self._reports.remove(each)
             self._follow_up(made)
 
+    def _pace(self, reports: int) -> None:
+        """Let the next transaction take what is worth a commit, by what the last one's work and commit took."""
+        commit_s = self._clock.elapsed_s() - self._advanced_s
+        self._share = max(1, round(_WORTH * commit_s * reports / self._worked_s)) if self._worked_s else sys.maxsize
+
     def _advance(self, taken: list[_Report], alone: bool, tx: Transaction) -> list[Stored]:
-        """Append events and decisions. Unless ``alone``, ``taken`` becomes every report that waits at this moment."""
+        """Append events and decisions. Unless ``alone``, ``taken`` is filled up with what else waits."""
+        begun_s = self._clock.elapsed_s()
         if not alone:
-            taken[:] = self._reports
+            taken += [each for each in self._reports if each is not taken[0]][: self._share - 1]
         if self.over:
             raise Fenced(f"run {self._folded.run} is not held here any more; read its state again")
         check(tx, self._lease)
@@ -121,9 +157,11 @@ class Steps:
             for each in taken:
                 for event in each.events:
                     self._folded.append(tx, event(self._folded.state), t_ms=t_ms, at_us=at_us)
-            if not self.deciding or is_stuck(self._folded.state):
-                return []
-            return [*self._folded.decide(tx, t_ms=t_ms, at_us=at_us)]
+            decides = self.deciding and not is_stuck(self._folded.state)
+            made = [*self._folded.decide(tx, t_ms=t_ms, at_us=at_us)] if decides else []
         except BaseException:
             self._folded.spoil()
             raise
+        self._advanced_s = self._clock.elapsed_s()
+        self._worked_s = self._advanced_s - begun_s
+        return made

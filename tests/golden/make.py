@@ -46,7 +46,12 @@ def counted_clock() -> Clock:
     def entropy(size: int) -> bytes:
         return hashlib.shake_256(str(next(drawn)).encode()).digest(size)
 
-    return Clock(now_us=lambda: next(microseconds), monotonic_ms=lambda: next(milliseconds), entropy=entropy)
+    return Clock(
+        now_us=lambda: next(microseconds),
+        monotonic_ms=lambda: next(milliseconds),
+        elapsed_s=lambda: 0.0,
+        entropy=entropy,
+    )
 
 
 def weak(call: Call) -> Outcome | str:

@@ -108,6 +108,7 @@ class World:
         clock = Clock(
             now_us=lambda: EPOCH_US + int((anyio.current_time() + ahead_s) * 1_000_000),
             monotonic_ms=lambda: int(anyio.current_time() * 1_000),
+            elapsed_s=anyio.current_time,
             entropy=noise.randbytes,
         )
         names = self.settings.executors
