@@ -287,7 +287,8 @@ class RunHolder:
             if (finished := held.folded.state.finished_seq) >= 0:
                 self.ledger.record_checkpoint((finished,))
         finally:
-            await self.recorder.record(lambda tx: tx.drop_lease(lease.run, lease.fence))
+            if now.expires_us > 0:  # else it ended with the run, in one transaction
+                await self.recorder.record(lambda tx: tx.drop_lease(lease.run, lease.fence))
 
     def _sign(self, parent: int) -> None:
         """Record a checkpoint; one that cannot be signed or recorded is logged and stops no run."""

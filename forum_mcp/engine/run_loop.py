@@ -101,6 +101,7 @@ class HeldRun:
                     started()
                     await self.step()
                     while not self._done():
+                        self._sign_settled_wave()  # here, and not with the step: the calls it started have begun
                         events = await self._next_event()
                         self._follow_up(()) if events is None else await self._step_on(*events)
                 finally:
@@ -128,7 +129,7 @@ class HeldRun:
         await self._steps.take(*events)
 
     def _sign_settled_wave(self) -> None:
-        """Have a checkpoint recorded when the step settled a wave: one, however many it settled.
+        """Have a checkpoint recorded when a step settled a wave: one, however many it settled.
 
         The checkpoint that follows the end of a run covers the waves that were settled with it.
         """
@@ -146,7 +147,6 @@ class HeldRun:
                 self._begin_call(stored)
         self._end_calls()
         self._active.pause() if self.quiet else self._active.go_on()
-        self._sign_settled_wave()
         self.announce()
 
     def _leave_if_stuck(self) -> None:

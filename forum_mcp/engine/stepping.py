@@ -159,6 +159,8 @@ class Steps:
                     self._folded.append(tx, event(self._folded.state), t_ms=t_ms, at_us=at_us)
             decides = self.deciding and not is_stuck(self._folded.state)
             made = [*self._folded.decide(tx, t_ms=t_ms, at_us=at_us)] if decides else []
+            if self._folded.state.phase == "finished":
+                tx.drop_lease(self._lease.run, self._lease.fence)
         except BaseException:
             self._folded.spoil()
             raise
