@@ -1,6 +1,6 @@
 """Time as the engine takes it: handed in, so that tests and the record own it."""
 
-import secrets
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Clock:
     now_us: Callable[[], int] = lambda: time.time_ns() // 1_000
     monotonic_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000
     elapsed_s: Callable[[], float] = time.perf_counter
-    entropy: Callable[[int], bytes] = secrets.token_bytes
+    entropy: Callable[[int], bytes] = os.urandom
 
 
 class ActiveClock:

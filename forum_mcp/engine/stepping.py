@@ -28,10 +28,7 @@ _WORTH: Final = 2
 
 
 class _Report:
-    """Events of one step that wait to be recorded, and what came of it.
-
-    ``roused`` is set when it was recorded with others, or has to be recorded by its own step.
-    """
+    """Events of one step that wait to be recorded, and what came of it."""
 
     __slots__ = ("done", "error", "events", "roused")
 
@@ -39,7 +36,12 @@ class _Report:
         self.events = events
         self.done = False
         self.error: Exception | None = None
-        self.roused = anyio.Event()
+        self.roused: anyio.Event | None = None
+
+    def rouse(self) -> None:
+        """Let its step go on: it was recorded with others, or has to be recorded now."""
+        if self.roused is not None:
+            self.roused.set()
 
 
 class Steps:
@@ -85,15 +87,15 @@ class Steps:
         self._reports.append(report)
         try:
             while self._led and not report.done:
-                await report.roused.wait()
                 report.roused = anyio.Event()
+                await report.roused.wait()
             if not report.done:
                 await self._lead(report)
         finally:
             if report in self._reports:
                 self._reports.remove(report)
             if self._reports and not self._led:
-                self._reports[0].roused.set()
+                self._reports[0].rouse()
         if report.error is not None:
             raise report.error
 
@@ -134,7 +136,7 @@ class Steps:
             self._pace(len(taken))
             for each in taken:
                 each.done = True
-                each.roused.set()
+                each.rouse()
                 self._reports.remove(each)
             self._follow_up(made)
 

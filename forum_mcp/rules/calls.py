@@ -5,6 +5,7 @@ its reservation (``budget.py``), or the refusal is drafted instead.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, Literal
 
 import msgspec
@@ -144,10 +145,16 @@ def next_call(
         max_tokens=terms.max_tokens,
         repair=again,
         seat=attempts.seat,
-        words=len(prompt.system.split()) + len(prompt.user.split()),
+        words=_system_words(prompt.system) + len(prompt.user.split()),
         context=list(prompt.context),
     )
     return draft("call.started", "engine", payload, *parents, *prompt.context, bodies=bodies)
+
+
+@lru_cache(maxsize=64)
+def _system_words(system: str) -> int:
+    """Return the number of words; many prompts of a run have the same instructions."""
+    return len(system.split())
 
 
 def follow(

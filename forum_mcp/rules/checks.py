@@ -45,9 +45,12 @@ def examine(state: RunState, held: TaskState) -> list[Finding]:
     A result that fails is looked at no further: the checks that cost more are not made.
     """
     findings: list[Finding] = []
+    broken = False
     for check in CHECKS:
-        findings += check(state, held)
-        if any(found.counts and not found.passed for found in findings):
+        for found in check(state, held):
+            findings.append(found)
+            broken |= found.counts and not found.passed
+        if broken:
             break
     return findings
 

@@ -26,6 +26,7 @@ _COMPRESS_FROM_BYTES: Final = 256
 _LEVEL: Final = 3
 _KEY_BYTES: Final = 16
 _TYPES_KEPT: Final = 64
+_FOUND_KEPT: Final = 1_024
 _PAGE: Final = 16
 _COLUMNS: Final = (
     'CAST("commit" AS BLOB), CAST("key" AS BLOB), CAST(type AS BLOB), CAST(salt AS BLOB), CAST(size AS INTEGER), '
@@ -101,7 +102,7 @@ class BodyRow(NamedTuple):
 
 
 class BodyTable:
-    """The table ``bodies`` through one connection, for the length of a transaction or of a read view."""
+    """The table ``bodies`` through one connection, until another one writes; then ``forget`` what was found."""
 
     def __init__(self, connection: sqlite3.Connection, index_key: bytes) -> None:
         self._connection = connection
@@ -128,7 +129,9 @@ class BodyTable:
         row = self._connection.execute('SELECT "commit" FROM bodies WHERE "key" = ?', (key,)).fetchone()
         if row is None:
             return None
-        commit = self._found[key] = blob(row[0]).hex()
+        commit = blob(row[0]).hex()
+        if len(self._found) < _FOUND_KEPT:
+            self._found[key] = commit
         return commit
 
     def forget(self) -> None:

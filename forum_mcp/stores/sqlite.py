@@ -44,6 +44,7 @@ class SqliteStore(SqliteView):
         self._entropy = entropy
         self._file = identity(path)
         self._last_work: Callable[[Transaction, int], None] | None = None
+        self._bodies = None if self._writer is None else BodyTable(self._writer, self._index_key)
 
     @classmethod
     def create(
@@ -206,10 +207,10 @@ class SqliteStore(SqliteView):
         from forum_mcp.stores.transaction import SqliteTransaction  # who verifies appends nothing
 
         with self._lock:
-            writer = self._writer
+            writer, bodies = self._writer, self._bodies
             if self._closed:
                 raise LedgerError("this ledger was closed; open it again")
-            if writer is None:
+            if writer is None or bodies is None:
                 raise LedgerReadOnly(
                     "nothing can be appended: the ledger is open for reading only (asked for, no right to "
                     "write, or a disk that failed); open it for writing"
@@ -225,8 +226,9 @@ class SqliteStore(SqliteView):
             try:
                 begin_immediate(writer)
                 token = data_version(writer)
-                bodies = BodyTable(writer, self._index_key)
                 edge = self._edge if self._head is not None and token == self._head.token else None
+                if edge is None:
+                    bodies.forget()
                 transaction = SqliteTransaction(writer, self._ledger, bodies, self._entropy, edge)
                 committed = transaction.size
                 yield transaction
@@ -247,6 +249,8 @@ class SqliteStore(SqliteView):
 
     def _undo(self, writer: sqlite3.Connection, cause: sqlite3.Error | None) -> None:
         self._edge = self._head = None
+        if self._bodies is not None:
+            self._bodies.forget()
         try:
             if writer.in_transaction:
                 writer.execute("ROLLBACK")
