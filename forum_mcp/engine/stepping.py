@@ -149,7 +149,9 @@ class Steps:
         """Append events and decisions. Unless ``alone``, ``taken`` is filled up with what else waits."""
         begun_s = self._clock.elapsed_s()
         if not alone:
-            taken += [each for each in self._reports if each is not taken[0]][: self._share - 1]
+            others = [each for each in self._reports if each is not taken[0]]
+            split = len(others) + 1 >= 2 * self._share  # a rest of less than a share is not worth a commit of its own
+            taken += others[: self._share - 1] if split else others
         if self.over:
             raise Fenced(f"run {self._folded.run} is not held here any more; read its state again")
         check(tx, self._lease)
