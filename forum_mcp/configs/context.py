@@ -5,7 +5,7 @@ from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from forum_mcp.configs.section import RecordedSection
+from forum_mcp.configs.section import RecordedSection, check_members
 
 __all__ = ["CONTEXT_NAME", "ContextSettings"]
 
@@ -41,12 +41,7 @@ class ContextSettings(RecordedSection):
 
     @model_validator(mode="after")
     def _fits_its_type(self) -> Self:
-        for name in _NEEDS[self.type]:
-            if not getattr(self, name):
-                raise ValueError(f"type {self.type!r} needs {name!r}")
-        for name, owners in _OWNERS.items():
-            if name in self.model_fields_set and self.type not in owners:
-                raise ValueError(f"{name!r} belongs to type {' or '.join(owners)}, not to {self.type!r}")
+        check_members(self, self.type, _NEEDS, _OWNERS)
         if self.type == "resource" and bool(self.argv) == bool(self.url):
             raise ValueError("type 'resource' needs the server it is of: 'argv' (started for it) or 'url', one of them")
         return self

@@ -4,7 +4,7 @@ from typing import Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from forum_mcp.configs.section import AMOUNT_MAX, RecordedSection, Section
+from forum_mcp.configs.section import AMOUNT_MAX, RecordedSection, Section, check_members
 
 __all__ = ["ExecutorSettings", "PriceSettings", "ResourceSettings"]
 
@@ -111,12 +111,7 @@ class ExecutorSettings(RecordedSection):
 
     @model_validator(mode="after")
     def _fits_its_type(self) -> Self:
-        for name in _NEEDS[self.type]:
-            if not getattr(self, name):
-                raise ValueError(f"type {self.type!r} needs {name!r}")
-        for name, owners in _OWNERS.items():
-            if name in self.model_fields_set and self.type not in owners:
-                raise ValueError(f"{name!r} belongs to type {' or '.join(owners)}, not to {self.type!r}")
+        check_members(self, self.type, _NEEDS, _OWNERS)
         if self.type == "command":
             self._fits_as_a_command()
         return self

@@ -1,11 +1,11 @@
 """The base of every table of the settings."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, Self, cast
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-__all__ = ["AMOUNT_MAX", "RecordedSection", "Section"]
+__all__ = ["AMOUNT_MAX", "RecordedSection", "Section", "check_members"]
 
 AMOUNT_MAX: Final = 1_000_000_000
 """Largest amount anybody may name: in millionths it is a number of the record still."""
@@ -29,6 +29,22 @@ class RecordedSection(Section):
                     "locale, such as LC_ALL=C.UTF-8"
                 )
         return self
+
+
+def check_members(
+    section: Section, type_: str, needs: Mapping[str, tuple[str, ...]], owners: Mapping[str, tuple[str, ...]]
+) -> None:
+    """Check that a table has the members its type needs, and none that only other types have.
+
+    Raises:
+        ValueError: a member of ``needs[type_]`` is missing or empty, or ``owners`` gives one to other types.
+    """
+    for name in needs[type_]:
+        if not getattr(section, name):
+            raise ValueError(f"type {type_!r} needs {name!r}")
+    for name, types in owners.items():
+        if name in section.model_fields_set and type_ not in types:
+            raise ValueError(f"{name!r} belongs to type {' or '.join(types)}, not to {type_!r}")
 
 
 def _strings(value: object) -> Iterator[str]:

@@ -8,9 +8,10 @@ had, it is not asked. A key of the environment is only named; ``online`` asks it
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 from urllib.parse import urlsplit
 
 import anyio
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     import httpx2
 
 __all__ = ["PORTS", "DetectionView", "FoundKey", "FoundProgram", "FoundServer", "FoundWeights", "detect"]
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 PORTS: Final[Mapping[int, str]] = {
     11434: "Ollama",
@@ -119,45 +123,18 @@ async def detect(
     servers: dict[int, FoundServer] = {}
     keys: dict[str, FoundKey] = {}
     launcher = Launcher()
-
-    async def look_for_program(profile: str) -> None:
-        path = shutil.which(PROFILES[profile].program, path=environ.get("PATH", os.defpath))
-        if path is not None:
-            version = await _version(launcher, path, environ, online=online)
-            model = " --model NAME" if profile == "ollama" else ""
-            programs[profile] = FoundProgram(
-                profile=profile, path=path, version=version, flags=f"--agent {profile}{model}"
-            )
-
-    async def look_for_server(client: "httpx2.AsyncClient", port: int, name: str) -> None:
-        url = f"http://127.0.0.1:{port}/v1"
-        found = await _models(client, url, {}, _ANSWER_S)
-        if not isinstance(found, str):
-            models, first = found
-            window = listed_window(first)
-            if window is None and models:
-                window = await context_window(client, url, models[0], {}, _ANSWER_S)
-            servers[port] = FoundServer(
-                name=_OWNERS.get(as_name(first.get("owned_by")) or "", name),
-                url=url,
-                models=models,
-                context_tokens=window,
-                flags=f"--chat-url {url} --model {models[0] if models else 'NAME'}",
-            )
-
-    async def look_for_key(client: "httpx2.AsyncClient", variable: str) -> None:
-        keys[variable] = await _key(client, variable, environ[variable], online=online)
-
     listening = {**ports, **_ollama_port(environ)}
     try:
         async with httpx2.AsyncClient(trust_env=False) as client, anyio.create_task_group() as group:
             for profile in PROFILES:
-                group.start_soon(look_for_program, profile)
+                group.start_soon(_keep, programs, profile, partial(_program, launcher, profile, environ, online=online))
             for port, name in listening.items():
-                group.start_soon(look_for_server, client, port, name)
+                group.start_soon(_keep, servers, port, partial(_server, client, port, name))
             for variable in _KEYS:
                 if environ.get(variable, "").strip():
-                    group.start_soon(look_for_key, client, variable)
+                    group.start_soon(
+                        _keep, keys, variable, partial(_key, client, variable, environ[variable], online=online)
+                    )
     finally:
         await launcher.aclose()
     return DetectionView(
@@ -166,6 +143,41 @@ async def detect(
         servers=[servers[port] for port in listening if port in servers],
         weights=[_weights(package) for package in _WEIGHTS if find_spec(package) is not None],
         keys=[keys[variable] for variable in _KEYS if variable in keys],
+    )
+
+
+async def _keep(found: dict[K, V], name: K, look: Callable[[], Awaitable[V | None]]) -> None:
+    """Look for something and keep it under its name, if it is there."""
+    if (there := await look()) is not None:
+        found[name] = there
+
+
+async def _program(
+    launcher: Launcher, profile: str, environ: Mapping[str, str], *, online: bool
+) -> FoundProgram | None:
+    path = shutil.which(PROFILES[profile].program, path=environ.get("PATH", os.defpath))
+    if path is None:
+        return None
+    version = await _version(launcher, path, environ, online=online)
+    model = " --model NAME" if profile == "ollama" else ""
+    return FoundProgram(profile=profile, path=path, version=version, flags=f"--agent {profile}{model}")
+
+
+async def _server(client: "httpx2.AsyncClient", port: int, name: str) -> FoundServer | None:
+    url = f"http://127.0.0.1:{port}/v1"
+    found = await _models(client, url, {}, _ANSWER_S)
+    if isinstance(found, str):
+        return None
+    models, first = found
+    window = listed_window(first)
+    if window is None and models:
+        window = await context_window(client, url, models[0], {}, _ANSWER_S)
+    return FoundServer(
+        name=_OWNERS.get(as_name(first.get("owned_by")) or "", name),
+        url=url,
+        models=models,
+        context_tokens=window,
+        flags=f"--chat-url {url} --model {models[0] if models else 'NAME'}",
     )
 
 

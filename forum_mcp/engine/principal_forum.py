@@ -19,7 +19,7 @@ from forum_mcp.engine.options import RunOptions
 from forum_mcp.engine.orchestrator import Orchestrator
 from forum_mcp.engine.principal import ADMIN, APPROVE, SUBMIT, Principal
 from forum_mcp.engine.principal_ledger import PrincipalLedger
-from forum_mcp.engine.run_reader import known_run
+from forum_mcp.engine.reading import known_run
 from forum_mcp.engine.views import GatesView, RouteView, RunsView, RunView, WorkItem, WorkView
 from forum_mcp.executors.sampler import Sampler
 from forum_mcp.ledger.entry import RunId

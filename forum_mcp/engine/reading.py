@@ -3,14 +3,14 @@
 from typing import TYPE_CHECKING, Final
 
 from forum_mcp.engine.views import EntryView, ShowView, TraceLine, TraceView
-from forum_mcp.errors import RequestRefused
-from forum_mcp.ledger.entry import BodyRef, Entry
+from forum_mcp.errors import NotFound, RequestRefused
+from forum_mcp.ledger.entry import BodyRef, Entry, RunId
 from forum_mcp.stores.base import Store, Stored
 
 if TYPE_CHECKING:
     from forum_mcp.engine.filtering import Filter
 
-__all__ = ["SHOW_MAX", "absence", "entry_view", "show", "show_one", "trace_view"]
+__all__ = ["SHOW_MAX", "absence", "entry_view", "known_run", "show", "show_one", "trace_view"]
 
 SHOW_MAX: Final = 10_000
 _TRACE_MAX: Final = 10_000
@@ -31,6 +31,17 @@ def entry_view(store: Store, stored: Stored, *, texts: bool = False) -> EntryVie
         bodies={name: _body_view(store, reference, texts) for name, reference in entry.bodies.items()},
         leaf=stored.leaf.hex(),
     )
+
+
+def known_run(store: Store, run_id: str) -> RunId:
+    """Return the id of a run that is in the ledger, as ``store`` shows it.
+
+    Raises:
+        NotFound: there is no such run.
+    """
+    if store.newest(RunId(run_id)) is None:
+        raise NotFound(f"run {run_id[:80]!a} is not in this ledger; list runs to see those that are")
+    return RunId(run_id)
 
 
 def show(

@@ -6,27 +6,16 @@ from typing import Final
 import anyio
 import anyio.lowlevel
 
+from forum_mcp.engine.reading import known_run
 from forum_mcp.engine.run_holder import RunHolder
 from forum_mcp.engine.run_views import finished_line, run_line, run_state, run_view
 from forum_mcp.engine.views import RunLine, RunView
-from forum_mcp.errors import NotFound
 from forum_mcp.ledger.entry import RunId
-from forum_mcp.stores.base import RunRow, Store
+from forum_mcp.stores.base import RunRow
 
-__all__ = ["RunReader", "known_run"]
+__all__ = ["RunReader"]
 
 _WAIT_MAX_S: Final = 3_600.0
-
-
-def known_run(store: Store, run_id: str) -> RunId:
-    """Return the id of a run that is in the ledger, as ``store`` shows it.
-
-    Raises:
-        NotFound: there is no such run.
-    """
-    if store.newest(RunId(run_id)) is None:
-        raise NotFound(f"run {run_id[:80]!a} is not in this ledger; list runs to see those that are")
-    return RunId(run_id)
 
 
 class RunReader:

@@ -14,7 +14,7 @@ from forum_mcp.engine.options import RunOptions, check_prices, contract_for, lim
 from forum_mcp.engine.requests import checked_plan, checked_request
 from forum_mcp.engine.run_holder import RunHolder
 from forum_mcp.errors import RequestRefused
-from forum_mcp.ledger.entry import Draft, NewBody, RunId
+from forum_mcp.ledger.entry import BodyRef, Draft, NewBody, RunId
 from forum_mcp.ledger.kinds.run import RunStarted
 from forum_mcp.rules.calls import JSON, TEXT
 from forum_mcp.rules.contract import Contract
@@ -55,21 +55,13 @@ class RunStarter:
         """
         refuse_nested(os.environ)
         self._check_lanes(options.get("workers") or {})
+        lane = options.get("lane")
+        if plan is not None and origin is None and (options.get("single") or lane is not None):
+            raise RequestRefused("a plan names its own tasks and lanes; leave single and lane out")
         contract = contract_for(self._contract, options)
         if origin is not None:
             contract = guarded(contract, origin.contract)
-        lane = options.get("lane")
-        bodies = {
-            "contract": NewBody(JSON, contract.to_json()),
-            "roster": NewBody(JSON, self._roster.to_json()),
-        }
-        if plan is not None:
-            if origin is None and (options.get("single") or lane is not None):
-                raise RequestRefused("a plan names its own tasks and lanes; leave single and lane out")
-            encoded, words = checked_plan(plan, self._roster, contract)
-            bodies["plan"] = NewBody(JSON, encoded)
-            request = request if request is not None else words
-        bodies["request"] = NewBody(TEXT, checked_request(request).encode())
+        bodies = self._bodies(request, plan, contract)
         if lane is not None:
             self._check_lane(lane)
         limits = limits_for(self._limits, options)
@@ -94,6 +86,21 @@ class RunStarter:
         if not await self._holder.start(run, started):
             self._check_same(run, self._holder.scrubbed(started(0)))
         return run
+
+    def _bodies(
+        self, request: str | None, plan: Mapping[str, object] | None, contract: Contract
+    ) -> dict[str, NewBody | BodyRef]:
+        """Return the bodies of ``run.started``; a plan without a request is described in words of its own."""
+        bodies: dict[str, NewBody | BodyRef] = {
+            "contract": NewBody(JSON, contract.to_json()),
+            "roster": NewBody(JSON, self._roster.to_json()),
+        }
+        if plan is not None:
+            encoded, words = checked_plan(plan, self._roster, contract)
+            bodies["plan"] = NewBody(JSON, encoded)
+            request = request if request is not None else words
+        bodies["request"] = NewBody(TEXT, checked_request(request).encode())
+        return bodies
 
     def _check_same(self, run: RunId, again: Draft) -> None:
         """Refuse to answer a request with the run of another one, to which the same key was given."""

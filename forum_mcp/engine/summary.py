@@ -9,10 +9,10 @@ from typing import Final
 
 from forum_mcp.engine.filtering import upwards
 from forum_mcp.engine.ledger import Ledger
+from forum_mcp.engine.reading import known_run
 from forum_mcp.engine.tally import ModelCalls, Tally, TaskFigures
 from forum_mcp.engine.views import VerifyView, View
-from forum_mcp.errors import NotFound
-from forum_mcp.ledger.entry import Entry, RunId
+from forum_mcp.ledger.entry import Entry
 from forum_mcp.stores.base import Store
 
 __all__ = ["Payload", "SummaryView", "Verified", "summarize"]
@@ -96,16 +96,9 @@ def summarize(ledger: Ledger, run_id: str | None = None, *, verify: bool = True)
     tally = Tally(keep_tasks=run_id is not None)
     payload = _Payloads()
     with store.snapshot():
-        if run_id is None:
-            for stored in upwards(store, 0):
-                tally.add(stored.entry)
-                payload.add(stored.entry, len(stored.raw))
-        else:
-            for stored in store.run_entries(RunId(run_id)):
-                tally.add(stored.entry)
-                payload.add(stored.entry, len(stored.raw))
-            if not tally.entries:
-                raise NotFound(f"run {run_id[:80]!a} is not in this ledger; list runs to see those that are")
+        for stored in upwards(store, 0) if run_id is None else store.run_entries(known_run(store, run_id)):
+            tally.add(stored.entry)
+            payload.add(stored.entry, len(stored.raw))
         request = None if run_id is None else _request(store, tally.request_commit)
     return SummaryView(
         ledger=store.ledger_id,

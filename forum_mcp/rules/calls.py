@@ -113,23 +113,9 @@ def next_call(
     # A judge may repeat its fence's token in its reasons, which the next rung's worker reads: none is used twice.
     about = () if held is None or attempts is held.work else (held.work.rung, attempts.seat)
     prompt = ask(token(state.seed, attempts.purpose, task, n, rung, attempt, *about))
-    asked = asks(prompt, terms)
-    gate = toll(state, asked, terms, *parents)
-    if isinstance(gate, Draft):
-        return gate if state.stopped is None else "exhausted"
-    reserve = gate or room(state, attempts.purpose, asked, terms, held)
-    if reserve == "wait":
-        return None
-    if isinstance(reserve, BudgetStopped):
-        if reserve.scope == "task" or state.stopped is not None:
-            return "exhausted"
-        return draft("budget.stopped", "engine", reserve, *parents)
-    bodies: dict[str, NewBody | BodyRef] = {
-        "system": NewBody(TEXT, prompt.system.encode()),
-        "prompt": NewBody(TEXT, prompt.user.encode()),
-    }
-    if prompt.schema is not None:
-        bodies["schema"] = NewBody(JSON, prompt.schema)
+    reserve = _reservation(state, attempts.purpose, prompt, terms, held, *parents)
+    if not isinstance(reserve, Amounts):
+        return reserve
     payload = CallStarted(
         purpose=attempts.purpose,
         executor=name,
@@ -148,7 +134,35 @@ def next_call(
         words=_system_words(prompt.system) + len(prompt.user.split()),
         context=list(prompt.context),
     )
-    return draft("call.started", "engine", payload, *parents, *prompt.context, bodies=bodies)
+    return draft("call.started", "engine", payload, *parents, *prompt.context, bodies=_bodies(prompt))
+
+
+def _reservation(
+    state: RunState, purpose: str, prompt: Prompt, terms: ExecutorTerms, held: TaskState | None, *parents: int
+) -> Amounts | Draft | Literal["exhausted"] | None:
+    """Return what to reserve for a call; else the gate or the stop it runs into, ``exhausted``, or None for a wait."""
+    asked = asks(prompt, terms)
+    gate = toll(state, asked, terms, *parents)
+    if isinstance(gate, Draft):
+        return gate if state.stopped is None else "exhausted"
+    reserve = gate or room(state, purpose, asked, terms, held)
+    if reserve == "wait":
+        return None
+    if isinstance(reserve, BudgetStopped):
+        if reserve.scope == "task" or state.stopped is not None:
+            return "exhausted"
+        return draft("budget.stopped", "engine", reserve, *parents)
+    return reserve
+
+
+def _bodies(prompt: Prompt) -> dict[str, NewBody | BodyRef]:
+    bodies: dict[str, NewBody | BodyRef] = {
+        "system": NewBody(TEXT, prompt.system.encode()),
+        "prompt": NewBody(TEXT, prompt.user.encode()),
+    }
+    if prompt.schema is not None:
+        bodies["schema"] = NewBody(JSON, prompt.schema)
+    return bodies
 
 
 @lru_cache(maxsize=64)
@@ -188,25 +202,29 @@ def follow(
         case "replied":
             if attempts.outcome is None or attempts.outcome.error is None:
                 return "reply"
-            spent = attempts.purpose == "task" and held is not None and done_once(state, held, attempts.outcome.error)
-            if not spent and turns_left(state, attempts) and may_call(state, attempts.purpose, held):
-                return next_call(state, attempts, ask, attempts.seq, rung=rung, attempt=attempt + 1, held=held)
-            wait = None if spent else _retry_wait_ms(state, attempts)
-            if wait is not None:
-                return draft(
-                    "call.deferred",
-                    "engine",
-                    CallDeferred(
-                        call=attempts.call_seq,
-                        purpose=attempts.purpose,
-                        not_before_ms=state.t_ms + wait,
-                        reason=attempts.outcome.error,
-                        task=held.plan.id if held is not None else None,
-                        seat=attempts.seat,
-                    ),
-                    attempts.seq,
-                )
-            return _climb(state, attempts, ask, attempts.seq, held=held) if climb else "exhausted"
+            return _after_failure(state, attempts, ask, attempts.outcome.error, climb=climb, held=held)
+
+
+def _after_failure(
+    state: RunState, attempts: Attempts, ask: Ask, error: str, *, climb: bool, held: TaskState | None
+) -> Draft | Literal["exhausted"] | None:
+    """Return what follows an outcome that is an error: the next of the rung, a wait, or the next rung."""
+    spent = attempts.purpose == "task" and held is not None and done_once(state, held, error)
+    if not spent and turns_left(state, attempts) and may_call(state, attempts.purpose, held):
+        rung, attempt = attempts.rung, attempts.attempt
+        return next_call(state, attempts, ask, attempts.seq, rung=rung, attempt=attempt + 1, held=held)
+    wait_ms = None if spent else _retry_wait_ms(state, attempts)
+    if wait_ms is not None:
+        deferred = CallDeferred(
+            call=attempts.call_seq,
+            purpose=attempts.purpose,
+            not_before_ms=state.t_ms + wait_ms,
+            reason=error,
+            task=held.plan.id if held is not None else None,
+            seat=attempts.seat,
+        )
+        return draft("call.deferred", "engine", deferred, attempts.seq)
+    return _climb(state, attempts, ask, attempts.seq, held=held) if climb else "exhausted"
 
 
 def repair(

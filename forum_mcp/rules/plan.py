@@ -152,28 +152,8 @@ def accept(reply: PlanReply, roster: Roster, policy: Policy, contexts: Collectio
     known = set(ids)
     tasks: list[PlannedTask] = []
     for task in reply.tasks:
-        lane = roster.lanes.get(task.lane)
-        if lane is None:
-            near = ", ".join(sorted(roster.lanes, key=lambda name: (not name.startswith(task.lane[:3]), name))[:5])
-            raise PlanRefused(
-                f"task {task.id!r} names lane {_short(task.lane)!r}, which is not in the roster; lanes are {near} ..."
-            )
-        if (why := refusal(policy, lane)) is not None:
-            raise PlanRefused(f"task {task.id!r} names lane {task.lane!r}: {why}")
-        if not task.instruction.strip():
-            raise PlanRefused(f"task {task.id!r} has an empty instruction; say what is to be done")
-        if (length := len(task.instruction) + sum(map(len, task.done_when))) > INSTRUCTION_CHARS:
-            raise PlanRefused(
-                f"task {task.id!r} has {length} characters of instruction and criteria; at most {INSTRUCTION_CHARS} "
-                "are taken: put long material in a file"
-            )
-        if task.schema is not None and (why := refused(task.schema)) is not None:
-            raise PlanRefused(f"task {task.id!r} has a schema that {why}")
-        if len(task.done_when) > CRITERIA_MAX:
-            raise PlanRefused(f"task {task.id!r} has {len(task.done_when)} criteria; at most {CRITERIA_MAX} are taken")
-        for line in task.done_when:
-            if (why := fault(line, policy.checks)) is not None:
-                raise PlanRefused(f"task {task.id!r}: {why}")
+        _check_lane(task, roster, policy)
+        _check_words(task, policy)
         _check_context(task, contexts)
         tasks.append(
             PlannedTask(
@@ -188,6 +168,35 @@ def accept(reply: PlanReply, roster: Roster, policy: Policy, contexts: Collectio
             )
         )
     return Plan(tuple(tasks), _waves(tasks))
+
+
+def _check_lane(task: TaskReply, roster: Roster, policy: Policy) -> None:
+    lane = roster.lanes.get(task.lane)
+    if lane is None:
+        near = ", ".join(sorted(roster.lanes, key=lambda name: (not name.startswith(task.lane[:3]), name))[:5])
+        raise PlanRefused(
+            f"task {task.id!r} names lane {_short(task.lane)!r}, which is not in the roster; lanes are {near} ..."
+        )
+    if (why := refusal(policy, lane)) is not None:
+        raise PlanRefused(f"task {task.id!r} names lane {task.lane!r}: {why}")
+
+
+def _check_words(task: TaskReply, policy: Policy) -> None:
+    """Check instruction, schema and criteria."""
+    if not task.instruction.strip():
+        raise PlanRefused(f"task {task.id!r} has an empty instruction; say what is to be done")
+    if (length := len(task.instruction) + sum(map(len, task.done_when))) > INSTRUCTION_CHARS:
+        raise PlanRefused(
+            f"task {task.id!r} has {length} characters of instruction and criteria; at most {INSTRUCTION_CHARS} "
+            "are taken: put long material in a file"
+        )
+    if task.schema is not None and (why := refused(task.schema)) is not None:
+        raise PlanRefused(f"task {task.id!r} has a schema that {why}")
+    if len(task.done_when) > CRITERIA_MAX:
+        raise PlanRefused(f"task {task.id!r} has {len(task.done_when)} criteria; at most {CRITERIA_MAX} are taken")
+    for line in task.done_when:
+        if (why := fault(line, policy.checks)) is not None:
+            raise PlanRefused(f"task {task.id!r}: {why}")
 
 
 def _check_context(task: TaskReply, contexts: Collection[str]) -> None:

@@ -85,9 +85,13 @@ STRANGE: list[dict[str, object]] = [
 ]
 
 
+def submit_of(members: dict[str, object]) -> tuple[str, dict[str, object]]:
+    return "submit", {"request": "x", "plan": {"tasks": [{**TASK, **members}]}}
+
+
 async def test_no_refusal_repeats_more_than_80_characters_of_a_value(connect: Any, host_settings: Settings) -> None:
     calls: list[tuple[str, dict[str, object]]] = [
-        *(("submit", {"request": "x", "plan": {"tasks": [{**TASK, **members}]}}) for members in STRANGE),
+        *map(submit_of, STRANGE),
         ("submit", {"request": "x", "plan": {ECHOED: 1}}),
         ("submit", {"request": "x", "lane": ECHOED}),
         ("submit", {"run_id": ECHOED}),
