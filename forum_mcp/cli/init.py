@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
+_INSTEAD = "put what --print says into a file of your own and name it with --config"
 _HOST = (
     "no model was found: your assistant itself does the work (executor host), handed out task by task over MCP and "
     "judged by rules; install an agent program or a model server and run this again"
@@ -99,7 +100,7 @@ def _write(path: Path, text: str, *, force: bool) -> Path | None:
             f"{shown(path)} exists and was left as it is; see what would be written with --print, "
             "or replace it with --force, which keeps a copy"
         )
-    private_dir(path.parent, "the directory of the configuration")
+    private_dir(path.parent, "the directory of the configuration", _INSTEAD)
     copy = path.with_name(path.name + ".before")
     try:
         if before is not None:
@@ -107,8 +108,7 @@ def _write(path: Path, text: str, *, force: bool) -> Path | None:
         write_private(path, text)
     except OSError as error:
         raise ConfigRefused(
-            f"{shown(path)} cannot be written; {(error.strerror or str(error)).lower()}; "
-            "put what --print says into a file of your own and name it with --config"
+            f"{shown(path)} cannot be written; {(error.strerror or str(error)).lower()}; {_INSTEAD}"
         ) from error
     return copy if before is not None else None
 

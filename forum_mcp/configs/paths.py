@@ -137,8 +137,8 @@ def refuse_shared(path: Path, what: str) -> None:
         )
 
 
-def private_dir(path: Path, what: str) -> Path:
-    """Make a directory of ours, 0700, and its missing parents; return it.
+def private_dir(path: Path, what: str, instead: str = "name another place with FORUM_STATE_DIR") -> Path:
+    """Make a directory of ours, 0700, and its missing parents; return it. ``instead``: what to do if that fails.
 
     Raises:
         ConfigRefused: it cannot be made, is somebody else's, or others may write to it.
@@ -151,8 +151,7 @@ def private_dir(path: Path, what: str) -> Path:
             raise NotADirectoryError(20, "not a directory")
     except OSError as error:
         raise ConfigRefused(
-            f"{what} {shown(path)} cannot be made; {(error.strerror or str(error)).lower()}; "
-            "name another place with FORUM_STATE_DIR"
+            f"{what} {shown(path)} cannot be made; {(error.strerror or str(error)).lower()}; {instead}"
         ) from error
     refuse_shared(path, what)
     return path
@@ -190,14 +189,14 @@ def placed(path: str, base: Path) -> str:
 
 
 def shown(path: Path) -> str:
-    """Return a path as messages say it: from the working directory, or without the user's home directory."""
+    """Return a path as messages say it: from the working directory, or from the user's home directory as ``~``."""
+    home = os.path.expanduser("~").rstrip("/")  # noqa: PTH111  Path.home() raises without a home
     try:
-        inside = path.relative_to(Path.cwd())
+        here = Path.cwd()
+        if str(here) != home:  # there a relative path would read as one of the project's
+            return spelt(path.relative_to(here))
     except (ValueError, OSError):
         pass
-    else:
-        return spelt(inside)
-    home = os.path.expanduser("~").rstrip("/")  # noqa: PTH111  Path.home() raises without a home
     text = str(path)
     inside_home = home not in ("", "~") and (text + "/").startswith(home + "/")
     return spelt("~" + text.removeprefix(home) if inside_home else text)

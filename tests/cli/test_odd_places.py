@@ -56,6 +56,20 @@ def test_a_home_may_have_any_name(name: str, tmp_path: Path) -> None:
 
 
 @posix_only
+def test_in_the_home_itself_its_files_are_said_to_be_there(tmp_path: Path) -> None:
+    assert " ~/.claude.json" in at_home(str(tmp_path), "install", cwd=tmp_path).out
+
+
+@posix_only
+def test_a_configuration_that_cannot_be_made_may_be_put_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / ".config").write_text("a file")
+    refused = at_home(str(tmp_path), "init", cwd=tmp_path)
+    assert refused.code == 2
+    assert "--print" in refused.err
+    assert "FORUM_STATE_DIR" not in refused.err, "that is for ledgers and keys"
+
+
+@posix_only
 @pytest.mark.parametrize("home", ["", "/dev/null", "/proc"])
 def test_a_home_where_nothing_can_be_is_one_line(home: str, tmp_path: Path) -> None:
     for words in (("init",), ("install", "codex"), ("submit", *ECHO, "write the docs")):
