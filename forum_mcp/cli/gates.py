@@ -18,6 +18,7 @@ from forum_mcp.engine.views import GatesView, RunView
 from forum_mcp.errors import RequestRefused
 
 if TYPE_CHECKING:
+    from forum_mcp.engine.approving import ResolutionTerms
     from forum_mcp.engine.orchestrator import Orchestrator
 
 __all__ = ["register"]
@@ -32,6 +33,7 @@ _Digest = Annotated[
     typer.Option("--digest", metavar="HEX", help="Only if this is what the gate asks for.", show_default=False),
 ]
 _Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the record.", callback=heard)]
+_Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run here if nobody holds it.")]
 _Run = Annotated[bool, typer.Option("--run", help="All gates of this class in this run.")]
 
 
@@ -86,7 +88,7 @@ def approve(
     ] = None,
     digest: _Digest = None,
     reason: _Reason = "",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run here if nobody holds it.")] = False,
+    resume: _Resume = False,
     wait: Wait = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -94,9 +96,15 @@ def approve(
     """Approve a gate: this one alone, its class in this run (--run), or its class until a time (--until)."""
     if run and until is not None:
         raise RequestRefused("--run and --until are given together; an approval is of a run or until a time")
-    scope = "class" if until is not None else "run" if run else "once"
-    until_us = None if until is None else _time(until)
-    _resolve(ctx, flags, gate, True, scope, until_us, digest, reason, resume, wait, as_json, quiet)
+    terms: ResolutionTerms = {
+        "how": "terminal",
+        "scope": "class" if until is not None else "run" if run else "once",
+        "until_us": None if until is None else _time(until),
+        "digest": digest,
+        "reason": reason,
+    }
+    flags = Flags(ledger=ledger_of(ctx, flags.ledger)).over(flags)
+    _resolve(flags, gate, terms, approved=True, resume=resume, wait=wait, as_json=as_json, quiet=quiet)
 
 
 @_gate.command("reject")
@@ -108,43 +116,36 @@ def reject(
     run: _Run = False,
     digest: _Digest = None,
     reason: _Reason = "",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run here if nobody holds it.")] = False,
+    resume: _Resume = False,
     wait: Wait = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Reject a gate: what waits for it is not done."""
-    _resolve(ctx, flags, gate, False, "run" if run else "once", None, digest, reason, resume, wait, as_json, quiet)
+    terms: ResolutionTerms = {
+        "how": "terminal",
+        "scope": "run" if run else "once",
+        "digest": digest,
+        "reason": reason,
+    }
+    flags = Flags(ledger=ledger_of(ctx, flags.ledger)).over(flags)
+    _resolve(flags, gate, terms, approved=False, resume=resume, wait=wait, as_json=as_json, quiet=quiet)
 
 
 def _resolve(
-    ctx: typer.Context,
     flags: Flags,
     gate: int,
+    terms: "ResolutionTerms",
+    *,
     approved: bool,
-    scope: str,
-    until_us: int | None,
-    digest: str | None,
-    reason: str,
     resume: bool,
     wait: float | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    flags = Flags(ledger=ledger_of(ctx, flags.ledger)).over(flags)
-
     async def work(forum: "Orchestrator") -> RunView:
-        view = await forum.resolve(
-            gate,
-            approved=approved,
-            by=f"person:{getpass.getuser()}",
-            how="terminal",
-            scope=scope,
-            until_us=until_us,
-            digest=digest,
-            reason=reason,
-            take_up=resume,
-        )
+        by = f"person:{getpass.getuser()}"
+        view = await forum.resolve(gate, approved=approved, by=by, take_up=resume, **terms)
         return await follow(forum, view, wait_s=wait, quiet=quiet) if resume else view
 
     view = in_forum(flags, work)

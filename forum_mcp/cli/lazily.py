@@ -30,8 +30,8 @@ ROOT: Final[Mapping[str, str]] = {
     "config": "forum_mcp.cli.config",
     "trust": "forum_mcp.cli.config",
     "uninstall": "forum_mcp.cli.install",
-    "serve": "forum_mcp.cli.http",
-    "mcp": "forum_mcp.cli.serve",
+    "serve": "forum_mcp.cli.serve",
+    "mcp": "forum_mcp.cli.mcp",
 }
 """Command of ``forum-mcp`` -> the module that registers it, in the order of the help."""
 

@@ -14,13 +14,18 @@ from forum_mcp.cli.places import meant
 from forum_mcp.configs.flags import Flags
 from forum_mcp.configs.names import STEPS
 
-__all__ = ["AsJson", "LedgerPath", "ledger_of", "root_flags", "with_flags"]
+__all__ = ["AsJson", "LedgerPath", "ReadOnly", "Tools", "ledger_of", "root_flags", "with_flags"]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 LedgerPath = Annotated[
     str | None,
     typer.Option("--ledger", metavar="PATH", help="The ledger; :memory: keeps nothing.", show_default=False),
 ]
+
+Tools = Annotated[
+    str, typer.Option("--tools", metavar="SET", help="Tools to serve: all, core, read-only, or names with commas.")
+]
+ReadOnly = Annotated[bool, typer.Option("--read-only", help="No tool that changes the record.")]
 
 
 def _text(flag: str, metavar: str, words: str) -> object:

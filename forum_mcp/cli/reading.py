@@ -17,7 +17,7 @@ from forum_mcp.engine.views import EntryView
 from forum_mcp.errors import RequestRefused
 
 if TYPE_CHECKING:
-    from forum_mcp.engine.filtering import Filter
+    from forum_mcp.engine.filtering import Filter, Wanted
     from forum_mcp.engine.ledger import Ledger
     from forum_mcp.ledger.entry import RunId
 
@@ -59,18 +59,16 @@ def show(
     """Show the newest entries, oldest of them first."""
     if following and before is not None:
         raise RequestRefused("--follow and --before are given together; one looks forward, the other back")
+    wanted: Wanted = {
+        "run_id": run_id,
+        "kind": kind,
+        "actor": actor,
+        "since": since,
+        "until": until,
+        "text": text,
+    }
     with opened(ledger_of(ctx, ledger)) as record:
-        view = record.show(
-            limit=limit,
-            run_id=run_id,
-            kind=kind,
-            actor=actor,
-            since=since,
-            until=until,
-            text=text,
-            before=before,
-            bodies=bodies,
-        )
+        view = record.show(limit=limit, before=before, bodies=bodies, **wanted)
         if not following:
             if as_json:
                 emit_json(view.to_dict())
@@ -82,10 +80,9 @@ def show(
             return
         from forum_mcp.engine.filtering import make_filter
 
-        wanted = make_filter(run_id=run_id, kind=kind, actor=actor, since=since, until=until, text=text)
         for entry in view.entries:
             _tell(entry, bodies, as_json)
-        for entry in follow(record, wanted, view.size, bodies=bodies, wait=lambda: time.sleep(_POLL_S)):
+        for entry in follow(record, make_filter(**wanted), view.size, bodies=bodies, wait=lambda: time.sleep(_POLL_S)):
             _tell(entry, bodies, as_json)
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from forum_mcp.tools.arguments import Arguments
     from forum_mcp.tools.caller import Caller
 
-__all__ = ["WAIT_S", "Handler", "Schema", "Tool", "input_schema", "output_schema"]
+__all__ = ["REST_OF_A_RUN", "WAIT_S", "Handler", "Schema", "Tool", "input_schema", "output_schema"]
 
 Schema = dict[str, object]
 Handler = Callable[["Forum", "Arguments", "Caller"], Awaitable[View]]
@@ -36,6 +36,9 @@ WAIT_S: Schema = {
     "description": "Longest wait, seconds",
 }
 """How long a call may wait for its run; hosts drop calls at about 60 s, hence the default."""
+
+REST_OF_A_RUN = "ledger_show with run_id, then with one seq and bodies, or the resource forum://runs/{run_id}"
+"""How to read the whole of a run's view that had to be cut."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from forum_mcp.configs.names import STEPS
 from forum_mcp.engine.views import RunView
 from forum_mcp.errors import RequestRefused
-from forum_mcp.tools.base import WAIT_S, Schema, Tool, input_schema, output_schema
+from forum_mcp.tools.base import REST_OF_A_RUN, WAIT_S, Schema, Tool, input_schema, output_schema
 from forum_mcp.tools.plan import CONTEXT, LANE, PLAN, SINGLE
 
 if TYPE_CHECKING:
@@ -80,5 +80,5 @@ TOOL = Tool(
     idempotent=False,
     open_world=True,
     handler=_handle,
-    rest="ledger_show with run_id, then with one seq and bodies, or the resource forum://runs/{run_id}",
+    rest=REST_OF_A_RUN,
 )

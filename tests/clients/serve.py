@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from forum_mcp.cli.http import HttpOptions, speak_http
+from forum_mcp.cli.serve import HttpOptions, speak_http
 from forum_mcp.configs.flags import Flags
 from forum_mcp.configs.load import load
 from forum_mcp.server.stdio import serve

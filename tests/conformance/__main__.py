@@ -2,7 +2,7 @@
 
 import sys
 
-from forum_mcp.cli.http import HttpOptions, speak_http
+from forum_mcp.cli.serve import HttpOptions, speak_http
 from forum_mcp.configs.flags import Flags
 from tests.conformance.pack import FixtureServer
 

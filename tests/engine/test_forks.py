@@ -1,6 +1,7 @@
 """Forks and reuse: what did not change is not done again, and says where it was done."""
 
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,11 @@ def settings(ledger: Path, **roles: list[str]) -> Settings:
     )
 
 
+def open_forum(home: Path, done: list[tuple[str, str]]) -> AbstractAsyncContextManager[Orchestrator]:
+    """Open a forum of two models; who did which task is added to ``done``."""
+    return Orchestrator.open(settings(home / "l.db"), executors={name: Named(name, done) for name in ("one", "two")})
+
+
 @pytest.fixture
 def done() -> list[tuple[str, str]]:
     return []
@@ -57,8 +63,7 @@ def done() -> list[tuple[str, str]]:
 async def test_a_fork_with_one_model_changed_runs_only_what_that_touches(
     tmp_path: Path, done: list[tuple[str, str]]
 ) -> None:
-    cast = {name: Named(name, done) for name in ("one", "two")}
-    async with Orchestrator.open(settings(tmp_path / "l.db"), executors=cast) as forum:
+    async with open_forum(tmp_path, done) as forum:
         first = await forum.submit("all", plan=PLAN, wait_s=60)
         assert first.state == "succeeded"
         done.clear()
@@ -76,8 +81,7 @@ async def test_a_fork_with_one_model_changed_runs_only_what_that_touches(
 
 
 async def test_a_fork_that_changes_nothing_calls_nobody(tmp_path: Path, done: list[tuple[str, str]]) -> None:
-    cast = {name: Named(name, done) for name in ("one", "two")}
-    async with Orchestrator.open(settings(tmp_path / "l.db"), executors=cast) as forum:
+    async with open_forum(tmp_path, done) as forum:
         first = await forum.submit("all", plan=PLAN, wait_s=60)
         done.clear()
         view = await forum.fork(first.run_id, wait_s=60)
@@ -87,8 +91,7 @@ async def test_a_fork_that_changes_nothing_calls_nobody(tmp_path: Path, done: li
 
 
 async def test_a_fork_from_an_earlier_entry_does_later_tasks_again(tmp_path: Path, done: list[tuple[str, str]]) -> None:
-    cast = {name: Named(name, done) for name in ("one", "two")}
-    async with Orchestrator.open(settings(tmp_path / "l.db"), executors=cast) as forum:
+    async with open_forum(tmp_path, done) as forum:
         first = await forum.submit("all", plan=PLAN, max_parallel=1, wait_s=60)
         shown = forum.ledger.show(run_id=first.run_id, limit=1000).entries
         after_a = next(e.seq for e in shown if e.kind == "task.judged" and e.data["task"] == "a")
@@ -105,8 +108,7 @@ async def test_a_fork_from_an_earlier_entry_does_later_tasks_again(tmp_path: Pat
 async def test_another_run_reuses_the_same_task_only_where_both_allow_it(
     tmp_path: Path, done: list[tuple[str, str]]
 ) -> None:
-    cast = {name: Named(name, done) for name in ("one", "two")}
-    async with Orchestrator.open(settings(tmp_path / "l.db"), executors=cast) as forum:
+    async with open_forum(tmp_path, done) as forum:
         await forum.submit("all", plan=PLAN, wait_s=60)
         await forum.submit("all, again", plan=PLAN, reuse=True, wait_s=60)
         assert len(done) == 8, "the first run did not allow it"
@@ -120,8 +122,7 @@ async def test_another_run_reuses_the_same_task_only_where_both_allow_it(
 
 
 async def test_an_output_that_was_redacted_is_not_reused(tmp_path: Path, done: list[tuple[str, str]]) -> None:
-    cast = {name: Named(name, done) for name in ("one", "two")}
-    async with Orchestrator.open(settings(tmp_path / "l.db"), executors=cast) as forum:
+    async with open_forum(tmp_path, done) as forum:
         first = await forum.submit("all", plan=PLAN, wait_s=60)
         shown = forum.ledger.show(run_id=first.run_id, limit=1000).entries
         output = next(e for e in shown if e.kind == "task.finished" and e.data["task"] == "c").bodies["output"]
@@ -141,8 +142,7 @@ async def test_nothing_is_looked_up_where_nothing_may_be_reused(stage: Stage) ->
 async def test_a_fork_of_a_fork_cites_the_fork_which_cites_where_the_work_was_done(
     tmp_path: Path, done: list[tuple[str, str]]
 ) -> None:
-    cast = {name: Named(name, done) for name in ("one", "two")}
-    async with Orchestrator.open(settings(tmp_path / "l.db"), executors=cast) as forum:
+    async with open_forum(tmp_path, done) as forum:
         first = await forum.submit("all", plan=PLAN, wait_s=60)
         second = await forum.fork(first.run_id, workers={"frontend": "two"}, wait_s=60)
         done.clear()
@@ -171,8 +171,7 @@ async def test_a_fork_of_a_fork_cites_the_fork_which_cites_where_the_work_was_do
 async def test_a_fork_of_a_run_that_was_cut_short_finds_what_that_one_could_have_found(
     tmp_path: Path, done: list[tuple[str, str]]
 ) -> None:
-    cast = {name: Named(name, done) for name in ("one", "two")}
-    async with Orchestrator.open(settings(tmp_path / "l.db"), executors=cast) as forum:
+    async with open_forum(tmp_path, done) as forum:
         first = await forum.submit("all", plan=PLAN, wait_s=60)
         shown = forum.ledger.show(run_id=first.run_id, kind="task.judged", limit=100).entries
         early = min(entry.seq for entry in shown)
@@ -192,8 +191,7 @@ async def test_a_fork_of_a_run_that_was_cut_short_finds_what_that_one_could_have
 async def test_a_fork_keeps_the_workers_of_its_origin_until_all_are_replaced(
     tmp_path: Path, done: list[tuple[str, str]]
 ) -> None:
-    cast = {name: Named(name, done) for name in ("one", "two")}
-    async with Orchestrator.open(settings(tmp_path / "l.db"), executors=cast) as forum:
+    async with open_forum(tmp_path, done) as forum:
         first = await forum.submit("all", plan=PLAN, wait_s=60)
         second = await forum.fork(first.run_id, workers={"frontend": "two"}, wait_s=60)
         done.clear()
@@ -209,9 +207,8 @@ async def test_a_fork_keeps_the_workers_of_its_origin_until_all_are_replaced(
 async def test_a_damaged_note_of_where_a_task_was_done_means_that_it_is_done(
     tmp_path: Path, done: list[tuple[str, str]], kept: bytes
 ) -> None:
-    cast = {name: Named(name, done) for name in ("one", "two")}
     one = {"tasks": [{"id": "a", "lane": "backend", "instruction": "do a"}]}
-    async with Orchestrator.open(settings(tmp_path / "l.db"), executors=cast) as forum:
+    async with open_forum(tmp_path, done) as forum:
         first = await forum.submit("all", plan=one, reuse=True, wait_s=60)
         [recalled] = forum.ledger.show(run_id=first.run_id, kind="task.recalled").entries
         forum.ledger.store.transact(lambda tx: tx.set_account(f"task:{recalled.data['key']}", kept))

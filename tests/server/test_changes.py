@@ -3,7 +3,8 @@
 # pyright: reportDeprecated=false
 
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import anyio
@@ -13,7 +14,7 @@ from mcp import Client, MCPError
 from forum_mcp.configs.settings import Settings
 from forum_mcp.engine.ledger import Ledger
 from forum_mcp.engine.orchestrator import Orchestrator
-from forum_mcp.server.app import ForumServer, build_server
+from forum_mcp.server.app import build_server
 from forum_mcp.server.changes import Bus
 
 HEADS = ["forum://status", "forum://runs", "forum://ledger/recent", "forum://ledger/checkpoint"]
@@ -39,7 +40,10 @@ class News:
 
 
 @asynccontextmanager
-async def listening(server: ForumServer, era: str, uris: list[str]) -> AsyncGenerator[tuple[Client, News]]:
+async def listening(
+    connect: Callable[..., AbstractAsyncContextManager[Client]], era: str, uris: list[str]
+) -> AsyncGenerator[tuple[Client, News]]:
+    """Connect a client of an era that hears of resources and of changed lists."""
     news = News()
 
     async def hear(message: Any) -> None:
@@ -54,7 +58,7 @@ async def listening(server: ForumServer, era: str, uris: list[str]) -> AsyncGene
             async for event in subscription:
                 news.hear(getattr(event, "uri", ""))
 
-    async with Client(server, mode=era, message_handler=hear) as client, anyio.create_task_group() as group:
+    async with connect(message_handler=hear) as client, anyio.create_task_group() as group:
         if era == "legacy":
             for uri in uris:
                 await client.session.subscribe_resource(uri)
@@ -67,7 +71,7 @@ async def listening(server: ForumServer, era: str, uris: list[str]) -> AsyncGene
 @pytest.mark.filterwarnings("ignore::mcp.MCPDeprecationWarning")
 async def test_a_subscriber_hears_of_each_head_and_of_new_runs(era: str, scripted_settings: Settings) -> None:
     server = build_server(lambda: Orchestrator.open(scripted_settings))
-    async with listening(server, era, HEADS) as (client, news):
+    async with listening(partial(Client, server, mode=era), era, HEADS) as (client, news):
         run = (await client.call_tool("submit", {"request": "write a poem"})).structured_content
         assert run is not None
         for uri in (*HEADS, ""):
@@ -84,7 +88,7 @@ async def test_a_subscriber_of_one_run_hears_of_that_run_and_no_other(era: str, 
             for i in range(2)
         ]
     mine, other = (f"forum://runs/{run['run_id']}" for run in runs if run)
-    async with listening(server, era, [mine]) as (client, news):
+    async with listening(partial(Client, server, mode=era), era, [mine]) as (client, news):
         await client.call_tool("run", {})
         for uri in (other, mine):
             await client.call_tool("run_control", {"run_id": uri.rpartition("/")[2], "action": "cancel"})
@@ -95,7 +99,7 @@ async def test_a_subscriber_of_one_run_hears_of_that_run_and_no_other(era: str, 
 @pytest.mark.filterwarnings("ignore::mcp.MCPDeprecationWarning")
 async def test_what_another_process_appends_is_news_too(era: str, host_settings: Settings) -> None:
     server = build_server(lambda: Orchestrator.open(host_settings))
-    async with listening(server, era, ["forum://ledger/recent"]) as (client, news):
+    async with listening(partial(Client, server, mode=era), era, ["forum://ledger/recent"]) as (client, news):
         await client.call_tool("run", {})
         assert host_settings.ledger is not None
         with Ledger.open(host_settings.ledger) as ledger:

@@ -4,12 +4,10 @@
 
 import json
 import time
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from functools import partial
 from typing import Any, cast
 
-import anyio
-import anyio.abc
 import httpx2
 import pytest
 from mcp import Client
@@ -19,7 +17,7 @@ from forum_mcp.server.auth_jwt import LEEWAY_S, principal_name
 from forum_mcp.server.subscriptions import STREAMS_MAX
 from tests.server.http_peer import ALL, META, Shared, sharing
 from tests.server.test_approvals import Person
-from tests.server.test_changes import News
+from tests.server.test_changes import listening
 
 OPEN = {"forum://status", "forum://ledger/checkpoint"}
 UNTRUSTED = "forum:read forum:submit"
@@ -40,33 +38,6 @@ async def called(client: Client, tool: str, **arguments: object) -> dict[str, An
     return cast("dict[str, Any]", result.structured_content)
 
 
-@asynccontextmanager
-async def listening(shared: Shared, subject: str, era: str, uris: list[str]) -> AsyncGenerator[tuple[Client, News]]:
-    """Connect a principal who hears of resources and of changed lists."""
-    news = News()
-
-    async def hear(message: Any) -> None:
-        if getattr(message, "method", "") == "notifications/resources/updated":
-            news.hear(str(message.params.uri))
-        elif getattr(message, "method", "") == "notifications/resources/list_changed":
-            news.hear("")
-
-    async def stream(client: Client, task_status: anyio.abc.TaskStatus[None]) -> None:
-        async with client.listen(resources_list_changed=True, resource_subscriptions=uris) as subscription:
-            task_status.started()
-            async for event in subscription:
-                news.hear(getattr(event, "uri", ""))
-
-    async with shared.client(subject, era, message_handler=hear) as client, anyio.create_task_group() as group:
-        if era == "legacy":
-            for uri in uris:
-                await client.session.subscribe_resource(uri)
-        else:
-            await group.start(stream, client)
-        yield client, news
-        group.cancel_scope.cancel()
-
-
 @pytest.mark.filterwarnings("ignore::mcp.MCPDeprecationWarning")
 async def test_a_principal_hears_of_its_own_runs_and_of_nobody_elses(shared: Shared, era: str) -> None:
     async with shared.client("alice", era) as alice, shared.client("bob", era) as bob:
@@ -74,7 +45,7 @@ async def test_a_principal_hears_of_its_own_runs_and_of_nobody_elses(shared: Sha
         mine = (await called(bob, "plan", request="write a poem", single=True))["run_id"]
         uris = [f"forum://runs/{run}" for run in (theirs, mine)] + [f"forum://runs/{theirs}/report", *OPEN]
         uris += ["forum://runs", "forum://ledger/recent"]
-        async with listening(shared, "bob", era, uris) as (_, news):
+        async with listening(partial(shared.client, "bob", era), era, uris) as (_, news):
             await called(alice, "submit", run_id=theirs)
             await news.of("forum://ledger/checkpoint")
             await called(bob, "submit", run_id=mine)
