@@ -1,6 +1,5 @@
 """``forum-mcp mcp``: speak MCP over stdio."""
 
-
 import typer
 
 from forum_mcp.cli.options import ReadOnly, Tools, with_flags

@@ -1,17 +1,16 @@
 """``Ledger``: one ledger opened, the same operations for Python, the CLI and MCP.
 
-What it answers stands in ``ledger_reader.py``; here it is opened, appended to, signed and closed.
+What it answers stands in ``ledger_reader.py``; here it is opened, appended to, signed and closed. What only some
+methods need is loaded by them: ``ledger verify`` starts small.
 """
 
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from forum_mcp.configs.paths import MEMORY, default_ledger
 from forum_mcp.engine import reading
-from forum_mcp.engine.bodies import BodyGiven, body_of
-from forum_mcp.engine.genesis import create_file, create_in_memory
 from forum_mcp.engine.ledger_reader import LedgerReader
 from forum_mcp.engine.signing import Signing
 from forum_mcp.engine.verifying import verify_path
@@ -23,6 +22,9 @@ from forum_mcp.stores.keys import KeyFile, KeyHere, Keys
 from forum_mcp.stores.recognition import is_export
 from forum_mcp.stores.signed import SignedFile
 from forum_mcp.stores.sqlite import SqliteStore, wall_clock_us
+
+if TYPE_CHECKING:
+    from forum_mcp.engine.bodies import BodyGiven
 
 __all__ = ["Ledger", "verify_path"]
 
@@ -74,6 +76,8 @@ class Ledger(LedgerReader):
             LedgerUnreadable: not a ledger, damaged at its head, or a place that cannot hold one.
         """
         if path is not None and str(path) == MEMORY:
+            from forum_mcp.engine.genesis import create_in_memory
+
             store, signer = create_in_memory(entropy, now_us)
             here = KeyHere(signer)
             return cls(store, Signing(store, here.read, here.staged), now_us, here, checkpoint_every)
@@ -88,6 +92,8 @@ class Ledger(LedgerReader):
         except LedgerMissing:
             if not create or read_only:
                 raise
+            from forum_mcp.engine.genesis import create_file
+
             store = create_file(file, key_file, entropy, now_us)
         own = key_file.of(store.ledger_id)
         signing = Signing(store, own.read, own.staged, SignedFile(own.memory))
@@ -121,7 +127,7 @@ class Ledger(LedgerReader):
         *,
         actor: str,
         data: Mapping[str, object] | None = None,
-        bodies: Mapping[str, BodyGiven] | None = None,
+        bodies: "Mapping[str, BodyGiven] | None" = None,
         parents: Sequence[int] = (),
         run: str | None = None,
     ) -> EntryView:
@@ -139,6 +145,8 @@ class Ledger(LedgerReader):
             EntryRefused: the entry would break the format; nothing was appended.
             LedgerReadOnly: the ledger is open for reading only, or the disk failed.
         """
+        from forum_mcp.engine.bodies import body_of
+
         given = {name: body_of(name, body) for name, body in (bodies or {}).items()}
         draft = Draft(kind, actor, data or {}, given, tuple(parents))
         of_run = None if run is None else RunId(run)
