@@ -15,7 +15,7 @@ Where things are:
     plan: which tasks                   planning plan split schema
     context: what it may read           context
     tasks: who does what, when          tasking ladder calls failures budget gates reuse
-    verdicts: is a result good          verdicts checks criteria pattern finding loops sketch
+    verdicts: is a result good          verdicts checks criteria pattern finding loops sketch effort
     answer                              answering
     what is found out about it          reviewing intent coverage delivery concision verification opinions
 """

@@ -29,10 +29,13 @@ def plan_with(member: str) -> str:
         plan_with('"schema":{"const":' + DEEP + "}"),
         plan_with('"schema":{"$ref":"http://127.0.0.1:9/schema"}'),
         plan_with('"schema":{"properties":{"pattern":{"pattern":"(a+)+$"}}}'),
+        plan_with('"schema":{"pattern":"' + "(" * 3_000 + ")" * 3_000 + '"}'),
+        plan_with('"schema":{"default":{"pattern":"(a+)+$"},"$ref":"#/default"}'),
+        plan_with('"schema":{"allOf":[{"unevaluatedProperties":{}}]}'),
         '{"a":' * 40_000,
         '{"a":["' * 28_000,
     ],
-    ids=range(11),
+    ids=range(14),
 )
 async def test_a_plan_that_could_not_be_recorded_or_checked_is_refused_and_rules_plan(stage: Stage, reply: str) -> None:
     stage.cast.plan = lambda _: reply

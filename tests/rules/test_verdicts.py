@@ -113,7 +113,7 @@ def test_output_that_does_not_fit_says_where_and_why(output: str, words: str) ->
 
 @pytest.mark.parametrize(
     "schema",
-    [{"type": "nope"}, {"type": 3}, {"required": "n"}, {"properties": []}, {"minimum": "1"}, {"pattern": "["}],
+    [{"type": "nope"}, {"type": 3}, {"required": "n"}, {"properties": []}, {"minimum": "1"}],
 )
 def test_a_schema_that_is_none_is_named_as_that(schema: dict[str, object]) -> None:
     why = misfit('{"n": 1}', schema)
