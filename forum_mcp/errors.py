@@ -23,6 +23,7 @@ ForumError
     ├── LedgerMissing         no ledger at that path; none was created
     ├── LedgerUnreadable      not a ledger, damaged beyond opening, or from the future
     ├── LedgerReadOnly        opened read-only, or made so by a failed fsync
+    ├── LedgerLocked          another process holds the write lock, and does not let go
     ├── CheckpointRefused     the ledger is not a continuation of what its signer signed last
     └── NoteError             a signed note that is malformed or whose signature fails
 
@@ -45,6 +46,7 @@ __all__ = [
     "GateClosed",
     "InvalidInput",
     "LedgerError",
+    "LedgerLocked",
     "LedgerMissing",
     "LedgerReadOnly",
     "LedgerUnreadable",
@@ -203,6 +205,20 @@ class LedgerReadOnly(LedgerError):
     """The ledger was opened read-only, or became so after a failed fsync."""
 
     code = "ledger-read-only"
+
+
+class LedgerLocked(LedgerError):
+    """Another process holds the write lock, and does not let go."""
+
+    code = "ledger-locked"
+
+    def __init__(self, waited_s: float) -> None:
+        """Take how long it was waited for, seconds."""
+        super().__init__(
+            f"the ledger has been locked by another process for {waited_s:g} s, expected milliseconds; find the "
+            "process that holds it open and end it, then try again"
+        )
+        self.waited_s = waited_s
 
 
 class CheckpointRefused(LedgerError):

@@ -22,6 +22,7 @@ from forum_mcp.errors import (
     GateClosed,
     InvalidInput,
     LedgerError,
+    LedgerLocked,
     LedgerReadOnly,
     NestedRefused,
     NoModel,
@@ -56,6 +57,7 @@ _ADVICE: Final[tuple[tuple[type[ForumError], str], ...]] = (
     ),
     (NoteError, "pass the note exactly as a result gave it, line breaks included"),
     (LedgerReadOnly, "reading still works; ask the operator to see to the disk and restart the server"),
+    (LedgerLocked, "nothing was recorded; reading still works"),
     (LedgerError, "ask the operator to run 'forum-mcp ledger verify'"),
 )
 _ADVICE_ELSE: Final = "read the run with run and decide again"

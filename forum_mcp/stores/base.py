@@ -167,6 +167,9 @@ class Store(Protocol):
 
         Returns one item per work: its value, or the exception it raised (its savepoint is undone, the others
         stay).
+
+        Raises:
+            LedgerLocked: it is another process's turn, and that takes long; no work was run.
         """
         ...
 

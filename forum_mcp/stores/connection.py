@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import quote
 
-from forum_mcp.errors import LedgerError, LedgerReadOnly, LedgerUnreadable
+from forum_mcp.errors import LedgerError, LedgerLocked, LedgerReadOnly, LedgerUnreadable
 
 __all__ = [
     "LOCK_TIMEOUT_S",
+    "TURN_S",
     "UNREADABLE",
     "begin_immediate",
     "blob",
@@ -30,6 +31,11 @@ __all__ = [
 ]
 
 LOCK_TIMEOUT_S: Final = 60.0
+"""How long somebody who can only wait waits for the write lock, seconds."""
+
+TURN_S: Final = 0.05
+"""How long a program that has something else to do meanwhile waits at a time; writers in turn hold it for less."""
+
 _BUSY_TIMEOUT_MS: Final = 20
 _READ_TIMEOUT_MS: Final = 10_000
 _PAUSE_FIRST_S: Final = 0.0005
@@ -100,7 +106,7 @@ def begin_immediate(connection: sqlite3.Connection, timeout_s: float = LOCK_TIME
     followed by short random pauses.
 
     Raises:
-        LedgerError: another process held the lock all that time.
+        LedgerLocked: another process held the lock all that time.
         sqlite3.Error: anything else.
     """
     deadline = time.monotonic() + timeout_s
@@ -112,10 +118,7 @@ def begin_immediate(connection: sqlite3.Connection, timeout_s: float = LOCK_TIME
             if _code(error) not in _BUSY:
                 raise
             if time.monotonic() >= deadline:
-                raise LedgerError(
-                    f"the ledger has been locked by another process for {timeout_s:g} s, expected "
-                    "milliseconds; find the process that holds it open and end it, then try again"
-                ) from error
+                raise LedgerLocked(timeout_s) from error
         else:
             return
         from random import random  # who meets no other writer does without

@@ -19,7 +19,17 @@ from forum_mcp.ledger.verify import Source
 from forum_mcp.stores import opening
 from forum_mcp.stores.base import Head, Transaction
 from forum_mcp.stores.bodies import BodyTable
-from forum_mcp.stores.connection import begin_immediate, connect, data_version, identity, is_poison, refusal, translated
+from forum_mcp.stores.connection import (
+    LOCK_TIMEOUT_S,
+    TURN_S,
+    begin_immediate,
+    connect,
+    data_version,
+    identity,
+    is_poison,
+    refusal,
+    translated,
+)
 from forum_mcp.stores.held import Held, hold
 from forum_mcp.stores.opening import wall_clock_us
 from forum_mcp.stores.source import SqliteSource, open_source
@@ -126,15 +136,15 @@ class SqliteStore(SqliteView):
 
         Raises:
             LedgerReadOnly: opened read-only, or the disk failed.
-            LedgerError: another process held the lock for a minute.
+            LedgerLocked: another process held the lock for a minute.
         """
-        with self._transaction() as transaction:
+        with self._transaction(LOCK_TIMEOUT_S) as transaction:
             return work(transaction)
 
     def transact_all(self, works: Sequence[Callable[[Transaction], object]]) -> list[object | Exception]:
         """Run several works in ONE durable transaction, each undone alone; see ``stores.base.Store.transact_all``."""
         results: list[object | Exception] = []
-        with self._transaction() as transaction:
+        with self._transaction(TURN_S) as transaction:
             for work in works:
                 try:
                     with transaction.savepoint():
@@ -203,7 +213,7 @@ class SqliteStore(SqliteView):
             copy_file(fresh._reader, target, self._entropy)
 
     @contextmanager
-    def _transaction(self) -> "Generator[SqliteTransaction]":
+    def _transaction(self, patience_s: float) -> "Generator[SqliteTransaction]":
         from forum_mcp.stores.transaction import SqliteTransaction  # who verifies appends nothing
 
         with self._lock:
@@ -224,7 +234,7 @@ class SqliteStore(SqliteView):
                 raise LedgerError("a transaction of this store is open; append through it, not beside it")
             transaction: SqliteTransaction | None = None
             try:
-                begin_immediate(writer)
+                begin_immediate(writer, patience_s)
                 token = data_version(writer)
                 edge = self._edge if self._head is not None and token == self._head.token else None
                 if edge is None:
