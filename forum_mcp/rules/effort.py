@@ -27,7 +27,7 @@ _LOOKED_AT: Final = 8
 _QUOTED: Final = 500
 """Characters put into an error for one step."""
 
-Keyword: TypeAlias = "Callable[[Validator, object, object, Mapping[str, object]], Iterable[ValidationError] | None]"
+_Keyword: TypeAlias = "Callable[[Validator, object, object, Mapping[str, object]], Iterable[ValidationError] | None]"
 
 
 class TooMuch(Exception):
@@ -44,8 +44,8 @@ def validator_of(schema: Mapping[str, object], most: int = STEPS_MAX) -> "Valida
     from referencing import Registry
 
     effort = _Effort(most)
-    known = cast("dict[str, Keyword]", dict(Draft202012Validator.VALIDATORS))
-    own: dict[str, Keyword] = {"uniqueItems": effort.unique, "enum": effort.enum, "const": effort.const}
+    known = cast("dict[str, _Keyword]", dict(Draft202012Validator.VALIDATORS))
+    own: dict[str, _Keyword] = {"uniqueItems": effort.unique, "enum": effort.enum, "const": effort.const}
     counted = {name: effort.counted(name, keyword) for name, keyword in {**known, **own}.items()}
     make = cast("Callable[..., Validator]", validators.extend(Draft202012Validator, counted))  # type: ignore[no-untyped-call]
     plain = {name: value for name, value in schema.items() if name != "$schema"}  # which would choose another class
@@ -62,7 +62,7 @@ class _Effort:
         self._weights: dict[int, int] = {}
         self._enums: dict[int, frozenset[object]] = {}
 
-    def counted(self, name: str, keyword: Keyword) -> Keyword:
+    def counted(self, name: str, keyword: _Keyword) -> _Keyword:
         """Return the keyword, its effort counted."""
 
         def count(

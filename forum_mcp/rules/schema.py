@@ -30,7 +30,7 @@ _INSTEAD: Final = {
     "unevaluatedItems": "what it costs has no bound; use 'items' after 'prefixItems'",
 }
 
-Schema = Mapping[str, object]
+_Schema = Mapping[str, object]
 
 
 def refused(schema: dict[str, object]) -> str | None:
@@ -50,7 +50,7 @@ def refused(schema: dict[str, object]) -> str | None:
     return _unsafe(schema)
 
 
-def _unsafe(schema: Schema) -> str | None:
+def _unsafe(schema: _Schema) -> str | None:
     """Return which keyword of a schema cannot be used, or where it refers to."""
     schemas = list(_schemas(schema))
     known = {id(each) for each in schemas}
@@ -100,7 +100,7 @@ def misfit(output: str, schema: dict[str, object]) -> str | None:
     return f"the output does not fit the task's schema at {error.json_path}: {error.message}"[:1000]
 
 
-def _schemas(schema: Schema) -> Iterator[Schema]:
+def _schemas(schema: _Schema) -> Iterator[_Schema]:
     """Yield a schema and every part of it that may be used as one; what stands for a value is none."""
     todo: list[object] = [schema]
     while todo:
@@ -117,7 +117,7 @@ def _schemas(schema: Schema) -> Iterator[Schema]:
                     todo.append(value)
 
 
-def _target(schema: Schema, reference: str) -> object:
+def _target(schema: _Schema, reference: str) -> object:
     """Return what a JSON pointer (RFC 6901) into the schema leads to; None for any other reference, or for none."""
     pointer = unquote(reference[1:])
     if pointer and not pointer.startswith("/"):
