@@ -38,9 +38,12 @@ def main() -> None:
 
 
 def _run() -> None:
-    from forum_mcp.cli.app import main as run
+    from forum_mcp.cli.ending import ending
 
-    run()
+    with ending():  # who is impatient interrupts while this loads
+        from forum_mcp.cli.app import main as run
+
+        run()
 
 
 def _tell(word: str) -> None:
@@ -62,10 +65,11 @@ def _is_spoken_to() -> bool:
 
 def _serve() -> None:
     from forum_mcp.cli.ending import ending
-    from forum_mcp.cli.serving import speak_mcp
-    from forum_mcp.configs.flags import Flags
 
     with ending():
+        from forum_mcp.cli.serving import speak_mcp
+        from forum_mcp.configs.flags import Flags
+
         sys.exit(speak_mcp(Flags()))
 
 
@@ -76,11 +80,12 @@ def _verify(words: list[str]) -> None:
     gc.set_threshold(100_000)  # what is loaded is never garbage: looking through it is a tenth of the start,
     atexit.register(gc.freeze)  # and of the end
     from forum_mcp.cli.ending import ending
-    from forum_mcp.cli.verdict import plain, verify_and_tell
 
-    asked = plain(words)
-    if asked is None:
-        _run()
-        return
     with ending():
+        from forum_mcp.cli.verdict import plain, verify_and_tell
+
+        asked = plain(words)
+        if asked is None:
+            _run()
+            return
         sys.exit(verify_and_tell(asked))

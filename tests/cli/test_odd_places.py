@@ -180,3 +180,15 @@ def test_a_terminal_may_have_any_width(columns: str, tmp_path: Path) -> None:
     ):
         done = process(*shown, cwd=tmp_path, env=env)
         assert (done.code, "Traceback" in done.err) == (0, False), done
+
+
+@pytest.mark.parametrize("words", [["route", "x"], ["mcp"]])
+def test_who_is_impatient_while_it_loads_sees_no_trace(words: list[str], tmp_path: Path) -> None:
+    program = (
+        "import sys\nfrom forum_mcp.cli import main\nclass Hurry:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name in ('forum_mcp.cli.app', 'forum_mcp.cli.serving'):\n            raise KeyboardInterrupt\n"
+        f"sys.meta_path.insert(0, Hurry())\nsys.argv = ['forum-mcp', *{words}]\nmain()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (130, b"")
