@@ -1,8 +1,17 @@
-"""The command line: one file per command group, listed in ``lazily.py``.
+"""The command line: one file per command group, listed in ``lazy_group.py``.
 
 Invariants: only this room prints; a command that does not serve never imports ``mcp``; a ``ledger`` command loads no
 settings; recorded text reaches a terminal escaped. Exit codes: 0 ok, 1 failed or findings, 2 usage, 3 cannot read,
 4 waiting, 130 interrupted.
+
+Where things are:
+
+    how a command is found and ends     __main__ app lazy_group options given places ending terminal progress
+    start here                          demo tour stage tampering init install clients doctor models
+    work                                route submit runs following gates graphs
+    the record                          ledger verdict reading trees receipts figures custody importing
+    serving                             mcp serving serve daemon
+    settings                            config
 """
 
 import os

@@ -7,7 +7,7 @@ import typer
 
 from forum_mcp import __version__
 from forum_mcp.cli.ending import ending
-from forum_mcp.cli.lazily import RootGroup
+from forum_mcp.cli.lazy_group import RootGroup
 from forum_mcp.cli.options import with_flags
 from forum_mcp.configs.flags import Flags
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from forum_mcp.cli.lazily import Group
+from forum_mcp.cli.lazy_group import Group
 from forum_mcp.cli.options import AsJson, root_flags, with_flags
 from forum_mcp.cli.terminal import columns, emit, emit_json, note
 from forum_mcp.configs.flags import Flags

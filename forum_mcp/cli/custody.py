@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from forum_mcp.cli.given import heard
-from forum_mcp.cli.lazily import Group
+from forum_mcp.cli.lazy_group import Group
 from forum_mcp.cli.options import AsJson, LedgerPath, ledger_of, root_flags
-from forum_mcp.cli.patience import patience
 from forum_mcp.cli.places import opened
+from forum_mcp.cli.progress import progress
 from forum_mcp.cli.terminal import columns, emit, emit_json, note
 from forum_mcp.configs.custody import find_custody
 from forum_mcp.errors import RequestRefused
@@ -144,8 +144,10 @@ def prune(
     from forum_mcp.engine import redaction
 
     before_us = _moment_us(older_than or _kept(ctx))
-    with opened(ledger_of(ctx, ledger), read_only=False) as record, patience("pruning") as meter:
-        view = redaction.prune(record, before_us, reason, yes=yes, even_shared=even_shared, heed=meter.heed)
+    with opened(ledger_of(ctx, ledger), read_only=False) as record, progress("pruning") as meter:
+        view = redaction.prune(
+            record, before_us, reason, yes=yes, even_shared=even_shared, on_progress=meter.on_progress
+        )
     _show_redaction(view, as_json=as_json)
 
 
@@ -203,7 +205,7 @@ def backup(
     """Copy the ledger as it is at one moment, while runs go on. The key is not in it: copy the directory keys too."""
     from forum_mcp.engine import custody
 
-    with opened(ledger_of(ctx, ledger)) as record, patience("copying"):
+    with opened(ledger_of(ctx, ledger)) as record, progress("copying"):
         custody.backup(record, file)
         grown = custody.growth(record, find_custody(root_flags(ctx).config).warn_mb)
     if as_json:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from forum_mcp.cli.lazily import LedgerGroup
+from forum_mcp.cli.lazy_group import LedgerGroup
 from forum_mcp.cli.options import AsJson, LedgerPath, ledger_of, root_flags
 from forum_mcp.cli.places import opened
 from forum_mcp.cli.terminal import columns, emit, emit_json

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from forum_mcp.cli.lazily import Group
+from forum_mcp.cli.lazy_group import Group
 from forum_mcp.cli.options import AsJson
 from forum_mcp.cli.terminal import columns, emit_json, note
 

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from forum_mcp.cli.options import LedgerPath, ledger_of
-from forum_mcp.cli.patience import counted, patience
 from forum_mcp.cli.places import kept_checkpoint, opened
+from forum_mcp.cli.progress import counted, progress
 from forum_mcp.cli.terminal import is_live
 from forum_mcp.errors import RequestRefused
 
@@ -42,7 +42,7 @@ def export(
     from forum_mcp.engine.exports import lines_ahead
 
     to_terminal = file == "-" and is_live(sys.stdout)
-    with opened(ledger_of(ctx, ledger)) as record, patience("exporting", quiet=to_terminal) as meter:
+    with opened(ledger_of(ctx, ledger)) as record, progress("exporting", quiet=to_terminal) as meter:
         if run_id is None:
             meter.total = lines_ahead(record.store, without_bodies=without_bodies)
             write_new(file, counted(record.export(without_bodies=without_bodies), meter))

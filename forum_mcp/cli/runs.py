@@ -8,7 +8,7 @@ import typer
 from forum_mcp.cli.following import entries_since, exit_code, follow, print_run
 from forum_mcp.cli.given import heard
 from forum_mcp.cli.graphs import mermaid, task_lines, timeline
-from forum_mcp.cli.lazily import Group
+from forum_mcp.cli.lazy_group import Group
 from forum_mcp.cli.options import AsJson, LedgerPath, ledger_of, root_flags, with_flags
 from forum_mcp.cli.submit import Quiet, Wait, in_forum, show_detached, show_result
 from forum_mcp.cli.terminal import columns, emit, emit_json, note, painted

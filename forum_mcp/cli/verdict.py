@@ -11,7 +11,7 @@ from typing import Final
 
 from forum_mcp.cli.places import kept_checkpoint, meant, opened
 from forum_mcp.cli.terminal import emit, emit_json, is_live, note, one_line
-from forum_mcp.engine.progress import Heed, unheard
+from forum_mcp.engine.progress import OnProgress, no_progress
 from forum_mcp.engine.views import FindingView, VerifyView
 from forum_mcp.errors import ConfigRefused, LedgerUnreadable, RequestRefused
 
@@ -109,23 +109,28 @@ def _verified(path: str, level: int, kept: str | None, vkeys: Sequence[str], wit
     """Verify, and say so on a terminal while it takes long; nobody else pays for that."""
     if not is_live(sys.stderr):
         return _recomputed(path, level, kept, vkeys, witnesses)
-    from forum_mcp.cli.patience import patience
+    from forum_mcp.cli.progress import progress
 
-    with patience(f"verifying, level {level}") as meter:
-        return _recomputed(path, level, kept, vkeys, witnesses, meter.heed)
+    with progress(f"verifying, level {level}") as meter:
+        return _recomputed(path, level, kept, vkeys, witnesses, meter.on_progress)
 
 
 def _recomputed(
-    path: str, level: int, kept: str | None, vkeys: Sequence[str], witnesses: Sequence[str], heed: Heed = unheard
+    path: str,
+    level: int,
+    kept: str | None,
+    vkeys: Sequence[str],
+    witnesses: Sequence[str],
+    on_progress: OnProgress = no_progress,
 ) -> VerifyView:
     """Verify an intact ledger as every surface does; one that is too damaged to open, as the file it is."""
     from forum_mcp.engine.verifying import verify_path
 
     try:
         with opened(path) as record:
-            return record.verify(level, kept, vkeys=vkeys, witnesses=witnesses, heed=heed)
+            return record.verify(level, kept, vkeys=vkeys, witnesses=witnesses, on_progress=on_progress)
     except LedgerUnreadable:
-        return verify_path(path, level, kept, vkeys=vkeys, witnesses=witnesses, heed=heed)
+        return verify_path(path, level, kept, vkeys=vkeys, witnesses=witnesses, on_progress=on_progress)
 
 
 def _verdict(view: VerifyView, subject: str) -> Iterator[str]:

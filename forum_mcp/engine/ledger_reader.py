@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Unpack
 
 from forum_mcp.engine import reading
-from forum_mcp.engine.progress import Heed, unheard
+from forum_mcp.engine.progress import OnProgress, no_progress
 from forum_mcp.engine.signing import Signing
 from forum_mcp.engine.verifying import verify_open
 from forum_mcp.engine.views import DescentView, EntryView, ReplayView, ShowView, TraceView, VerifyView
@@ -229,7 +229,7 @@ class LedgerReader:
         *,
         vkeys: Sequence[str] = (),
         witnesses: Sequence[str] = (),
-        heed: Heed = unheard,
+        on_progress: OnProgress = no_progress,
     ) -> VerifyView:
         """Recompute everything from the disk; arguments as of ``verify_path``, the key in use here is known without.
 
@@ -238,7 +238,7 @@ class LedgerReader:
             RequestRefused: no such level.
         """
         trusted = list(dict.fromkeys([*vkeys, *self._signing.own_vkeys()]))
-        return verify_open(self._store, self._signing, level, checkpoint, trusted, witnesses, heed)
+        return verify_open(self._store, self._signing, level, checkpoint, trusted, witnesses, on_progress)
 
     def replay(self, until: int | str | None = None, run_id: str | None = None) -> ReplayView:
         """Rebuild the state after the entry ``until`` (a seq, or an ISO 8601 time) and return it; runs nothing.

@@ -7,7 +7,7 @@ import msgspec
 
 from forum_mcp.engine.ledger_reader import LedgerReader
 from forum_mcp.engine.principal import ADMIN, Principal
-from forum_mcp.engine.progress import Heed, unheard
+from forum_mcp.engine.progress import OnProgress, no_progress
 from forum_mcp.engine.views import EntryView, ShowView, TraceView, VerifyView
 from forum_mcp.errors import NotFound
 from forum_mcp.ledger.entry import Body, RunId
@@ -82,10 +82,10 @@ class PrincipalLedger(LedgerReader):
         *,
         vkeys: Sequence[str] = (),
         witnesses: Sequence[str] = (),
-        heed: Heed = unheard,
+        on_progress: OnProgress = no_progress,
     ) -> VerifyView:
         """Verify the whole record; of a fault in what is withheld only its place and code are told."""
-        view = self._whole.verify(level, checkpoint, vkeys=vkeys, witnesses=witnesses, heed=heed)
+        view = self._whole.verify(level, checkpoint, vkeys=vkeys, witnesses=witnesses, on_progress=on_progress)
         if self._all:
             return view
         findings = [

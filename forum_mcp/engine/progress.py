@@ -1,12 +1,12 @@
-"""How work that takes long says how far it is."""
+"""How work that takes long tells how far it is."""
 
 from collections.abc import Callable
 
-__all__ = ["Heed", "unheard"]
+__all__ = ["OnProgress", "no_progress"]
 
-Heed = Callable[[int, int], None]
+OnProgress = Callable[[int, int], None]
 """Called time and again with (how many are done, of how many in all); 0 in all: nobody knows."""
 
 
-def unheard(done: int, total: int) -> None:
-    """Take no notice: nobody is watching."""
+def no_progress(done: int, total: int) -> None:
+    """Tell nobody."""

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from forum_mcp.engine.custody import checked_reason
 from forum_mcp.engine.ledger import Ledger
-from forum_mcp.engine.progress import Heed, unheard
+from forum_mcp.engine.progress import OnProgress, no_progress
 from forum_mcp.engine.views import View
 from forum_mcp.errors import LedgerReadOnly, NotFound, RequestRefused
 from forum_mcp.ledger.entry import BodyRef, Draft, Entry, NewBody, decode
@@ -136,11 +136,11 @@ def prune(
     *,
     yes: bool = False,
     even_shared: bool = False,
-    heed: Heed = unheard,
+    on_progress: OnProgress = no_progress,
 ) -> RedactionView:
     """Redact the bodies of the finished runs, and of the entries without one, that are all older than ``before_us``.
 
-    ``heed`` is told how many bodies are gone.
+    ``on_progress`` is told how many bodies are gone.
 
     Raises:
         RequestRefused: the reason is none. LedgerReadOnly: the ledger cannot be written.
@@ -148,7 +148,9 @@ def prune(
     newer = {entry.run for entry in _entries(ledger, 0) if entry.at >= before_us and entry.run is not None}
     scope = _Scope(lambda entry: entry.at < before_us and entry.run not in newer)
     found = _candidates(ledger, scope)
-    return _carry_out(ledger, found, None if even_shared else scope, checked_reason(reason), yes=yes, heed=heed)
+    return _carry_out(
+        ledger, found, None if even_shared else scope, checked_reason(reason), yes=yes, on_progress=on_progress
+    )
 
 
 def _candidates(ledger: Ledger, scope: _Scope) -> dict[str, _Citations]:
@@ -193,7 +195,7 @@ def _carry_out(
     reason: NewBody,
     *,
     yes: bool,
-    heed: Heed = unheard,
+    on_progress: OnProgress = no_progress,
 ) -> RedactionView:
     """Redact what may go. ``scope`` None: what is shared goes too."""
     store = ledger.store
@@ -217,7 +219,7 @@ def _carry_out(
             return [each.entry.seq for each in stored if each is not None]
 
         entries += store.transact(work)
-        heed(start + len(chosen), len(going))
+        on_progress(start + len(chosen), len(going))
     lines = [_line(candidate) for candidate in found.values()]
     gone = [line for line in lines if line.kept is None]
     return RedactionView(

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from forum_mcp.engine.progress import Heed, unheard
+from forum_mcp.engine.progress import OnProgress, no_progress
 from forum_mcp.engine.views import FindingView, VerifyView
 from forum_mcp.errors import LedgerError, NotFound, RequestRefused
 from forum_mcp.ledger.finding import Finding, Report
@@ -33,7 +33,7 @@ def verify_path(
     *,
     vkeys: Sequence[str] = (),
     witnesses: Sequence[str] = (),
-    heed: Heed = unheard,
+    on_progress: OnProgress = no_progress,
 ) -> VerifyView:
     """Verify a ledger file or an export whatever its state; it is not opened as a ledger and nothing is created.
 
@@ -43,7 +43,7 @@ def verify_path(
         checkpoint: signed notes kept from earlier, one or several.
         vkeys: verifier keys the caller has from elsewhere.
         witnesses: verifier keys of third parties; their signatures on checkpoints are checked.
-        heed: told how far it is, in entries; level 4 reads them a second time.
+        on_progress: told how far it is, in entries; level 4 reads them a second time.
 
     Raises:
         LedgerMissing: no such file.
@@ -55,7 +55,12 @@ def verify_path(
     file = Path(path).expanduser()
     with open_source(file) as source:
         report = report_of(
-            source, level, checkpoint, vkeys, witnesses, partial(_heard, heed, level, source.claimed_size or 0)
+            source,
+            level,
+            checkpoint,
+            vkeys,
+            witnesses,
+            partial(_over_all_passes, on_progress, level, source.claimed_size or 0),
         )
     if level >= _DECISIONS:
         try:
@@ -64,7 +69,7 @@ def verify_path(
             report = _not_rederived(report, str(error))
         else:
             try:
-                report = rederived(report, store, heed)
+                report = rederived(report, store, on_progress)
             finally:
                 store.close()
     return verify_view(report, report.newest_checkpoint)
@@ -77,7 +82,7 @@ def verify_open(
     checkpoint: str | Sequence[str] | None,
     vkeys: Sequence[str],
     witnesses: Sequence[str],
-    heed: Heed = unheard,
+    on_progress: OnProgress = no_progress,
 ) -> VerifyView:
     """Verify an open ledger from its disk; arguments as of ``verify_path``, and what its signer remembers counts.
 
@@ -85,12 +90,12 @@ def verify_open(
         LedgerMissing: the file has gone.
         RequestRefused: no such level.
     """
-    told = partial(_heard, heed, level, store.size())
+    told = partial(_over_all_passes, on_progress, level, store.size())
     with store.source() as source:
         report = report_of(source, level, checkpoint, vkeys, witnesses, told)
     if level >= _DECISIONS:
         with store.anew() as fresh:
-            report = rederived(report, fresh, heed)
+            report = rederived(report, fresh, on_progress)
     report = signing.judged(report)
     return verify_view(report, signing.newest_note() if report.clean else report.newest_checkpoint)
 
@@ -112,25 +117,25 @@ def report_of(
         raise RequestRefused(f"level {level} is refused: expected 1 chain, 2 bodies, 3 checkpoints or 4 decisions")
     given = () if checkpoint is None else checkpoint
     return verify(
-        source, level=min(level, _DECISIONS - 1), checkpoints=given, vkeys=vkeys, witnesses=witnesses, heed=told
+        source, level=min(level, _DECISIONS - 1), checkpoints=given, vkeys=vkeys, witnesses=witnesses, on_progress=told
     )
 
 
-def rederived(report: Report, store: Store, heed: Heed = unheard) -> Report:
+def rederived(report: Report, store: Store, on_progress: OnProgress = no_progress) -> Report:
     """Return the report with level 4: each recorded decision made again from the entries before it."""
     from forum_mcp.engine.rederive import findings
 
     try:
-        found, counts = findings(store, lambda done: heed(report.size + done, 2 * report.size))
+        found, counts = findings(store, lambda done: on_progress(report.size + done, 2 * report.size))
     except (LedgerError, NotFound) as error:
         return _not_rederived(report, str(error))
     holds = () if found else ("decisions: each recorded decision that can be made again is the one recorded",)
     return report.deepened(_DECISIONS, found, counts=counts, holds=holds)
 
 
-def _heard(heed: Heed, level: int, size: int, done: int) -> None:
+def _over_all_passes(on_progress: OnProgress, level: int, size: int, done: int) -> None:
     """Tell how many entries of all passes are done."""
-    heed(done, size * (2 if level >= _DECISIONS else 1))
+    on_progress(done, size * (2 if level >= _DECISIONS else 1))
 
 
 def _not_rederived(report: Report, why: str) -> Report:

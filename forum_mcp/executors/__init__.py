@@ -3,6 +3,18 @@
 ``BUILDERS`` is the whole list of types. A new executor is one module with ``build(name, settings)`` and one
 line here; a module is imported when the first executor of its type is built, so that nobody pays for what
 is not used.
+
+Where things are:
+
+    the port                            base
+    a command                           command profiles isolation worktree ending
+    its process                         process child minder
+    a model server                      server wire chat messages anthropic events addresses windows
+    a model file                        local llama_server machine
+    the assistant, or its model         host sampling sampler
+    written replies                     scripted
+    what a run may read                 context resource
+    what others said, read with care    reading
 """
 
 from collections.abc import Callable, Mapping

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from forum_mcp.cli import HELP
-from forum_mcp.cli.lazily import LEDGER, ROOT
+from forum_mcp.cli.lazy_group import LEDGER, ROOT
 from tests.cli.commands import forum, process
 
 

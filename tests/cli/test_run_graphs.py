@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from forum_mcp.cli.graphs import mermaid, task_lines
-from forum_mcp.cli.patience import counted, patience
+from forum_mcp.cli.progress import counted, progress
 from forum_mcp.engine.exports import lines_ahead
 from forum_mcp.engine.ledger import Ledger
 from forum_mcp.engine.redaction import prune
@@ -162,8 +162,8 @@ def test_what_takes_long_says_so_at_a_terminal_and_cleans_up(total: int, shown: 
     import pty  # not on Windows
 
     script = (
-        "import sys; from forum_mcp.cli.patience import counted, patience\n"
-        "with patience('verifying', after_s=0) as meter:\n"
+        "import sys; from forum_mcp.cli.progress import counted, progress\n"
+        "with progress('verifying', after_s=0) as meter:\n"
         f"    meter.total = {total}\n"
         "    assert list(counted('abc', meter)) == ['a', 'b', 'c']\n"
         "    sys.stdin.read(1)\n"
@@ -182,7 +182,7 @@ def test_what_takes_long_says_so_at_a_terminal_and_cleans_up(total: int, shown: 
 
 
 def test_what_takes_long_says_nothing_through_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
-    with patience("verifying", after_s=0) as meter:
+    with progress("verifying", after_s=0) as meter:
         assert list(counted("abc", meter)) == ["a", "b", "c"]
     assert meter.done == 3
     assert capsys.readouterr() == ("", "")
@@ -204,7 +204,7 @@ def test_how_far_the_work_is_goes_up_to_its_end(tmp_path: Path, ledger: str) -> 
         size = record.size
         for level, passes in ((3, 1), (4, 2)):
             told: list[tuple[int, int]] = []
-            assert record.verify(level, heed=Watcher(told)).clean
+            assert record.verify(level, on_progress=Watcher(told)).clean
             assert {total for _, total in told} == {passes * size}
             assert told == sorted(told)
             assert (passes - 1) * size < told[-1][0] <= passes * size, "an entry outside of runs decides nothing"
@@ -213,7 +213,7 @@ def test_how_far_the_work_is_goes_up_to_its_end(tmp_path: Path, ledger: str) -> 
             assert len(lines) - lines_ahead(record.store, without_bodies=without) in range(3), "and head and foot"
         gone: list[tuple[int, int]] = []
         later = record.now_us() + 1
-        prune(record, later, "test", yes=True, heed=Watcher(gone))
+        prune(record, later, "test", yes=True, on_progress=Watcher(gone))
         assert gone
         assert gone[-1][0] == gone[-1][1]
         assert record.verify(4).clean

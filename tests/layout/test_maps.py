@@ -13,7 +13,7 @@ PACKAGE: Final = Path(forum_mcp.__file__).parent
 LINE: Final = re.compile(r"    \S.*?\s{2,}(.+)")
 
 
-@pytest.mark.parametrize("room", ["engine", "ledger", "rules", "stores"])
+@pytest.mark.parametrize("room", ["cli", "configs", "engine", "executors", "ledger", "rules", "server", "stores"])
 def test_the_map_of_a_room_names_each_of_its_modules_once(room: str) -> None:
     said = ast.get_docstring(ast.parse((PACKAGE / room / "__init__.py").read_text("utf-8")), clean=False) or ""
     lines = map(LINE.fullmatch, said.partition("Where things are:")[2].splitlines())

@@ -27,7 +27,7 @@ def verify(
     checkpoints: Sequence[str] | str = (),
     vkeys: Sequence[str] | str = (),
     witnesses: Sequence[str] = (),
-    heed: Callable[[int], None] | None = None,
+    on_progress: Callable[[int], None] | None = None,
 ) -> Report:
     """Verify everything ``source`` holds, up to ``level``.
 
@@ -38,7 +38,7 @@ def verify(
         checkpoints: signed notes the caller kept from earlier; what they cover cannot be dropped or rewritten.
         vkeys: verifier keys the caller has from elsewhere; the record's own must be among them.
         witnesses: verifier keys of third parties; their signatures on checkpoints are checked (level 3).
-        heed: told time and again how many entries have been checked.
+        on_progress: told time and again how many entries have been checked.
 
     Raises:
         ValueError: the level is not 1, 2 or 3.
@@ -50,7 +50,7 @@ def verify(
     findings = Findings()
     third = Witnesses(witnesses if level >= 3 else (), findings)
     meeting = Meeting(source) if level >= 2 and source.finds_bodies else None
-    walked = walk(source, findings, sizes_of(given) if level >= 3 else set(), meeting, heed)
+    walked = walk(source, findings, sizes_of(given) if level >= 3 else set(), meeting, on_progress)
     nodes = walked.nodes if source.stores_nodes else None
     for fault in read(source.faults()):
         findings.add("tree-node", fault.seq, "a container that agrees with its entries", fault.why)

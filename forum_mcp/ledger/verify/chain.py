@@ -73,12 +73,12 @@ def walk(
     findings: Findings,
     sizes: set[int],
     meeting: Meeting | None = None,
-    heed: Callable[[int], None] | None = None,
+    on_progress: Callable[[int], None] | None = None,
 ) -> Walked:
     """Check every entry and its place; keep the roots at ``sizes`` and wherever a checkpoint was signed.
 
     ``meeting`` takes the references whose bodies it has at hand; the others are kept in ``Walked.cited``.
-    ``heed`` is told after each page how many entries are checked.
+    ``on_progress`` is told after each page how many entries are checked.
     """
     walked = Walked(source.ledger_id)
     tree, place = _Tree(), _Place()
@@ -100,8 +100,8 @@ def walk(
                 _keep_signed(entry.data.get("size"), before + position - item.start, tree, walked)
         if item.kept is not None:
             _check_hashes(item, joined, walked, findings)
-        if heed is not None:
-            heed(tree.size)
+        if on_progress is not None:
+            on_progress(tree.size)
     walked.size, walked.root = tree.size, tree.root_at(tree.size)
     walked.roots[walked.size] = walked.root
     if walked.size == 0 and not findings.any_of("unreadable"):

@@ -10,7 +10,7 @@ from forum_mcp.cli.terminal import is_live
 if TYPE_CHECKING:
     from threading import Event
 
-__all__ = ["Meter", "counted", "patience"]
+__all__ = ["Meter", "counted", "progress"]
 
 T = TypeVar("T")
 
@@ -25,13 +25,13 @@ class Meter:
         self.done = 0
         self.total = 0
 
-    def heed(self, done: int, total: int) -> None:
-        """Take note of how far the work is; an ``engine.progress.Heed``."""
+    def on_progress(self, done: int, total: int) -> None:
+        """Take note of how far the work is; an ``engine.progress.OnProgress``."""
         self.done, self.total = done, total
 
 
 @contextmanager
-def patience(what: str, *, after_s: float = _AFTER_S, quiet: bool = False) -> Generator[Meter]:
+def progress(what: str, *, after_s: float = _AFTER_S, quiet: bool = False) -> Generator[Meter]:
     """Draw a line on stderr while the block runs, once it has taken ``after_s`` seconds.
 
     Only on a terminal, and not if ``quiet``. What draws is loaded then: a quick command does not pay for it.
@@ -43,7 +43,7 @@ def patience(what: str, *, after_s: float = _AFTER_S, quiet: bool = False) -> Ge
     import threading
 
     over = threading.Event()
-    drawer = threading.Thread(target=_draw, args=(what, meter, over, after_s), name="patience", daemon=True)
+    drawer = threading.Thread(target=_draw, args=(what, meter, over, after_s), name="progress", daemon=True)
     drawer.start()
     try:
         yield meter
