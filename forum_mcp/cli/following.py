@@ -13,7 +13,7 @@ from forum_mcp.engine.views import EntryView, Review, RunView
 if TYPE_CHECKING:
     from forum_mcp.engine.orchestrator import Orchestrator
 
-__all__ = ["EXIT_WAITING", "board", "entries_since", "entry_line", "exit_code", "follow", "print_run"]
+__all__ = ["EXIT_WAITING", "board", "entries_since", "entry_line", "exit_code", "follow", "next_line", "print_run"]
 
 EXIT_WAITING: Final = 4
 _GOES_ON: Final = frozenset({"pending", "running"})
@@ -131,9 +131,21 @@ def print_run(view: RunView) -> Iterator[str]:
     if view.review is not None:
         yield from _review(view.review)
     yield f"entries {' to '.join(str(seq) for seq in view.entries)} of the ledger"
-    if view.next is not None:
-        arguments = " ".join(f"{key}={value}" for key, value in view.next.arguments.items())
-        yield f"next: {view.next.tool} {arguments}"
+
+
+def next_line(view: RunView, *, held: bool) -> str | None:
+    """Return what a person does next about a run, None where it is over; ``held``: this process lets go of it."""
+    if view.next is None:
+        return None
+    if view.state == "waiting" and view.gates:
+        return "it waits for approval: forum-mcp gate list"
+    if view.next.tool == "work":
+        return "it waits for work that the calling assistant does over MCP, by the tool work"
+    if view.next.tool == "submit":
+        return f"start it, with the same models: forum-mcp submit --plan {view.run_id}"
+    if view.state == "running" and not held:
+        return f"follow it: forum-mcp run show {view.run_id} --follow"
+    return f"go on with it, with the same models: forum-mcp run resume {view.run_id}"
 
 
 def _failures(view: RunView) -> Iterator[str]:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from forum_mcp.cli.following import entries_since, exit_code, follow, print_run
+from forum_mcp.cli.following import entries_since, exit_code, follow, next_line, print_run
 from forum_mcp.cli.given import heard
 from forum_mcp.cli.graphs import mermaid, task_lines, timeline
 from forum_mcp.cli.lazy_group import Group
@@ -104,8 +104,9 @@ def show(
 def _tell(view: RunView, entries: list[EntryView]) -> None:
     if view.request is not None:
         emit(f"request: {view.request}")
-    for line in print_run(view):
-        emit(line)
+    for line in (*print_run(view), next_line(view, held=False)):
+        if line is not None:
+            emit(line)
     for title, lines in (("tasks", task_lines(view, painted)), ("calls in time", timeline(entries))):
         body = list(lines)
         if body:
@@ -133,8 +134,9 @@ def cancel(
     if as_json:
         emit_json(view.to_dict())
         return
-    for line in print_run(view):
-        emit(line)
+    for line in (*print_run(view), next_line(view, held=False)):
+        if line is not None:
+            emit(line)
 
 
 @app.command("resume")

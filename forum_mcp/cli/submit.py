@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar, cast
 
 import typer
 
-from forum_mcp.cli.following import EXIT_WAITING, exit_code, follow, print_run
+from forum_mcp.cli.following import EXIT_WAITING, exit_code, follow, next_line, print_run
 from forum_mcp.cli.given import heard
 from forum_mcp.cli.options import AsJson, with_flags
 from forum_mcp.cli.terminal import columns, emit, emit_json, note
@@ -227,8 +227,8 @@ def show_result(view: RunView, *, as_json: bool) -> None:
         note("\n".join(print_run(view)))
         if view.answer is not None:
             emit(view.answer)
-        if exit_code(view) == EXIT_WAITING:
-            note(f"go on with it, with the same models: forum-mcp run resume {view.run_id}")
+        if (following := next_line(view, held=True)) is not None:
+            note(following)
     raise typer.Exit(exit_code(view))
 
 

@@ -165,6 +165,14 @@ def test_an_unknown_run_is_exit_2(ledger: str) -> None:
         assert done.err.startswith("forum-mcp: ")
 
 
+def test_a_run_that_waits_for_approval_says_where(ledger: str) -> None:
+    done = forum("submit", "write the docs", *ECHO, "--approve", "run", "--ledger", ledger)
+    assert done.code == 4
+    assert done.err.endswith("it waits for approval: forum-mcp gate list\n")
+    rests = forum("plan", "write the docs", *ECHO, "--json", "--ledger", ledger).json()["run_id"]
+    assert f"forum-mcp submit --plan {rests}" in forum("run", "show", str(rests), "--ledger", ledger).out
+
+
 def test_leaving_early_is_exit_4_and_the_run_can_be_resumed(tmp_path: Path, ledger: str) -> None:
     gate = tmp_path / "gate"
     program = tmp_path / "agent.py"
@@ -173,7 +181,9 @@ def test_leaving_early_is_exit_4_and_the_run_can_be_resumed(tmp_path: Path, ledg
     done = forum("submit", "write the docs", *command, "--wait", "0.3", "--json", "--ledger", ledger)
     assert done.code == 4
     run_id = str(done.json()["run_id"])
-    assert "interrupted" in forum("run", "show", run_id, "--ledger", ledger).out
+    shown = forum("run", "show", run_id, "--ledger", ledger).out
+    assert f"run {run_id} interrupted" in shown
+    assert f"forum-mcp run resume {run_id}" in shown
     gate.touch()
     resumed = forum("run", "resume", run_id, *command, "--json", "--ledger", ledger)
     assert resumed.code == 0, resumed
