@@ -11,7 +11,7 @@ Where things are:
     what operations answer              views run_views entry_summary
     from settings to an engine          opening assembly ladders pricing readiness detecting proposing
     a run is asked for                  requests options run_starter forking
-    a run is held                       run_holder run_loop leases clock grounds
+    a run is held                       run_holder run_loop performer leases clock grounds
     its record goes on                  stepping folding recorder outcomes accounts scrubbing event_scrubbing spans
     it reuses what was done             recalling
     it waits for the assistant          work_desk

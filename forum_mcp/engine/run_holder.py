@@ -14,7 +14,8 @@ from forum_mcp.engine.folding import Folded
 from forum_mcp.engine.grounds import check_complete, check_whole
 from forum_mcp.engine.leases import holder_id, renew, take
 from forum_mcp.engine.ledger import Ledger
-from forum_mcp.engine.outcomes import Event, Performer
+from forum_mcp.engine.outcomes import Event
+from forum_mcp.engine.performer import Performer
 from forum_mcp.engine.recorder import Recorder
 from forum_mcp.engine.run_loop import HeldRun
 from forum_mcp.engine.run_views import is_live

@@ -18,7 +18,8 @@ from forum_mcp.engine.approving import gate_closed
 from forum_mcp.engine.clock import ActiveClock, Clock
 from forum_mcp.engine.folding import Folded
 from forum_mcp.engine.grounds import TEXT_GONE, check_complete
-from forum_mcp.engine.outcomes import Event, Performer, open_call, outcome_event
+from forum_mcp.engine.outcomes import Event, open_call, outcome_event
+from forum_mcp.engine.performer import Performer
 from forum_mcp.engine.recorder import Recorder
 from forum_mcp.engine.run_views import run_state
 from forum_mcp.engine.stepping import Steps

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from forum_mcp.engine.forum import Forum
     from forum_mcp.engine.views import GateView
 
-__all__ = ["Decision", "GateInputs", "asked", "decision", "question", "take", "takes_forms"]
+__all__ = ["Decision", "GateInputs", "decision_of", "gate_questions", "question", "take_decision", "takes_forms"]
 
 _PREFIX: Final = "gate-"
 _ASKED_MAX: Final = 4_000
@@ -67,7 +67,7 @@ def question(gate: GateView) -> types.ElicitRequest:
     )
 
 
-def decision(response: object) -> Decision | None:
+def decision_of(response: object) -> Decision | None:
     """Return what an answer decides; None for one that was declined or closed.
 
     Raises:
@@ -85,7 +85,7 @@ def decision(response: object) -> Decision | None:
     return Decision(chosen == "approve", reason[:_REASON_MAX] if isinstance(reason, str) else "")
 
 
-def asked(forum: Forum, run_id: str) -> dict[str, types.ElicitRequest]:
+def gate_questions(forum: Forum, run_id: str) -> dict[str, types.ElicitRequest]:
     """Return a question for each open gate of a run, the one that closes first in front.
 
     The keys name the gate and the commitment of what is shown, so that an answer is to that and nothing else. Whoever
@@ -96,7 +96,7 @@ def asked(forum: Forum, run_id: str) -> dict[str, types.ElicitRequest]:
     return {f"{_PREFIX}{gate.gate}-{gate.digest}": question(gate) for gate in forum.gates(run_id).gates[:_AT_ONCE]}
 
 
-async def take(forum: Forum, key: str, decided: Decision, client: str) -> None:
+async def take_decision(forum: Forum, key: str, decided: Decision, client: str) -> None:
     """Record what the person chose; a gate that somebody else resolved in the meantime stays as it is.
 
     Raises:
@@ -121,13 +121,13 @@ class GateInputs:
         self, forum: Forum, run_id: str, capabilities: types.ClientCapabilities | None
     ) -> Mapping[str, types.ElicitRequest]:
         """Return a question for each open gate."""
-        return asked(forum, run_id) if takes_forms(capabilities) else {}
+        return gate_questions(forum, run_id) if takes_forms(capabilities) else {}
 
     async def answer(self, forum: Forum, key: str, response: object, client: str) -> None:
         """Resolve the gate, or leave it open."""
-        decided = decision(response)
+        decided = decision_of(response)
         if decided is not None:
-            await take(forum, key, decided, client)
+            await take_decision(forum, key, decided, client)
 
 
 def _members(value: object) -> Mapping[str, object]:

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from forum_mcp.engine.views import RunView
 from forum_mcp.errors import RequestRefused
-from forum_mcp.server.approvals import Decision, asked, decision, take, takes_forms
+from forum_mcp.server.approvals import Decision, decision_of, gate_questions, take_decision, takes_forms
 from forum_mcp.server.sampling import PREFIX, SampledInputs, outcome_of
 
 if TYPE_CHECKING:
@@ -82,12 +82,12 @@ async def answer_to(
         view, number, declined = await tool.handler(forum, arguments, caller), 0, list[str]()
     else:
         number = before.number
-        declined = [*before.declined, *await _taken(forum, before, context.input_responses or {}, caller.name)]
+        declined = [*before.declined, *await _take_answers(forum, before, context.input_responses or {}, caller.name)]
         view = await caller.follow(forum, await forum.run(before.run), wait_s)
     if wait_s <= 0:
         return view
     if context.protocol_version in MODERN_PROTOCOL_VERSIONS:
-        questions = _asked(forum, view, declined, context.client_capabilities) if number < ROUNDS_MAX else {}
+        questions = _requests(forum, view, declined, context.client_capabilities) if number < ROUNDS_MAX else {}
         if not isinstance(view, RunView) or not questions:
             return view
         following = _Round(view.run_id, number + 1, list(questions), declined)
@@ -99,25 +99,25 @@ async def answer_to(
     return await _while_waiting(forum, view, caller, context, began + wait_s)
 
 
-async def _taken(forum: Forum, before: _Round, responses: Mapping[str, object], client: str) -> list[str]:
+async def _take_answers(forum: Forum, before: _Round, responses: Mapping[str, object], client: str) -> list[str]:
     """Take the answers to what was asked, and return what was left undecided."""
     declined: list[str] = []
     for key in before.keys:
         if key.startswith(PREFIX):
             forum.sampler.answer(key, outcome_of(responses.get(key)))
             continue
-        decided = decision(responses[key]) if key in responses else None
+        decided = decision_of(responses[key]) if key in responses else None
         if decided is None:
             declined.append(key)
         else:
-            await take(forum, key, decided, client)
+            await take_decision(forum, key, decided, client)
     return declined
 
 
 async def _while_waiting(forum: Forum, view: View, caller: Caller, context: AnyContext, until: float) -> View:
     """Ask one question after the other until the run goes on to its end, or the time of the call is over."""
     declined: list[str] = []
-    while isinstance(view, RunView) and (questions := _questions(forum, view, declined)):
+    while isinstance(view, RunView) and (questions := _undeclined(forum, view, declined)):
         left = until - anyio.current_time()
         if left < ASK_S:
             return view
@@ -128,7 +128,7 @@ async def _while_waiting(forum: Forum, view: View, caller: Caller, context: AnyC
         if decided is None:
             declined.append(key)
             continue
-        await take(forum, key, decided, caller.name)
+        await take_decision(forum, key, decided, caller.name)
         view = await caller.follow(forum, view, max(until - anyio.current_time(), 0.0))
     return view
 
@@ -138,25 +138,27 @@ async def _ask(context: AnyContext, request: types.ElicitRequest) -> Decision | 
     params = request.params
     assert isinstance(params, types.ElicitRequestFormParams)
     try:
-        return decision(await context.session.elicit_form(params.message, params.requested_schema, context.request_id))
+        return decision_of(
+            await context.session.elicit_form(params.message, params.requested_schema, context.request_id)
+        )
     except (MCPError, ValidationError):
         return None
 
 
-def _asked(
+def _requests(
     forum: Forum, view: View, declined: list[str], capabilities: types.ClientCapabilities | None
 ) -> dict[str, types.ElicitRequest | types.CreateMessageRequest]:
     """Return what the result of a call is to ask: about gates, or of the client's model."""
     if isinstance(view, RunView) and view.state == "running":
         return {**_SAMPLED.open(forum, view.run_id, capabilities)}
-    return {**_questions(forum, view, declined)} if takes_forms(capabilities) else {}
+    return {**_undeclined(forum, view, declined)} if takes_forms(capabilities) else {}
 
 
-def _questions(forum: Forum, view: View, declined: list[str]) -> dict[str, types.ElicitRequest]:
+def _undeclined(forum: Forum, view: View, declined: list[str]) -> dict[str, types.ElicitRequest]:
     """Return what is to be asked about the run, if it waits: what was not asked yet."""
     if not isinstance(view, RunView) or view.state != "waiting" or not view.gates:
         return {}
-    return {key: request for key, request in asked(forum, view.run_id).items() if key not in declined}
+    return {key: request for key, request in gate_questions(forum, view.run_id).items() if key not in declined}
 
 
 def _round_of(state: str | None) -> _Round | None:
