@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from forum_mcp.rules.contract import Contract
-from forum_mcp.rules.criteria import judge, outside_check
+from forum_mcp.rules.criteria import judge, outside_check, searched_each
 from forum_mcp.rules.finding import Finding
 from forum_mcp.rules.loops import news
 from forum_mcp.rules.plan import PlannedTask
@@ -134,8 +134,10 @@ def _schema(_: RunState, held: TaskState) -> Iterator[Finding]:
 
 def _criteria(state: RunState, held: TaskState) -> Iterator[Finding]:
     assert state.contract is not None
-    for number, line in enumerate(criteria_of(state.contract, held.plan), start=1):
-        met = judge(line, held.output)
+    lines = criteria_of(state.contract, held.plan)
+    searched = searched_each(lines)
+    for number, line in enumerate(lines, start=1):
+        met = judge(line, held.output, searched)
         if met is not None:
             yield Finding(f"done-{number}", met[0], f"{line.strip()}: {met[1]}")
 

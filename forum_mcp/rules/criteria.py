@@ -12,7 +12,7 @@ Validator reads. A checkable line that makes no sense is refused with the plan: 
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -20,11 +20,14 @@ import msgspec
 from forum_mcp.roles.reply import DEPTH_MAX, nesting
 from forum_mcp.rules.pattern import BadPattern, compiled
 
-__all__ = ["CRITERIA_MAX", "VERSION", "fault", "judge", "outside_check"]
+__all__ = ["CRITERIA_MAX", "SEARCHED_MAX", "VERSION", "fault", "judge", "outside_check", "searched_each"]
 
 VERSION: Final = 1
 CRITERIA_MAX: Final = 50
 """Most criteria of one task."""
+
+SEARCHED_MAX: Final = 8_000_000
+"""Characters that all patterns of one task look through; a million take about half a second."""
 
 _SHOWN: Final = 80
 _LINE: Final = re.compile(r"\s*([a-z]+(?: [a-z]+)?)\s*:(.*)\Z", re.DOTALL)
@@ -74,14 +77,25 @@ def outside_check(line: str) -> str | None:
     return read[1] if read is not None and read[0] == "check" else None
 
 
-def judge(line: str, output: str) -> tuple[bool, str] | None:
-    """Return (whether a result meets a criterion, what was seen), or None for prose and for outside checks."""
+def searched_each(lines: Sequence[str]) -> int:
+    """Return how many characters of a result each pattern among the criteria may look through."""
+    patterns = sum((read := _read(line)) is not None and read[0] == "matches" for line in lines)
+    return SEARCHED_MAX // max(1, patterns)
+
+
+def judge(line: str, output: str, searched: int = SEARCHED_MAX) -> tuple[bool, str] | None:
+    """Return (whether a result meets a criterion, what was seen), or None for prose and for outside checks.
+
+    ``searched``: most characters a pattern looks through; in a longer result it is not met.
+    """
     read = _read(line)
     if read is None or read[0] == "check":
         return None
     name, value = read
     if name in _COUNTS:
         return _counted(*_COUNTS[name], value, output)
+    if name == "matches" and len(output) > searched:
+        return False, f"the result has {len(output)} characters; each of these patterns looks through {searched}"
     return _TESTS[name](value, output)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from forum_mcp.errors import PlanRefused
 from forum_mcp.rules.contract import LaneTerms
-from forum_mcp.rules.criteria import fault, judge
+from forum_mcp.rules.criteria import SEARCHED_MAX, fault, judge, searched_each
 from forum_mcp.rules.plan import accept, read
 from forum_mcp.rules.policy import Policy
 from tests.rules.record import ROSTER, Record, contract, terms
@@ -225,3 +225,13 @@ class TestOutsideChecks:
         record.answer(reply="ok", exit_code=0)
         assert [each.data.get("seat", 0) for each in record.of_kind("call.started")] == [0, 0, 1]
         assert record.state.end == "succeeded"
+
+
+def test_patterns_share_what_is_looked_through_and_a_longer_result_does_not_meet_them() -> None:
+    lines = [f"matches: a{{{n}}}b" for n in range(1, 51)]
+    assert searched_each(lines) * 50 <= SEARCHED_MAX
+    met = judge(lines[0], "x" * (searched_each(lines) + 1), searched_each(lines))
+    assert met is not None
+    assert not met[0]
+    assert met[1].endswith(f"looks through {searched_each(lines)}")
+    assert searched_each(["a line of prose", "contains: x"]) == searched_each([lines[0]]) == SEARCHED_MAX
