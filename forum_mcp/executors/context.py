@@ -19,8 +19,8 @@ from forum_mcp.executors.base import Call, Egress, Executor, Outcome
 
 __all__ = ["ContextReader", "build"]
 
-_FILE_BYTES: Final = 1_048_576
-"""Most bytes of a file that are read; what a run keeps of them is less, by characters."""
+_READ_BYTES: Final = 1_048_576
+"""Most bytes of a reading that are kept; what a run is shown of them is less, by characters."""
 
 
 class ContextReader:
@@ -49,7 +49,7 @@ class ContextReader:
     async def perform(self, call: Call) -> Outcome:
         """Read once, within the call's time limit."""
         with anyio.move_on_after(call.timeout_ms / 1000):
-            return replace(await self._read(call), tokens_in=0, tokens_out=0, cost_microusd=0)
+            return replace(_bounded(await self._read(call)), tokens_in=0, tokens_out=0, cost_microusd=0)
         return Outcome(error="timeout", detail=f"ended after {call.timeout_ms} ms, the time limit of the reading")
 
     async def aclose(self) -> None:
@@ -106,12 +106,17 @@ def _read_file(path: Path) -> Outcome:
         with os.fdopen(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 return Outcome(error="not-found", detail=f"{path.name} is no regular file; name one in its path")
-            data = file.read(_FILE_BYTES + 1)
+            data = file.read(_READ_BYTES + 1)
     except OSError as error:
         why = (error.strerror or "unreadable").lower()
         return Outcome(error="not-found", detail=f"{path.name} cannot be read: {why}")
-    cut = len(data) > _FILE_BYTES
-    return Outcome(reply=_whole_characters(data[:_FILE_BYTES]) if cut else data, truncated=cut)
+    return Outcome(reply=data)
+
+
+def _bounded(outcome: Outcome) -> Outcome:
+    if len(outcome.reply or b"") <= _READ_BYTES:
+        return outcome
+    return replace(outcome, reply=_whole_characters((outcome.reply or b"")[:_READ_BYTES]), truncated=True)
 
 
 def _whole_characters(data: bytes) -> bytes:

@@ -4,8 +4,10 @@ The server is the operator's: a command that is started for the reading and ende
 Nothing it says but the text of the resource is used; it is offered no sampling, no elicitation and no roots.
 """
 
+import logging
 import os
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TextIO, cast
 
@@ -20,13 +22,20 @@ from forum_mcp.executors.base import Call, Outcome
 __all__ = ["read_resource"]
 
 _DETAIL_CHARS = 1_000
+_LOGGERS = ("client", "mcp.client.stdio", "mcp.client.streamable_http", "mcp.shared.jsonrpc_dispatcher")
+"""Where the SDK's client tells, with a traceback for each line, that a server does not speak MCP."""
+
+_reading: ContextVar[bool] = ContextVar("_reading", default=False)
 
 
 def read_resource(settings: ContextSettings) -> Callable[[Call], Awaitable[Outcome]]:
     """Return what reads the resource of a ``[context.NAME]`` table once."""
+    for name in _LOGGERS:
+        logging.getLogger(name).addFilter(_of_others)
 
     async def read(_: Call) -> Outcome:
         with _nowhere() as nowhere:
+            own = _reading.set(True)
             try:
                 return await _read(settings, nowhere)
             except Exception as error:  # the client's own kinds of failure are many; each is an outcome
@@ -34,6 +43,8 @@ def read_resource(settings: ContextSettings) -> Callable[[Call], Awaitable[Outco
                 refused = isinstance(cause, MCPError)
                 detail = f"{settings.uri} was not read: {str(cause) or type(cause).__name__}"[:_DETAIL_CHARS]
                 return Outcome(error="bad-response" if refused else "connect", detail=detail)
+            finally:
+                _reading.reset(own)
 
     return read
 
@@ -45,6 +56,11 @@ async def _read(settings: ContextSettings, nowhere: TextIO) -> Outcome:
     if not texts:
         return Outcome(error="bad-encoding", detail=f"{settings.uri} holds no text")
     return Outcome(reply="\n\n".join(texts).encode("utf-8", "replace"))
+
+
+def _of_others(_: logging.LogRecord) -> bool:
+    """Let through what is not said of a reading, whose failure is its outcome."""
+    return not _reading.get()
 
 
 def _server(settings: ContextSettings, nowhere: TextIO) -> Transport | str:

@@ -21,8 +21,12 @@ server = MCPServer("docs")
 @server.resource("docs://style")
 def style() -> str:
     return "use short sentences"
+@server.resource("docs://long")
+def long() -> str:
+    return "\u00e9" * 700_000
 server.run()
 """
+NOISE = "for _ in range(50): print('no JSON')"
 
 
 @pytest.fixture
@@ -116,16 +120,22 @@ async def test_reading_costs_nothing_that_a_budget_counts(stage: Stage, guide: P
     assert (view.state, view.spent.calls) == ("succeeded", 1)
 
 
-async def test_a_resource_of_another_mcp_server_is_context(stage: Stage) -> None:
+async def test_a_resource_of_another_mcp_server_is_context(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
     style = ContextSettings(type="resource", argv=[sys.executable, "-c", SERVER], uri="docs://style", timeout_s=60)
     other = ContextSettings(type="resource", argv=[sys.executable, "-c", SERVER], uri="docs://none", timeout_s=60)
     gone = ContextSettings(type="resource", argv=["/nowhere/at/all"], uri="docs://style")
-    async with stage.forum(with_context(stage, style=style, other=other, gone=gone)) as forum:
-        view = await forum.submit("Reformat it", single=True, context=["style", "other", "gone"], wait_s=60)
+    long = ContextSettings(type="resource", argv=[sys.executable, "-c", SERVER], uri="docs://long", timeout_s=60)
+    noise = ContextSettings(type="resource", argv=[sys.executable, "-c", NOISE], uri="docs://style", timeout_s=60)
+    tables = {"style": style, "other": other, "gone": gone, "long": long, "noise": noise}
+    async with stage.forum(with_context(stage, WORKER, **tables)) as forum:
+        view = await forum.submit("Reformat it", single=True, context=list(tables), wait_s=60)
         assert_clean(forum)
+    assert caplog.records == []
+    assert [given.chars for given in view.context if given.name == "long"] == [524_288]
     assert "use short sentences" in stage.cast.received[0].prompt.decode()
     errors = {given.name: given.error for given in view.context}
-    assert errors == {"style": None, "other": "bad-response", "gone": "connect"}
+    failed = {"other": "bad-response", "gone": "connect", "noise": "bad-response"}
+    assert errors == {"style": None, "long": None, **failed}
 
 
 @pytest.mark.parametrize(
