@@ -34,9 +34,9 @@ async def _start(flags: Flags, idle_s: float) -> DaemonsView:
 
 
 async def _status() -> DaemonsView:
-    from forum_mcp.engine.daemon_client import daemons
+    from forum_mcp.engine.daemon_client import ask_daemons
 
-    return await daemons()
+    return await ask_daemons()
 
 
 async def _stop() -> DaemonsView:

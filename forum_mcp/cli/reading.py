@@ -17,7 +17,7 @@ from forum_mcp.engine.views import EntryView
 from forum_mcp.errors import RequestRefused
 
 if TYPE_CHECKING:
-    from forum_mcp.engine.filtering import Filter, Wanted
+    from forum_mcp.engine.filtering import EntryQuery, Filter
     from forum_mcp.engine.ledger import Ledger
     from forum_mcp.ledger.entry import RunId
 
@@ -59,7 +59,7 @@ def show(
     """Show the newest entries, oldest of them first."""
     if following and before is not None:
         raise RequestRefused("--follow and --before are given together; one looks forward, the other back")
-    wanted: Wanted = {
+    wanted: EntryQuery = {
         "run_id": run_id,
         "kind": kind,
         "actor": actor,

@@ -6,7 +6,7 @@ outside the chain, and the entries sum up to it again. A call is charged to the 
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -14,12 +14,29 @@ from forum_mcp.ledger.kinds.base import Amounts, Seen
 from forum_mcp.rules.budget import day_of
 from forum_mcp.rules.run import OpenCall, RunState, Spend
 
-__all__ = ["Accounts", "Moves", "Sum", "account", "added", "kept_seq", "limited", "move", "moves_between", "standing"]
+__all__ = [
+    "Accounts",
+    "Move",
+    "Sum",
+    "account_of_day",
+    "kept_seq",
+    "limited",
+    "move_accounts",
+    "moves_between",
+    "position_of",
+    "sum_of",
+]
 
 _NO_LIMITS: Final = Amounts()
 
-Moves = tuple[str, Amounts, Amounts]
-"""(day, what its settled sum gains, what its reserved sum gains); amounts may be below zero."""
+
+class Move(NamedTuple):
+    """What an entry did to the account of a day (UTC, ISO 8601): what either sum gains, which may be below zero."""
+
+    day: str
+    settled: Amounts
+    reserved: Amounts
+
 
 Sum = Callable[[str, str], Seen]
 """(project, day) -> its account summed up from the entries, for one that is kept and cannot be read."""
@@ -51,34 +68,34 @@ def limited(state: RunState) -> bool:
     return state.contract is not None and state.contract.day_limits != _NO_LIMITS
 
 
-def standing(state: RunState) -> tuple[dict[int, OpenCall], Amounts]:
+def position_of(state: RunState) -> tuple[dict[int, OpenCall], Amounts]:
     """Return what ``moves_between`` compares: the open calls and what is settled."""
     return dict(state.open), _spent(state.spend)
 
 
-def moves_between(before: tuple[Mapping[int, OpenCall], Amounts], state: RunState) -> Iterator[Moves]:
+def moves_between(before: tuple[Mapping[int, OpenCall], Amounts], state: RunState) -> Iterator[Move]:
     """Yield what one entry did to the accounts: a call reserved, or a call settled."""
     calls, spent = before
     for seq, item in state.open.items():
         if seq not in calls:
-            yield item.day, Amounts(), item.reserve
+            yield Move(item.day, settled=Amounts(), reserved=item.reserve)
     closed = [item for seq, item in calls.items() if seq not in state.open]
     for item in closed:
         # Only one call has an outcome at a time; calls that were lost together are settled with what each reserved.
         settled = _less(_spent(state.spend), spent) if len(closed) == 1 else item.reserve
-        yield item.day, settled, _less(Amounts(), item.reserve)
+        yield Move(item.day, settled, reserved=_less(Amounts(), item.reserve))
 
 
-def account(tx: Accounts, project: str, at_us: int, again: Sum) -> Seen:
+def account_of_day(tx: Accounts, project: str, at_us: int, again: Sum) -> Seen:
     """Return the account of the day of a time as it stands."""
     return _read(tx, project, day_of(at_us), again)
 
 
-def move(tx: Accounts, project: str, moves: Iterator[Moves], again: Sum) -> None:
+def move_accounts(tx: Accounts, project: str, moves: Iterator[Move], again: Sum) -> None:
     """Move the project's accounts; ``again`` sums up what was before."""
     for day, settled, reserved in moves:
         old = _read(tx, project, day, again)
-        new = Seen(day=day, settled=added(old.settled, settled), reserved=added(old.reserved, reserved))
+        new = Seen(day=day, settled=sum_of(old.settled, settled), reserved=sum_of(old.reserved, reserved))
         tx.set_account(f"{project}:{day}", msgspec.json.encode(new))
 
 
@@ -108,7 +125,7 @@ def _spent(spend: Spend) -> Amounts:
     return Amounts(calls=spend.calls, tokens=spend.tokens, microusd=spend.microusd)
 
 
-def added(one: Amounts, other: Amounts) -> Amounts:
+def sum_of(one: Amounts, other: Amounts) -> Amounts:
     """Return the sum; what is not given counts as zero."""
     return Amounts(
         calls=(one.calls or 0) + (other.calls or 0),

@@ -27,11 +27,11 @@ __all__ = [
     "ResolutionTerms",
     "check_scope",
     "class_approval",
-    "gate_closed",
-    "keep_standing",
+    "gate_deadline",
+    "keep_standing_approval",
     "open_gate",
     "resolution",
-    "standing",
+    "standing_resolution",
 ]
 
 SCOPES: Final = ("once", "run", "class")
@@ -107,19 +107,21 @@ def open_gate(state: RunState, gate_seq: int) -> Gate:
     return gate
 
 
-def gate_closed(state: RunState, due_us: int, gate_seq: int) -> Draft:
+def gate_deadline(state: RunState, due_us: int, gate_seq: int) -> Draft:
     """Return the event of a gate's deadline."""
     open_gate(state, gate_seq)
     return Draft("timer.fired", "engine", msgspec.to_builtins(TimerFired(due_us=due_us)), {}, (gate_seq,))
 
 
-def keep_standing(tx: Accounts, project: str, subject: str, resolved: Entry) -> None:
+def keep_standing_approval(tx: Accounts, project: str, subject: str, resolved: Entry) -> None:
     """Keep an approval of a class where the next gate of the class finds it."""
     if resolved.data.get("approved") and resolved.data.get("scope") == "class":
         tx.set_account(_name(project, subject), str(resolved.seq).encode())
 
 
-def standing(tx: Accounts, store: Store, project: str, gate_seq: int, gate: Gate, at_us: int) -> Draft | None:
+def standing_resolution(
+    tx: Accounts, store: Store, project: str, gate_seq: int, gate: Gate, at_us: int
+) -> Draft | None:
     """Return the resolution of a gate by an approval of its class that still stands, or None.
 
     What is kept outside the chain is only where to look; the entry itself must say it.

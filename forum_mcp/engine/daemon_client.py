@@ -18,7 +18,7 @@ from forum_mcp.configs.settings import Settings
 from forum_mcp.engine.views import DaemonsView, DaemonView
 from forum_mcp.errors import ConfigRefused, ForumError, NotFound, RequestRefused
 
-__all__ = ["IDLE_S", "ask_daemon", "daemons", "start_daemon", "stop_daemons"]
+__all__ = ["IDLE_S", "ask_daemon", "ask_daemons", "start_daemon", "stop_daemons"]
 
 IDLE_S: Final = 600.0
 """How long a daemon stays without a run, seconds."""
@@ -98,7 +98,7 @@ async def ask_daemon(settings: Settings, order: Mapping[str, object]) -> str:
     return str((await _ask(socket, order))["run_id"])
 
 
-async def daemons(do: str = "status") -> DaemonsView:
+async def ask_daemons(do: str = "status") -> DaemonsView:
     """Tell every daemon of this user to tell (``status``) or ``stop``, and return what they said."""
     found: list[DaemonView] = []
     for socket in sorted(runtime_dir().glob("runs-*.sock")):
@@ -111,10 +111,10 @@ async def daemons(do: str = "status") -> DaemonsView:
 
 async def stop_daemons() -> DaemonsView:
     """Stop every daemon of this user and wait until each has let its runs go, in order."""
-    stopped = await daemons("stop")
+    stopped = await ask_daemons("stop")
     with anyio.move_on_after(_TALK_S):
         while True:
-            if not (await daemons()).daemons:
+            if not (await ask_daemons()).daemons:
                 break
             await anyio.sleep(0.05)
     return stopped

@@ -11,14 +11,14 @@ from forum_mcp.errors import LedgerUnreadable, RequestRefused
 from forum_mcp.ledger.entry import Body, Entry, RunId, decode, leaf_hash
 from forum_mcp.stores.base import Store, Stored
 
-__all__ = ["Filter", "Wanted", "downwards", "make_filter", "matches", "upwards"]
+__all__ = ["EntryQuery", "Filter", "downwards", "make_filter", "matches", "upwards"]
 
 _WINDOW: Final = 512
 _SEARCHED_MAX: Final = 4_096
 _DATE_CHARS: Final = len("2026-11-21")
 
 
-class Wanted(TypedDict, total=False):
+class EntryQuery(TypedDict, total=False):
     """Which entries a caller wants; what is left out, or None, is "any".
 
     Members:
@@ -67,7 +67,7 @@ def make_filter(
     until: str | None = None,
     text: str | None = None,
 ) -> Filter:
-    """Return the filter of what is wanted; see ``Wanted``.
+    """Return the filter of what is wanted; see ``EntryQuery``.
 
     Raises:
         RequestRefused: a time that is none, or an empty text, kind or actor.

@@ -6,9 +6,8 @@ from typing import Final, Protocol
 
 import msgspec
 
-from forum_mcp.engine.accounts import account, added, limited, move, moves_between
-from forum_mcp.engine.accounts import standing as standing_of
-from forum_mcp.engine.approving import keep_standing, standing
+from forum_mcp.engine.accounts import account_of_day, limited, move_accounts, moves_between, position_of, sum_of
+from forum_mcp.engine.approving import keep_standing_approval, standing_resolution
 from forum_mcp.engine.event_scrubbing import scrub_event
 from forum_mcp.engine.recalling import Recall
 from forum_mcp.engine.scrubbing import Scrubber
@@ -75,13 +74,13 @@ def _summed(tx: Transaction, store: Store, until: int, project: str, day: str) -
         for stored in tx.run_entries(run):
             if stored.entry.seq >= until:
                 break
-            before = standing_of(state) if limited(state) else None
+            before = position_of(state) if limited(state) else None
             state = evolve(state, stored.entry, entry_bodies(store, stored.entry))
             if before is None or state.contract is None or state.contract.project != project:
                 continue
             for of, gained, held in moves_between(before, state):
                 if of == day:
-                    settled, reserved = added(settled, gained), added(reserved, held)
+                    settled, reserved = sum_of(settled, gained), sum_of(reserved, held)
         if state.started_seq >= 0 and state.contract is None:
             raise LedgerUnreadable(
                 f"the account of {project} on {day} cannot be read, nor summed up: what run {run} was bound by is "
@@ -165,22 +164,22 @@ class Folded:
             fresh = self._fresh.get(ref.commit) if ref is not None else None
             return entry_bodies(self.store, stored.entry)(name) if fresh is None else fresh
 
-        before = standing_of(self.state) if bound else None
+        before = position_of(self.state) if bound else None
         gate = self.state.gates.get(int(str(draft.data["gate"]))) if draft.kind == "gate.resolved" else None
         self.state = evolve(self.state, stored.entry, read)
         if before is not None and self.state.contract is not None:
             again = partial(_summed, tx, self.store, stored.entry.seq)
-            move(tx, self.state.contract.project, moves_between(before, self.state), again)
+            move_accounts(tx, self.state.contract.project, moves_between(before, self.state), again)
         if draft.kind == "task.judged":
             self._recall.keep(tx, self.state, str(draft.data["task"]), stored.entry.seq)
         if gate is not None and self.state.contract is not None:
-            keep_standing(tx, self.state.contract.project, gate.subject, stored.entry)
+            keep_standing_approval(tx, self.state.contract.project, gate.subject, stored.entry)
         return stored
 
     def _standing(self, tx: Transaction, gate_seq: int, at_us: int) -> Draft | None:
         assert self.state.contract is not None
         gate = self.state.gates[gate_seq]
-        return standing(tx, self.store, self.state.contract.project, gate_seq, gate, at_us)
+        return standing_resolution(tx, self.store, self.state.contract.project, gate_seq, gate, at_us)
 
     def decide(self, tx: Transaction, *, t_ms: int, at_us: int) -> Sequence[Stored]:
         """Append every decision that can be made now, one by one, and return them.
@@ -192,7 +191,7 @@ class Folded:
         while True:
             if limited(self.state) and self.state.contract is not None:
                 again = partial(_summed, tx, self.store, tx.size)
-                self.state.seen = account(tx, self.state.contract.project, at_us, again)
+                self.state.seen = account_of_day(tx, self.state.contract.project, at_us, again)
             if (draft := decide(self.state)) is None:
                 if (held := self._recall.due(self.state)) is None:
                     return made

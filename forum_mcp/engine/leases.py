@@ -14,7 +14,7 @@ from forum_mcp.errors import Fenced, RunHeld
 from forum_mcp.ledger.entry import RunId
 from forum_mcp.stores.base import Lease, Transaction
 
-__all__ = ["LEASE_US", "alive", "check", "holder_id", "renew", "take"]
+__all__ = ["LEASE_US", "check_lease", "holder_id", "is_alive", "renew_lease", "take_lease"]
 
 LEASE_US: Final = 15_000_000
 """How long a lease lasts without renewal, microseconds."""
@@ -26,7 +26,7 @@ def holder_id(nonce: str) -> str:
     return f"{_boot()}:{pid}:{_start_time(pid)}:{nonce}"
 
 
-def alive(holder: str) -> bool:
+def is_alive(holder: str) -> bool:
     """Tell whether the process of a holder may still live; one of another machine or container is taken to live."""
     boot, _, process = holder.partition(":")
     pid, _, process = process.partition(":")
@@ -35,14 +35,14 @@ def alive(holder: str) -> bool:
     return _start_time(int(pid)) == process.partition(":")[0]
 
 
-def take(tx: Transaction, run: RunId, holder: str, now_us: int) -> Lease:
+def take_lease(tx: Transaction, run: RunId, holder: str, now_us: int) -> Lease:
     """Take the run's lease and return it with the next fencing number.
 
     Raises:
         RunHeld: another live process holds it.
     """
     old = tx.lease(run)
-    if old is not None and old.expires_us > now_us and old.holder != holder and alive(old.holder):
+    if old is not None and old.expires_us > now_us and old.holder != holder and is_alive(old.holder):
         boot, pid, *_ = (*old.holder.split(":"), "")
         living = "which is alive" if boot == _boot() else "of another machine or container, whose lease has not run out"
         raise RunHeld(
@@ -53,7 +53,7 @@ def take(tx: Transaction, run: RunId, holder: str, now_us: int) -> Lease:
     return lease
 
 
-def check(tx: Transaction, lease: Lease) -> None:
+def check_lease(tx: Transaction, lease: Lease) -> None:
     """Refuse to go on when the lease has changed hands.
 
     Raises:
@@ -64,13 +64,13 @@ def check(tx: Transaction, lease: Lease) -> None:
         raise Fenced(f"run {lease.run} was taken over by another process; read its state there")
 
 
-def renew(tx: Transaction, lease: Lease, now_us: int) -> None:
+def renew_lease(tx: Transaction, lease: Lease, now_us: int) -> None:
     """Extend the lease.
 
     Raises:
         Fenced: another process took the run.
     """
-    check(tx, lease)
+    check_lease(tx, lease)
     tx.set_lease(Lease(lease.run, lease.holder, lease.fence, now_us + LEASE_US))
 
 

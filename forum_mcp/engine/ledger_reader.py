@@ -19,7 +19,7 @@ from forum_mcp.ledger.entry import Body, LedgerId
 from forum_mcp.stores.base import Store
 
 if TYPE_CHECKING:
-    from forum_mcp.engine.filtering import Wanted
+    from forum_mcp.engine.filtering import EntryQuery
 
 __all__ = ["LedgerReader"]
 
@@ -96,11 +96,11 @@ class LedgerReader:
         limit: int = 20,
         before: int | None = None,
         bodies: bool = False,
-        **wanted: "Unpack[Wanted]",
+        **wanted: "Unpack[EntryQuery]",
     ) -> ShowView:
         """Return one entry, or the newest of those wanted, newest last; ``before`` pages on.
 
-        ``bodies`` adds the texts of their bodies; for ``run_id kind actor since until text`` see ``filtering.Wanted``.
+        ``bodies`` adds the texts of their bodies; which are ``wanted`` says ``filtering.EntryQuery``.
 
         Raises:
             NotFound: no entry ``seq``.

@@ -15,7 +15,7 @@ from forum_mcp.stores.base import Store
 from forum_mcp.stores.principal import Owners, PrincipalStore
 
 if TYPE_CHECKING:
-    from forum_mcp.engine.filtering import Wanted
+    from forum_mcp.engine.filtering import EntryQuery
 
 __all__ = ["PrincipalLedger"]
 
@@ -54,7 +54,7 @@ class PrincipalLedger(LedgerReader):
         limit: int = 20,
         before: int | None = None,
         bodies: bool = False,
-        **wanted: "Unpack[Wanted]",
+        **wanted: "Unpack[EntryQuery]",
     ) -> ShowView:
         """Return entries as ``LedgerReader.show`` does; of a withheld one, asked for by its seq, the leaf hash."""
         if seq is not None:

@@ -62,7 +62,7 @@ def _run(
         entry = stored.entry
         kind = KINDS.get(entry.kind)
         state.seen = _seen(entry)
-        accounts.look(state, entry)
+        accounts.before(state, entry)
         if kind is not None and kind.role == "decision":
             problem = None
             if state.rules != VERSIONS:
@@ -80,7 +80,7 @@ def _run(
         elif state.rules == VERSIONS and (wrong := citations.problem(state, entry)) is not None:
             found.append(wrong)
         state = evolve(state, entry, entry_bodies(store, entry))
-        accounts.note(state, entry)
+        accounts.after(state, entry)
     return entries
 
 

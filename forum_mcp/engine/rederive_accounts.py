@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from forum_mcp.engine.accounts import Moves, added, limited, moves_between, standing
+from forum_mcp.engine.accounts import Move, limited, moves_between, position_of, sum_of
 from forum_mcp.ledger.entry import Entry
 from forum_mcp.ledger.finding import Finding
 from forum_mcp.ledger.kinds import KINDS
@@ -19,15 +19,15 @@ class AccountAudit:
     """What every run did to the accounts, and what every decision saw of them, to be put in order at the end."""
 
     def __init__(self) -> None:
-        self._moves: list[tuple[int, str, Moves]] = []
+        self._moves: list[tuple[int, str, Move]] = []
         self._seen: list[tuple[int, str, Seen]] = []
         self._unseen: list[Finding] = []
         self._blind = False
         self._before: tuple[Mapping[int, OpenCall], Amounts] | None = None
 
-    def look(self, state: RunState, entry: Entry) -> None:
+    def before(self, state: RunState, entry: Entry) -> None:
         """Note a run's state, and what the entry says it saw, before the entry is folded."""
-        self._before = standing(state) if limited(state) else None
+        self._before = position_of(state) if limited(state) else None
         if state.contract is None:
             return
         if state.seen is not None:
@@ -40,7 +40,7 @@ class AccountAudit:
                     Finding("decision", entry.seq, None, f"the account of {day_of(entry.at)}", str(day))
                 )
 
-    def note(self, state: RunState, entry: Entry) -> None:
+    def after(self, state: RunState, entry: Entry) -> None:
         """Note what the entry did, after it is folded."""
         if entry.kind == "run.started" and state.contract is None and "contract" in entry.bodies:
             self._blind = True
@@ -63,10 +63,10 @@ class AccountAudit:
             while upcoming is not None and upcoming[0] < seq:
                 _, of, (day, settled, reserved) = upcoming
                 old = sums.get((of, day), (_NOTHING, _NOTHING))
-                sums[of, day] = (added(old[0], settled), added(old[1], reserved))
+                sums[of, day] = (sum_of(old[0], settled), sum_of(old[1], reserved))
                 upcoming = next(moves, None)
             expected = sums.get((project, seen.day), (_NOTHING, _NOTHING))
-            found = (added(_NOTHING, seen.settled), added(_NOTHING, seen.reserved))
+            found = (sum_of(_NOTHING, seen.settled), sum_of(_NOTHING, seen.reserved))
             if found != expected:
                 yield Finding("decision", seq, None, f"an account of {_words(expected)}", _words(found))
 

@@ -12,7 +12,7 @@ from forum_mcp.engine.clock import Clock
 from forum_mcp.engine.event_scrubbing import scrub_event
 from forum_mcp.engine.folding import Folded
 from forum_mcp.engine.grounds import check_complete, check_whole
-from forum_mcp.engine.leases import holder_id, renew, take
+from forum_mcp.engine.leases import holder_id, renew_lease, take_lease
 from forum_mcp.engine.ledger import Ledger
 from forum_mcp.engine.outcomes import Event
 from forum_mcp.engine.performer import Performer
@@ -122,7 +122,7 @@ class RunHolder:
         def work(tx: Transaction) -> tuple[Folded, Lease] | None:
             if tx.newest(run) is not None:
                 return None
-            lease = take(tx, run, self._holder, self._clock.now_us())
+            lease = take_lease(tx, run, self._holder, self._clock.now_us())
             folded = Folded(store, run, self._scrubber, RunState(run))
             folded.append(tx, started(lease.fence), t_ms=0, at_us=self._clock.now_us())
             return folded, lease
@@ -160,7 +160,7 @@ class RunHolder:
                 if state.phase == "finished":
                     return None
                 check_whole(state)
-                lease = take(tx, run, self._holder, self._clock.now_us())
+                lease = take_lease(tx, run, self._holder, self._clock.now_us())
                 doubtful = [seq for seq, item in state.open.items() if item.type != "host"]
                 data = msgspec.to_builtins(RunResumed(fence=lease.fence, in_doubt=doubtful, mode=mode))
                 draft = Draft("run.resumed", "engine", data, {}, (state.started_seq,))
@@ -302,7 +302,7 @@ class RunHolder:
         for held in self.held_runs():
             lease = held.lease
             try:
-                await self.recorder.record(lambda tx, lease=lease: renew(tx, lease, now_us))  # type: ignore[misc]
+                await self.recorder.record(lambda tx, lease=lease: renew_lease(tx, lease, now_us))  # type: ignore[misc]
             except ForumError as error:
                 _log.warning("the lease of run %s was not renewed: %s", lease.run, error)
                 held.wake()

@@ -14,7 +14,7 @@ import anyio
 import anyio.abc
 import msgspec
 
-from forum_mcp.engine.approving import gate_closed
+from forum_mcp.engine.approving import gate_deadline
 from forum_mcp.engine.clock import ActiveClock, Clock
 from forum_mcp.engine.folding import Folded
 from forum_mcp.engine.grounds import TEXT_GONE, check_complete
@@ -235,7 +235,7 @@ class HeldRun:
                 fired = Draft("timer.fired", "engine", msgspec.to_builtins(TimerFired(due_ms=due[0])), {}, (due[1],))
                 return (lambda _, fired=fired: fired,)
             if closing is not None and self._clock.now_us() >= closing[0]:
-                return (lambda state, closing=closing: gate_closed(state, *closing),)
+                return (lambda state, closing=closing: gate_deadline(state, *closing),)
 
     def _end_calls(self) -> None:
         """End what the record says must not go on, and what it says goes on although nobody here performs it.

@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from forum_mcp.engine.grounds import TEXT_GONE, is_stuck
-from forum_mcp.engine.leases import alive
+from forum_mcp.engine.leases import is_alive
 from forum_mcp.engine.views import Candidate, ContextView, Next, Review, RouteView, RunLine, RunView, Spent, TaskView
 from forum_mcp.ledger.entry import BodyRef, RunId
 from forum_mcp.ledger.kinds.run import RunFinished
@@ -36,7 +36,7 @@ _STATES: Final = {
 
 def is_live(lease: Lease | None, now_us: int) -> bool:
     """Tell whether some process holds the run at this moment."""
-    return lease is not None and lease.expires_us > now_us and alive(lease.holder)
+    return lease is not None and lease.expires_us > now_us and is_alive(lease.holder)
 
 
 def run_state(state: RunState, *, live: bool) -> str:

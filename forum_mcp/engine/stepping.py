@@ -15,7 +15,7 @@ import anyio
 from forum_mcp.engine.clock import ActiveClock, Clock
 from forum_mcp.engine.folding import Folded
 from forum_mcp.engine.grounds import is_stuck
-from forum_mcp.engine.leases import check
+from forum_mcp.engine.leases import check_lease
 from forum_mcp.engine.outcomes import Event
 from forum_mcp.engine.recorder import Recorder
 from forum_mcp.errors import Fenced, StaleAppend
@@ -154,7 +154,7 @@ class Steps:
             taken += others[: self._share - 1] if split else others
         if self.over:
             raise Fenced(f"run {self._folded.run} is not held here any more; read its state again")
-        check(tx, self._lease)
+        check_lease(tx, self._lease)
         self._folded.catch_up(tx)
         t_ms, at_us = self._active.now_ms(), self._clock.now_us()
         try:

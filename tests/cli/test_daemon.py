@@ -13,7 +13,7 @@ import pytest
 
 from forum_mcp.configs.settings import ExecutorSettings, RoleSettings, Settings
 from forum_mcp.engine.daemon import serve
-from forum_mcp.engine.daemon_client import daemons, start_daemon, stop_daemons
+from forum_mcp.engine.daemon_client import ask_daemons, start_daemon, stop_daemons
 from forum_mcp.engine.ledger import Ledger
 from forum_mcp.engine.orchestrator import Orchestrator
 from forum_mcp.errors import NestedRefused, NotFound, RequestRefused, RunHeld
@@ -60,7 +60,7 @@ async def test_a_detached_run_goes_on_after_its_client_has_gone(tmp_path: Path, 
             view = await later.run(view.run_id, wait_s=50)
         assert (view.state, view.answer) == ("succeeded", "done")
         assert later.ledger.verify(level=4).clean
-    [daemon] = (await daemons()).daemons
+    [daemon] = (await ask_daemons()).daemons
     [socket] = runtime.rglob("runs-*.sock")
     assert stat.S_IMODE(socket.stat().st_mode) == 0o600
     assert (await start_daemon(given)).pid == daemon.pid, "one daemon serves all runs of the same settings"
@@ -85,11 +85,11 @@ async def test_a_killed_daemon_leaves_runs_that_can_be_resumed(tmp_path: Path) -
     given = settings(tmp_path, delay_ms=60_000)
     async with Orchestrator.open(given) as forum:
         run = (await forum.submit("say done", single=True, detach=True, wait_s=0)).run_id
-        [daemon] = (await daemons()).daemons
+        [daemon] = (await ask_daemons()).daemons
         assert daemon.runs == [run]
         os.kill(daemon.pid, signal.SIGKILL)
         await interrupted(forum, run)
-        assert (await daemons()).daemons == []
+        assert (await ask_daemons()).daemons == []
     settings(tmp_path)
     async with Orchestrator.open(given) as forum:
         assert (await forum.resume(run, wait_s=50)).state == "succeeded"
@@ -107,7 +107,7 @@ async def test_an_interrupted_run_is_handed_to_the_daemon(tmp_path: Path) -> Non
     async with Orchestrator.open(given) as forum:
         assert (await forum.resume(run, detach=True, wait_s=0)).state == "running"
         assert forum.holds() == []
-        assert [daemon.runs for daemon in (await daemons()).daemons] == [[run]]
+        assert [daemon.runs for daemon in (await ask_daemons()).daemons] == [[run]]
     async with Orchestrator.open(given) as forum:
         with anyio.fail_after(60):
             assert (await forum.run(run, wait_s=50)).state == "succeeded"
@@ -124,7 +124,7 @@ async def test_a_fork_is_handed_to_the_daemon(tmp_path: Path) -> None:
         assert (fork.state, fork.request, forum.holds()) == ("running", "say it again", [])
         with pytest.raises(RequestRefused, match="is none of run"):
             await forum.fork(origin, seq=0, detach=True)
-        assert [daemon.runs for daemon in (await daemons()).daemons] == [[fork.run_id]]
+        assert [daemon.runs for daemon in (await ask_daemons()).daemons] == [[fork.run_id]]
         with anyio.fail_after(60):
             assert (await forum.run(fork.run_id, wait_s=50)).state == "succeeded"
         [started] = forum.ledger.show(run_id=fork.run_id, kind="run.started").entries

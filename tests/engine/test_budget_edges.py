@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from forum_mcp.configs.settings import AmountSettings, LimitSettings
-from forum_mcp.engine.accounts import moves_between, standing
+from forum_mcp.engine.accounts import moves_between, position_of
 from forum_mcp.engine.orchestrator import Orchestrator
 from forum_mcp.engine.redaction import redact_commit
 from forum_mcp.engine.rederive_accounts import AccountAudit
@@ -45,7 +45,7 @@ def test_calls_lost_together_are_charged_each_to_the_day_it_began() -> None:
     state = RunState(RunId("1" * 32))
     for seq, day in ((1, "2026-01-01"), (2, "2026-01-02")):
         state.open[seq] = OpenCall(seq, "task", None, "m", "chat", Amounts(calls=1, tokens=100 * seq), day=day)
-    before = standing(state)
+    before = position_of(state)
     for seq in (1, 2):
         settle_spend(state, state.open.pop(seq), None)
     moved = {
@@ -73,7 +73,7 @@ def test_a_decision_that_looked_at_no_account_or_another_days_is_found(seen: str
     entry = record.of_kind("task.started")[0]
     record.state.seen = None if seen is None else Seen(day=seen, settled=Amounts(), reserved=Amounts())
     book = AccountAudit()
-    book.look(record.state, entry)
+    book.before(record.state, entry)
     assert [each.seq for each in book.findings()][:1] == [entry.seq]
 
 

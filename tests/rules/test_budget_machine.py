@@ -16,7 +16,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from forum_mcp.engine.accounts import account, limited, move, moves_between, standing
+from forum_mcp.engine.accounts import account_of_day, limited, move_accounts, moves_between, position_of
 from forum_mcp.ledger.entry import Draft
 from forum_mcp.ledger.kinds.base import Amounts, Seen
 from forum_mcp.rules.contract import Contract, ExecutorTerms
@@ -54,13 +54,13 @@ class Charged(Record):
 
     def look(self) -> None:
         if limited(self.state):
-            self.state.seen = account(self._till, "default", 0, undamaged)
+            self.state.seen = account_of_day(self._till, "default", 0, undamaged)
 
     def _append(self, draft: Draft) -> None:
-        before = standing(self.state)
+        before = position_of(self.state)
         super()._append(draft)
         if limited(self.state):
-            move(self._till, "default", moves_between(before, self.state), undamaged)
+            move_accounts(self._till, "default", moves_between(before, self.state), undamaged)
 
 
 def undamaged(project: str, day: str) -> Seen:
