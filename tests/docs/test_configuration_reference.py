@@ -14,21 +14,32 @@ PAGE: Final = Path(__file__).parents[2] / "docs" / "reference" / "configuration.
 ANNOTATED: Final = Path(forum_mcp.configs.__file__).parent / "forum.toml"
 HEAD: Final = """# Configuration
 
-Made from the settings (`UPDATE_SNAPSHOTS=1 python -m pytest tests/docs`), checked by a test. What the keys mean
-together, with an example of each: [configs/forum.toml](../../configs/forum.toml), or `forum-mcp config reference`.
+Generated from the settings (`UPDATE_SNAPSHOTS=1 python -m pytest tests/docs`) and checked by a test. All keys in
+context, with examples: [configs/forum.toml](../../configs/forum.toml), or `forum-mcp config reference`.
 The JSON Schema: `forum-mcp config schema`.
 
-Strength: flags > `FORUM_*` variables > project `.forum/config.toml` (in full after `forum-mcp trust`) > user
-`config.toml` > defaults. In a variable a table member is written with two underscores: `limits.calls` is
-`FORUM_LIMITS__CALLS`; a list with commas, a table as JSON. Beside these there are `FORUM_CONFIG` (a configuration
-file), `FORUM_STATE_DIR` (ledgers, keys, trust) and `NO_COLOR`.
-
-Exit codes of every command: 0 ok, 1 failed or findings, 2 usage or configuration, 3 cannot read, 4 waiting,
-130 interrupted, 143 terminated.
+Precedence: flags > `FORUM_*` variables > project `.forum/config.toml` (in full after `forum-mcp trust`) > user
+`config.toml` > defaults. In a variable's name two underscores stand for the dot: `limits.calls` is
+`FORUM_LIMITS__CALLS`. In its value commas separate the items of a list, and a table is JSON. There are also
+`FORUM_CONFIG` (a configuration file), `FORUM_STATE_DIR` (ledgers, keys, trust) and `NO_COLOR`.
 
 | key | type | default | meaning |
 |---|---|---|---|
 """
+
+INLINE: Final = {
+    "limits.cpu_s": "processor time of each process, seconds",
+    "limits.memory_mb": "memory of all it starts, 10^6 bytes",
+    "limits.processes": "processes and threads at a time; 0 is any number",
+    "limits.file_mb": "size of each file it writes, 10^6 bytes",
+    "limits.open_files": "open files of each process",
+    "price.input": "US dollars per million tokens of a prompt",
+    "price.output": "US dollars per million tokens of a reply",
+    "price.call": "US dollars per call",
+    "script": "of type scripted: the file with its replies",
+    "checks": "outside checks that a criterion may name: name = executor",
+}
+"""What has no line of its own in the annotated reference."""
 
 Schema = dict[str, Any]
 MADE: Final[Schema] = Settings.model_json_schema()
@@ -85,13 +96,15 @@ def meaning(path: tuple[str, ...]) -> str:
     """Return what the annotated reference says on the line of a key."""
     table: tuple[str, ...] = ()
     for line in ANNOTATED.read_text(encoding="utf-8").splitlines():
-        if header := re.match(r"\[([\w.\-]+)\]", line):
+        if header := re.match(r"(?:# )?\[([\w.\-]+)\]", line):
             table = tuple(header[1].split("."))
         elif (key := re.match(r"(?:# )?(\w+) = (?:[^#\"]|\"[^\"]*\")*#\s*(.*)", line)) and key[1] == path[-1]:
             named = path[:-1]
             if len(table) == len(named) and all(a in (b, "NAME") for a, b in zip(named, table, strict=True)):
                 return key[2].replace("|", "\\|")
-    return ""
+    if path[0] in ("categories", "tiers"):
+        return meaning(("lanes", *path[1:]))
+    return next((words for name, words in INLINE.items() if ".".join(path).endswith(name)), "")
 
 
 def rows() -> dict[str, str]:
@@ -103,6 +116,10 @@ def rows() -> dict[str, str]:
         shown = f"`{default}`" if default else ""
         found.setdefault(key, f"| `{key}` | {type_of(schema)} | {shown} | {meaning(path)} |")
     return found
+
+
+def test_every_key_has_a_meaning() -> None:
+    assert [key for key, row in rows().items() if row.endswith("|  |")] == []
 
 
 def test_every_key_stands_in_the_reference() -> None:

@@ -13,11 +13,11 @@ from tests.cli.commands import forum
 REFERENCE: Final = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
 HEAD: Final = """# Command line
 
-Made from the program (`UPDATE_SNAPSHOTS=1 python -m pytest tests/docs`), checked by a test.
+Generated from the program (`UPDATE_SNAPSHOTS=1 python -m pytest tests/docs`) and checked by a test.
 
-Options of the settings and `--ledger` may also stand before the command. Results are on stdout, progress and remarks on
-stderr; the [exit code](exit-codes.md) says how it ended. Text from models, people and commands is printed with control
-and bidirectional characters written out; `--json` is ASCII.
+Options of the settings and `--ledger` may also stand before the command. Results go to stdout, progress and remarks to
+stderr; the [exit code](exit-codes.md) says how it ended. In text from models, people and commands, control and
+bidirectional characters are escaped; `--json` is ASCII.
 """
 
 

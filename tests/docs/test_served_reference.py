@@ -16,7 +16,7 @@ from forum_mcp.tools.base import Tool
 from forum_mcp.tools.bounds import RESULT_CHARS
 
 REFERENCE: Final = Path(__file__).parents[2] / "docs" / "reference"
-MADE: Final = "Made from what is served (`UPDATE_SNAPSHOTS=1 python -m pytest tests/docs`), checked by a test."
+MADE: Final = "Generated from what is served (`UPDATE_SNAPSHOTS=1 python -m pytest tests/docs`) and checked by a test."
 
 
 def cell(text: object) -> str:
