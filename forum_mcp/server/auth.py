@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 
     from forum_mcp.engine.principal import Principal
 
-__all__ = ["TOKEN_CHARS_MIN", "Authenticator", "Identity", "OneToken", "kept_token", "token_of"]
+__all__ = ["IDENTITY", "TOKEN_CHARS_MIN", "Authenticator", "Identity", "OneToken", "kept_token", "token_of"]
 
 TOKEN_CHARS_MIN: Final = 16
 """Fewest characters of a token that an operator chose."""
+
+IDENTITY: Final = "forum-mcp.identity"
+"""The member of a request's scope that says who makes it."""
 
 _VARIABLE: Final = "FORUM_TOKEN"
 _FILE: Final = "http-token"

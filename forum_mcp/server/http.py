@@ -25,9 +25,10 @@ from forum_mcp.engine.principal import READ
 from forum_mcp.engine.principal_forum import PrincipalForum
 from forum_mcp.errors import ConfigRefused, ForumError
 from forum_mcp.server.app import ForumServer
-from forum_mcp.server.auth import Authenticator, Identity
+from forum_mcp.server.auth import IDENTITY, Authenticator, Identity
 from forum_mcp.server.http_connections import HEAD_MAX, BoundedConnection
-from forum_mcp.server.http_gate import BODY_MAX, IDENTITY, MCP_PATH, Gate, Places, Resource
+from forum_mcp.server.http_gate import BODY_MAX, MCP_PATH, Gate, Places, Resource
+from forum_mcp.server.http_sessions import SESSIONS_MAX, SharedSessions
 from forum_mcp.server.subscriptions import Holder
 from forum_mcp.stores.principal import Owners
 from forum_mcp.tools import select
@@ -51,7 +52,6 @@ _CUT_OFF_S: Final = 3
 """After this uvicorn cuts off what the gate did not; whole seconds, more than ``DRAIN_S``."""
 
 _IDLE_S: Final = 30
-_SESSIONS_MAX: Final = 1_000
 _SESSION_IDLE_S: Final = 1_800.0
 _BACKLOG: Final = 128
 
@@ -132,18 +132,23 @@ def listen(host: str, port: int) -> Listener:
 
 
 def gate_of(
-    server: ForumServer, places: Places, authenticator: Authenticator | None, resource: Resource | None
+    server: ForumServer,
+    places: Places,
+    authenticator: Authenticator | None,
+    resource: Resource | None,
+    *,
+    sessions_max: int = SESSIONS_MAX,
 ) -> Gate:
     """Return the ASGI application: the gate, and the SDK's transport behind it."""
     app = server.streamable_http_app(
         streamable_http_path=MCP_PATH,
         max_request_body_size=BODY_MAX,
-        max_sessions=_SESSIONS_MAX,
+        max_sessions=sessions_max,
         session_idle_timeout=_SESSION_IDLE_S,
         # The gate checks Host and Origin, before anything else and whatever their case.
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
-    return Gate(app, places, authenticator, resource)
+    return Gate(SharedSessions(app, sessions_max), places, authenticator, resource)
 
 
 def serve_http(gate: Gate, listener: Listener, ready: Callable[[], None]) -> int:

@@ -22,6 +22,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 
 from forum_mcp.engine.principal import READ, SCOPES, SUBMIT
+from forum_mcp.server.auth import IDENTITY
 from forum_mcp.server.http_connections import HEAD_MAX
 from forum_mcp.server.http_drain import Underway, unavailable
 from forum_mcp.server.http_messages import asked_in_session, listens, needed_scope
@@ -33,15 +34,12 @@ if TYPE_CHECKING:
 
     from forum_mcp.server.auth import Authenticator, Identity
 
-__all__ = ["BODY_MAX", "IDENTITY", "MCP_PATH", "Gate", "Places", "Resource"]
+__all__ = ["BODY_MAX", "MCP_PATH", "Gate", "Places", "Resource"]
 
 MCP_PATH: Final = "/mcp"
 
 BODY_MAX: Final = 4 * 1024 * 1024
 """Most bytes of a request's body."""
-
-IDENTITY: Final = "forum-mcp.identity"
-"""The member of a request's scope that says who makes it."""
 
 _METADATA: Final = "/.well-known/oauth-protected-resource"
 _PREFLIGHT: Final = {

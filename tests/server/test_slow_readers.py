@@ -16,9 +16,11 @@ from mcp.shared.subscriptions import ResourceUpdated
 
 from forum_mcp.configs.settings import Settings
 from forum_mcp.engine.orchestrator import Orchestrator
+from forum_mcp.server.auth import Authenticator
 from forum_mcp.server.http import HttpServer, gate_of, listen
 from forum_mcp.server.http_connections import BoundedConnection
 from forum_mcp.server.http_gate import Places
+from forum_mcp.server.http_sessions import SESSIONS_MAX
 from tests.server.http_peer import META
 
 FOLLOWED = f"forum://runs/{'x' * 20_000}"
@@ -58,13 +60,16 @@ class Impatient(BoundedConnection):
 
 
 @asynccontextmanager
-async def serving(home: Path) -> AsyncGenerator[tuple[HttpServer, int]]:
-    """Serve the forum as ``serve --http`` does, to whoever comes; the server and its port."""
+async def serving(
+    home: Path, authenticator: Authenticator | None = None, sessions_max: int = SESSIONS_MAX
+) -> AsyncGenerator[tuple[HttpServer, int]]:
+    """Serve the forum as ``serve --http`` does; the server and its port."""
     Impatient.most_kept, Impatient.lost = 0, anyio.Semaphore(0)
     listener = listen("127.0.0.1", 0)
     port = listener.socket.getsockname()[1]
     forum = HttpServer(lambda: Orchestrator.open(Settings(ledger=str(home / "ledger.db"))))
-    gate = gate_of(forum, Places(frozenset({f"127.0.0.1:{port}"}), frozenset()), None, None)
+    places = Places(frozenset({f"127.0.0.1:{port}"}), frozenset())
+    gate = gate_of(forum, places, authenticator, None, sessions_max=sessions_max)
     server = Quiet(uvicorn.Config(gate, http=Impatient, ws="none", lifespan="on", log_config=None, access_log=False))
     with closing(listener.socket), anyio.fail_after(30):
         async with anyio.create_task_group() as group:
