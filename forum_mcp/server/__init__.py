@@ -7,7 +7,8 @@ Where things are:
 
     the server itself                   app lifespan instructions rendering errors sdk
     over stdio                          stdio descriptors
-    over HTTP                           http http_gate http_messages http_connections http_sessions http_drain auth auth_jwt
+    over HTTP                           http http_gate http_messages http_connections http_sessions http_drain
+    who asks over HTTP                  auth auth_jwt
     a message before the session        wire admission
     news of the record                  changes subscriptions seats
     runs as tasks                       tasks run_tasks
