@@ -124,7 +124,7 @@ def trust(
     forget: Annotated[bool, typer.Option("--forget", help="Trust it no longer.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Let the project file of this directory, as it is now, say what runs: executors, roles, limits, policy.
+    """Trust this directory's .forum/config.toml as it is now: then its executors, roles, limits and policy count.
 
     Read it first. Any change to it asks again.
     """

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 _Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is recorded.", callback=heard)]
-_Yes = Annotated[bool, typer.Option("--yes", help="Do it; without, it is only shown what would go.")]
+_Yes = Annotated[bool, typer.Option("--yes", help="Do it; without this, only show what would go.")]
 _EvenShared = Annotated[bool, typer.Option("--even-shared", help="Also what other runs cite.")]
 _Witness = Annotated[
     list[str] | None,

@@ -64,7 +64,7 @@ def compare(
     ledger: LedgerPath = None,
     as_json: AsJson = False,
 ) -> None:
-    """Set two runs or two ledgers side by side; a file is a ledger or an export.
+    """Compare two runs or two ledgers; a file is a ledger or an export.
 
     Exit 1 when verifying finds something.
     """

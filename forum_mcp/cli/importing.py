@@ -33,7 +33,7 @@ def import_(
     ledger: LedgerPath = None,
     as_json: AsJson = False,
 ) -> None:
-    """Keep a forum-engine ledger, checked by its own rules first. Exit 1 when they find faults."""
+    """Import a forum-engine ledger, after checking it by its own rules. Exit 1 when it has faults."""
     from forum_mcp.engine.importing import import_ledger
     from forum_mcp.engine.ledger import Ledger
     from forum_mcp.engine.scrubbing import Scrubber, environment_secrets

@@ -43,7 +43,12 @@ def install(
     name: _Name = _DEFAULT_NAME,
     command: Annotated[
         str | None,
-        typer.Option("--command", metavar="WORDS", help="Start it so, not by its absolute path.", show_default=False),
+        typer.Option(
+            "--command",
+            metavar="WORDS",
+            help="Start it with these words, not by its absolute path.",
+            show_default=False,
+        ),
     ] = None,
     tools: Annotated[
         str | None, typer.Option("--tools", metavar="SET", help="Serve these tools only.", show_default=False)
@@ -88,7 +93,7 @@ def uninstall(
     file: _File = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take this server out of a client's configuration again; everything else in it stays."""
+    """Take this server out of a client's configuration; everything else in it stays."""
     from forum_mcp.cli.clients import files
     from forum_mcp.cli.clients.table import client_named
 

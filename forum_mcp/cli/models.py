@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 _app = typer.Typer(
-    cls=Group, help="What on this machine could do the work.", no_args_is_help=True, rich_markup_mode=None
+    cls=Group, help="Find what on this machine could do the work.", no_args_is_help=True, rich_markup_mode=None
 )
 
 
@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
 @_app.callback()
 def models() -> None:
-    """What on this machine could do the work."""
+    """Find what on this machine could do the work."""
 
 
 @_app.command()

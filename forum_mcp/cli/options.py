@@ -38,7 +38,7 @@ _FLAGS: Final[dict[str, object]] = {
     "roster": _text("--roster", "FILE", "Lanes that add to, change or remove shipped ones."),
     "cmd": _text("--cmd", "COMMAND", "Model: a program; the task on stdin, or in the argument {prompt}."),
     "agent": _text("--agent", "NAME", "Model: an agent program: claude, codex, gemini, opencode, llm or ollama."),
-    "sandbox": _text("--sandbox", "LEVEL", "What keeps --cmd or --agent in: none, rlimits, landlock or bwrap."),
+    "sandbox": _text("--sandbox", "LEVEL", "Isolation of --cmd or --agent: none, rlimits, landlock or bwrap."),
     "worktree": _text("--worktree", "REPO", "Give each call of --cmd or --agent a git worktree of this repository."),
     "chat_url": _text("--chat-url", "URL", "Model: an OpenAI-compatible server, with --model."),
     "api": Annotated[

@@ -47,9 +47,13 @@ def show(
     run_id: Annotated[str | None, _option("--run", "RUN_ID", "Of one run.")] = None,
     kind: Annotated[str | None, _option("--kind", "KIND", "Of a kind, or of several: call is call.*.")] = None,
     actor: Annotated[str | None, _option("--actor", "ACTOR", "By an actor: executor is executor:*.")] = None,
-    since: Annotated[str | None, _option("--from", "TIME", "Not before (ISO 8601, UTC unless it says).")] = None,
-    until: Annotated[str | None, _option("--to", "TIME", "Not after; a date means all of it.")] = None,
-    text: Annotated[str | None, _option("--text", "TEXT", "With this in a fact or a body, in any case.", heard)] = None,
+    since: Annotated[
+        str | None, _option("--from", "TIME", "Not before (ISO 8601, UTC unless it says otherwise).")
+    ] = None,
+    until: Annotated[str | None, _option("--to", "TIME", "Not after; a date means the whole day.")] = None,
+    text: Annotated[
+        str | None, _option("--text", "TEXT", "That have this in a fact or a body, ignoring case.", heard)
+    ] = None,
     before: Annotated[int | None, _option("--before", "SEQ", "Older than this: the next page.")] = None,
     bodies: Annotated[bool, typer.Option("--bodies", help="With the text of their bodies.")] = False,
     following: Annotated[bool, typer.Option("--follow", help="Then new ones as they come; --run: to its end.")] = False,

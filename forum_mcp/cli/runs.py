@@ -43,7 +43,7 @@ def _flags(ctx: typer.Context, ledger: str | None) -> Flags:
 @app.command("list")
 def list_runs(
     ctx: typer.Context,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="At most so many runs.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="At most N runs.")] = 20,
     before: Annotated[
         int | None,
         typer.Option("--before", metavar="SEQ", help="Only runs that began before this entry.", show_default=False),

@@ -53,12 +53,12 @@ def serve(
     status: Annotated[bool, typer.Option("--status", help="Show your daemons and the runs they hold.")] = False,
     stop: Annotated[bool, typer.Option("--stop", help="Stop your daemons; their runs can be resumed.")] = False,
     idle: Annotated[
-        float, typer.Option("--idle", metavar="MIN", min=0.01, help="It ends after so long without a run, minutes.")
+        float, typer.Option("--idle", metavar="MIN", min=0.01, help="End after so many minutes without a run.")
     ] = 10.0,
     as_json: AsJson = False,
     http: Annotated[bool, typer.Option("--http", help="Serve MCP over streamable HTTP, at /mcp.")] = False,
     host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")] = _HOST,
-    port: Annotated[int, typer.Option("--port", metavar="PORT", help="Port to listen on; 0 is any.")] = _PORT,
+    port: Annotated[int, typer.Option("--port", metavar="PORT", help="Port to listen on; 0 picks a free one.")] = _PORT,
     token: Annotated[
         str | None,
         typer.Option(
@@ -70,7 +70,7 @@ def serve(
     ] = None,
     no_auth: Annotated[bool, typer.Option("--no-auth", help="Ask for no token; on this machine only.")] = False,
     allow_remote: Annotated[
-        bool, typer.Option("--allow-remote", help="Let other machines connect: needed for such a --host.")
+        bool, typer.Option("--allow-remote", help="Let other machines connect: needed for a --host beyond loopback.")
     ] = False,
     allow_host: Annotated[
         list[str] | None,

@@ -43,7 +43,7 @@ _Lane = Annotated[
 ]
 _Context = Annotated[
     list[str] | None,
-    typer.Option("--context", metavar="NAME", help="What the run may read; again for more.", show_default=False),
+    typer.Option("--context", metavar="NAME", help="Context the run may read; repeatable.", show_default=False),
 ]
 _MaxCalls = Annotated[
     int | None, typer.Option("--max-calls", metavar="N", min=1, help="Most calls.", show_default=False)
@@ -79,7 +79,7 @@ _ApproveAbove = Annotated[
 Wait = Annotated[
     float | None,
     typer.Option(
-        "--wait", metavar="S", min=0, help="Leave after S seconds; the run can be resumed.", show_default=False
+        "--wait", metavar="S", min=0, help="Stop waiting after S seconds; the run can be resumed.", show_default=False
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
@@ -98,7 +98,7 @@ def plan(
     single: _Single = False,
     lane: _Lane = None,
     context: _Context = None,
-    quote: Annotated[bool, typer.Option("--quote", help="Tell what it is likely to take, by the record.")] = False,
+    quote: Annotated[bool, typer.Option("--quote", help="Estimate what it will take, from the record.")] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -166,7 +166,12 @@ def submit(
     approve_above_usd: _ApproveAbove = None,
     key: Annotated[
         str | None,
-        typer.Option("--idempotency-key", metavar="KEY", help="Join the run of an equal key.", show_default=False),
+        typer.Option(
+            "--idempotency-key",
+            metavar="KEY",
+            help="Join the run that has this key, if there is one.",
+            show_default=False,
+        ),
     ] = None,
     detach: Annotated[
         bool, typer.Option("--detach", help="Hand the run to a daemon and return; see run show RUN_ID.")

@@ -14,13 +14,13 @@ ALL_ROLES: Final = (*ROLES, "panelists", "verifier")
 """These and the roles that are nobody's until they are named."""
 
 STEPS: Final[dict[str, str]] = {
-    "classify": "Ask the classifier where the router abstains.",
-    "escalate": "Go up the ladder where a rung fails.",
-    "panel": "Have the panel judge what passed its validator.",
+    "classify": "Ask the classifier when the router abstains.",
+    "escalate": "Go up the ladder when a rung fails.",
+    "panel": "Have the panel judge what the validator passed.",
     "intent": "Check that the answer covers the request.",
     "delivery": "Check how the answer reads, and shorten it.",
     "verification": "Run the verifier over the answer.",
-    "reuse": "Take finished work of earlier runs where it is the same task.",
+    "reuse": "Take over finished work of earlier runs where the task is the same.",
 }
 """Steps that are off unless asked for: one key of [steps], one flag, one argument of ``submit`` each."""
 
