@@ -148,7 +148,7 @@ class Orchestrator:
             ExecutorsDiffer: the planned run was begun with executors that this process does not have.
         """
         if isinstance(plan, str):
-            plan = self._reader.known(plan)  # the daemon sees every run; whoever asks here may not
+            plan = self._reader.known(plan)  # refused here, before a daemon is started for it
         if detach:
             refuse_nested(os.environ)
             told = {"request": request, "plan": plan, "idempotency_key": idempotency_key, "by": by, "options": options}

@@ -8,7 +8,7 @@ Where things are:
     the port                            base
     the default store                   sqlite view transaction pending
     its tables                          schema rows bodies tree marks
-    its file                            opening connection files held migration backup recognition
+    its file                            opening connection files held_file migration backup recognition
     read to be verified                 source
     an export as a store                export_file export_index
     a store as one principal reads it   principal

@@ -17,7 +17,7 @@ from forum_mcp.ledger.entry import Draft, LedgerId, genesis_prev, leaf_hash
 from forum_mcp.stores import files, rows, tree
 from forum_mcp.stores.bodies import BodyTable
 from forum_mcp.stores.connection import connect, translated
-from forum_mcp.stores.held import first_bytes
+from forum_mcp.stores.held_file import first_bytes
 from forum_mcp.stores.schema import (
     OLDEST_VERSION,
     USER_VERSION,

@@ -3,7 +3,7 @@
 import stat
 from pathlib import Path
 
-from forum_mcp.stores.held import first_bytes
+from forum_mcp.stores.held_file import first_bytes
 
 __all__ = ["is_export"]
 

@@ -30,7 +30,7 @@ from forum_mcp.stores.connection import (
     refusal,
     translated,
 )
-from forum_mcp.stores.held import Held, hold
+from forum_mcp.stores.held_file import HeldFile, hold
 from forum_mcp.stores.opening import wall_clock_us
 from forum_mcp.stores.source import SqliteSource, open_source
 from forum_mcp.stores.view import SqliteView
@@ -48,7 +48,7 @@ class SqliteStore(SqliteView):
     """The ``Store`` port on SQLite. Open it with ``create``, ``open`` or ``memory``; usable from several threads."""
 
     def __init__(
-        self, opened: opening.Opened, path: Path | None, entropy: Callable[[int], bytes], held: Held | None = None
+        self, opened: opening.Opened, path: Path | None, entropy: Callable[[int], bytes], held: HeldFile | None = None
     ) -> None:
         super().__init__(opened, path, held)
         self._entropy = entropy

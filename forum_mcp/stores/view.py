@@ -13,7 +13,7 @@ from forum_mcp.stores import rows, tree
 from forum_mcp.stores.base import BodyState, Head, Lease, RunRow, Stored
 from forum_mcp.stores.bodies import BodyTable
 from forum_mcp.stores.connection import data_version, refusal, translated
-from forum_mcp.stores.held import Held
+from forum_mcp.stores.held_file import HeldFile
 from forum_mcp.stores.opening import Opened
 
 __all__ = ["SqliteView"]
@@ -24,7 +24,7 @@ _CLOSED: Final = "this ledger was closed; open it again"
 class SqliteView:
     """The reads of ``SqliteStore``; usable from several threads."""
 
-    def __init__(self, opened: Opened, path: Path | None, held: Held | None = None) -> None:
+    def __init__(self, opened: Opened, path: Path | None, held: HeldFile | None = None) -> None:
         self._reader = opened.reader
         self._writer: sqlite3.Connection | None = opened.writer
         self._ledger = opened.ledger
@@ -209,7 +209,7 @@ class SqliteView:
             self._reader.close()
             if self._writer is not None:
                 self._writer.close()
-            if self._held is not None:  # after the last connection, see held.py
+            if self._held is not None:  # after the last connection, see held_file.py
                 self._held.release()
                 self._held = None
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
-__all__ = ["Held", "first_bytes", "hold"]
+__all__ = ["HeldFile", "first_bytes", "hold"]
 
 _Place = tuple[int, int]
 """Device and inode."""
@@ -30,7 +30,7 @@ _open: Final[dict[_Place, _Descriptor]] = {}
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldFile:
     """A file that has connections here, or is about to."""
 
     place: _Place
@@ -44,7 +44,7 @@ class Held:
                 os.close(_open.pop(self.place).handle)
 
 
-def hold(path: Path) -> Held | None:
+def hold(path: Path) -> HeldFile | None:
     """Hold a file before it is opened as a database; None where it cannot be read."""
     with _lock:
         try:
@@ -57,7 +57,7 @@ def hold(path: Path) -> Held | None:
         except OSError:
             return None
         _open[place].holders += 1
-        return Held(place)
+        return HeldFile(place)
 
 
 def first_bytes(path: Path, count: int) -> bytes:
