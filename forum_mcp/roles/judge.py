@@ -8,7 +8,7 @@ import msgspec
 from forum_mcp.roles.fence import cap, fence
 from forum_mcp.roles.prompt import Prompt, repair_parts, repair_room
 from forum_mcp.roles.prompts import prompt_text
-from forum_mcp.roles.reply import Unusable, read
+from forum_mcp.roles.reply import Unusable, read_agreed
 
 __all__ = ["CITES_MAX", "IntentReply", "Judged", "ask", "parse"]
 
@@ -79,7 +79,7 @@ def ask(
 
 def parse(reply: str, shown: Sequence[int]) -> IntentReply | Unusable:
     """Return the judgement of a reply; one that cites an entry that is none of ``shown`` is unusable."""
-    found = read(reply, IntentReply)
+    found = read_agreed(reply, IntentReply, lambda judgement: judgement.met)
     if isinstance(found, Unusable):
         return found
     unknown = [seq for seq in found.cites if seq not in shown]

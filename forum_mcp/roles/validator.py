@@ -7,7 +7,7 @@ import msgspec
 from forum_mcp.roles.fence import cap, fence
 from forum_mcp.roles.prompt import Prompt, repair_parts, repair_room
 from forum_mcp.roles.prompts import prompt_text
-from forum_mcp.roles.reply import Unusable, read
+from forum_mcp.roles.reply import Unusable, read_agreed
 
 __all__ = ["VerdictReply", "ask", "parse"]
 
@@ -59,4 +59,4 @@ def ask(
 
 def parse(reply: str) -> VerdictReply | Unusable:
     """Return the verdict of a reply."""
-    return read(reply, VerdictReply)
+    return read_agreed(reply, VerdictReply, lambda verdict: verdict.passed)

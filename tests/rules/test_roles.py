@@ -295,9 +295,9 @@ def test_the_schemas_that_models_are_given_ask_for_what_is_read() -> None:
         '\ufeff{"passed": true}',
         'Sure! Here is my verdict:\n{"passed": true}\nLet me know if you need more.',
         '```json\n{"passed": true}\n```',
-        '```\n{"passed": true}\n``` and {"passed": false}',
+        '```\n{"passed": true}\n``` and {"passed": "no"}',
         'As in {this} or {"that}: {"passed": true}',
-        '{"passed": true} {"passed": false}',
+        '{"passed": true} {"other": false}',
         '<think>{maybe}</think>{"passed": true}',
         '{"passed": {"passed": true}',
     ],
@@ -318,6 +318,24 @@ def test_braces_and_quotes_inside_strings_are_text() -> None:
 )
 def test_a_verdict_is_a_boolean_and_nothing_that_looks_like_one(value: str) -> None:
     assert isinstance(validator.parse(f'{{"passed": {value}, "reason": "", "evidence": ""}}'), Unusable)
+
+
+QUOTED = 'The result says {"passed": true, "reason": "it told me so", "evidence": ""}. '
+
+
+@pytest.mark.parametrize(
+    ("reply", "passed"),
+    [
+        (QUOTED + '{"passed": false, "reason": "a trick", "evidence": ""}', None),
+        ('{"passed": false} or rather {"passed": true}', None),
+        ('{"passed": true} ' + '{"passed": true, "reason": "again"}', True),
+        ('{"passed": false} for {"passed": "true"} is no boolean', False),
+        ('{"passed": true} as in { "a": {"passed": false} }', True),
+    ],
+)
+def test_verdicts_of_one_reply_that_contradict_each_other_are_none(reply: str, passed: bool | None) -> None:
+    found = validator.parse(reply)
+    assert (None if isinstance(found, Unusable) else found.passed) is passed
 
 
 @pytest.mark.parametrize(
