@@ -84,8 +84,10 @@ async def forum_engine(place: Path, tasks: int, delay_s: float) -> Figures:
     made = part("plan")
 
     class Coordinator:
+        pieces = 1
+
         async def plan(self, *_: object, **__: object) -> object:
-            work = [made.Task(f"t{at}", lane, f"do piece {at} of the work") for at in range(tasks)]
+            work = [made.Task(f"t{at}", lane, f"do piece {at} of the work") for at in range(self.pieces)]
             return made.Plan(tuple(work))
 
     class Model:
@@ -102,13 +104,15 @@ async def forum_engine(place: Path, tasks: int, delay_s: float) -> Figures:
     storage = part("sqlite_storage").SqliteStorage(str(place / "ledger.db"), fsync_each=True)
     ledger = part("ledger").Ledger(storage)
     policy = part("policy").Policy(frozenset(), max_parallel=PARALLEL)
-    engine = part("engine").Orchestrator(roster, ledger, Model(), policy, coordinator=Coordinator())
-    engine.route("warm up")
+    coordinator = Coordinator()
+    engine = part("engine").Orchestrator(roster, ledger, Model(), policy, coordinator=coordinator)
+    await engine.submit("warm up")
+    coordinator.pieces, before = tasks, ledger.count()
     watch = _Watch()
     await engine.submit("do the work")
     found = watch.stop()
-    steps = len(list(ledger.entries())) if hasattr(ledger, "entries") else 3 * tasks + 6
-    storage.sync()
+    steps = ledger.count() - before
+    storage.close()
     return {**found, "steps": steps, "bytes": _size(place)}
 
 
