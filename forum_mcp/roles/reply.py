@@ -22,6 +22,8 @@ DEPTH_MAX: Final = 64
 _SCAN_LIMIT: Final = 200_000
 _READ_LIMIT: Final = 1_000_000  # over all tries: a hostile reply has many places where an object could begin
 _LONG: Final = re.compile(r"((?:unknown field `|enum value ').{80}).+(?=[`'] - at|[`']$)", re.DOTALL)
+_PLAIN_CHARS: Final = 4_000
+"""Longest reply that is first read as it stands. No number in it is too long for the reader of the search."""
 _MARKS: Final = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
 
 
@@ -92,6 +94,11 @@ def read(text: str, shape: type[T]) -> T | Unusable:
 
     What JSON of RFC 8259 cannot say as Unicode (NaN, a lone surrogate) is refused here: it could not be recorded.
     """
+    if text.startswith("{") and len(text) <= _PLAIN_CHARS and text.count("{") + text.count("[") <= DEPTH_MAX:
+        try:
+            return msgspec.json.decode(text, type=shape, strict=True)
+        except msgspec.DecodeError:
+            pass  # what is wrong is told by the search below
     found = json_object(text)
     return found if isinstance(found, Unusable) else _shaped(found, shape)
 

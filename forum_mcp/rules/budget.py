@@ -43,7 +43,7 @@ _NOTHING: Final = Amounts()
 _CURRENCIES: Final[tuple[_Currency, ...]] = ("calls", "tokens", "microusd")
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class Asked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a call would take. ``tokens`` or ``microusd`` None: no bound is known."""
 
     calls: int = 1

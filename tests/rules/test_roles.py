@@ -396,6 +396,7 @@ def test_of_two_members_with_one_name_the_last_counts() -> None:
 def test_any_text_is_read_or_refused_but_never_raises(text: str) -> None:
     for reply in (text, "{" + text, '{"passed": true, "reason": "' + text + '"}', '{"' + text):
         assert isinstance(validator.parse(reply), VerdictReply | Unusable)
+        assert validator.parse(f"so: {reply}") == validator.parse(reply)
         assert isinstance(coordinator.parse(reply), PlanReply | Unusable)
 
 

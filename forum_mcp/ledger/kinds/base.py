@@ -8,7 +8,7 @@ import msgspec
 __all__ = ["Amounts", "Kind", "Payload", "Seen"]
 
 
-class Payload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Payload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """The ``data`` of a kind. Members that have a default are left out when they hold it.
 
     ``t_ms`` and ``seen`` are the recorder's and stand in no payload.
@@ -16,7 +16,7 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
 
-class Amounts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Amounts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Amounts in the four currencies of a budget; None is "no such amount", never zero.
 
     ``ms`` is the run's active time, ``microusd`` a millionth of a US dollar.
@@ -28,7 +28,7 @@ class Amounts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     microusd: int | None = None
 
 
-class Seen(msgspec.Struct, frozen=True, kw_only=True):
+class Seen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The account of a project's day (UTC) as it stood just before an entry was appended.
 
     Where the day is limited every decision carries it as ``seen``, which is the recorder's, like ``t_ms``.
