@@ -12,7 +12,8 @@ Where things are:
     from settings to an engine          opening assembly ladders pricing readiness detecting proposing
     a run is asked for                  requests options run_starter forking
     a run is held                       run_holder run_loop performer leases clock grounds
-    its record goes on                  stepping folding recorder outcomes accounts scrubbing event_scrubbing spans
+    its record goes on                  stepping pacing folding recorder outcomes accounts spans
+    secrets stay out of it              scrubbing event_scrubbing
     it reuses what was done             recalling
     it waits for the assistant          work_desk
     it waits for approval               gate_desk approving

@@ -1,14 +1,12 @@
 """One step of a held run: events and every decision they make possible, in one transaction.
 
-Steps that wait at the same moment share one transaction and decide together, as many as make its commit worth while:
-the calls that the first of them lead to begin while the others are decided. A step reads nothing but the record: what
-other processes appended meanwhile is folded first.
+Steps that wait at the same moment share one transaction and decide together, as many as are worth its commit
+(``pacing.py``): the calls that the first of them lead to begin while the others are decided. A step reads nothing but
+the record: what other processes appended meanwhile is folded first.
 """
 
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final
 
 import anyio
 
@@ -17,14 +15,12 @@ from forum_mcp.engine.folding import Folded
 from forum_mcp.engine.grounds import is_stuck
 from forum_mcp.engine.leases import check_lease
 from forum_mcp.engine.outcomes import Event
+from forum_mcp.engine.pacing import Pace
 from forum_mcp.engine.recorder import Recorder
 from forum_mcp.errors import Fenced, StaleAppend
 from forum_mcp.stores.base import Lease, Stored, Transaction
 
 __all__ = ["Steps"]
-
-_WORTH: Final = 2
-"""How many times as long as its commit a transaction's own work may take, when more reports wait than it needs."""
 
 
 class _Report:
@@ -71,10 +67,7 @@ class Steps:
         self._led = False
         """True while one of the reports has, or waits for, the turn: the others wait to be roused."""
         self._reports: list[_Report] = []
-        self._share = sys.maxsize
-        """How many reports the next transaction takes at most."""
-        self._worked_s = 0.0
-        self._advanced_s = 0.0
+        self._pace = Pace(clock.elapsed_s)
 
     async def take(self, *events: Event) -> None:
         """Take one step. It is whole: a caller that is cancelled while it takes one still has its calls started.
@@ -133,25 +126,20 @@ class Steps:
             except BaseException:
                 self._folded.refold()
                 raise
-            self._pace(len(taken))
+            if made:  # else it was too little to go by
+                self._pace.committed(len(taken))
             for each in taken:
                 each.done = True
                 each.rouse()
                 self._reports.remove(each)
             self._follow_up(made)
 
-    def _pace(self, reports: int) -> None:
-        """Let the next transaction take what is worth a commit, by what the last one's work and commit took."""
-        commit_s = self._clock.elapsed_s() - self._advanced_s
-        self._share = max(1, round(_WORTH * commit_s * reports / self._worked_s)) if self._worked_s else sys.maxsize
-
     def _advance(self, taken: list[_Report], alone: bool, tx: Transaction) -> list[Stored]:
         """Append events and decisions. Unless ``alone``, ``taken`` is filled up with what else waits."""
-        begun_s = self._clock.elapsed_s()
+        self._pace.begin()
         if not alone:
             others = [each for each in self._reports if each is not taken[0]]
-            split = len(others) + 1 >= 2 * self._share  # a rest of less than a share is not worth a commit of its own
-            taken += others[: self._share - 1] if split else others
+            taken += others[: self._pace.share(len(self._reports)) - 1]
         if self.over:
             raise Fenced(f"run {self._folded.run} is not held here any more; read its state again")
         check_lease(tx, self._lease)
@@ -168,6 +156,5 @@ class Steps:
         except BaseException:
             self._folded.spoil()
             raise
-        self._advanced_s = self._clock.elapsed_s()
-        self._worked_s = self._advanced_s - begun_s
+        self._pace.end()
         return made
