@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
+_SAID = {
+    "unchanged": "installed already, unchanged",
+    "absent": "was not installed",
+    "removed": "uninstalled; the rest of its file stays",
+    "restored": "uninstalled; its file is as it was before",
+    "deleted": "uninstalled; its file had nothing else and is deleted",
+}
+"""What was done -> how a person is told, where one word would not do."""
+
 _Client = Annotated[
     str | None, typer.Argument(metavar="CLIENT", help="Which one; none lists them.", show_default=False)
 ]
@@ -141,7 +150,7 @@ def _tell(change: "Change", title: str, *, as_json: bool) -> None:
         backup = None if change.backup is None else str(change.backup)
         emit_json({"did": change.did, "file": str(change.path), "backup": backup})
         return
-    emit(f"{title}: {change.did} ({shown(change.path)})")
+    emit(f"{title}: {_SAID.get(change.did, change.did)} ({shown(change.path)})")
     if change.backup is not None:
         note(f"the file as it was before: {shown(change.backup)}")
 

@@ -29,6 +29,9 @@ line again (`UPDATE_SNAPSHOTS=1 python -m pytest tests/packaging`): the wheel in
 home, only the system on PATH. `#` stands for what differs from one time to the next.
 """
 
+FOOT: Final = """
+Next: [a verified answer in five minutes](verified-answer.md), or [what the demo shows](the-demo.md).
+"""
 
 _PART: Final = "\x00"
 
@@ -89,7 +92,7 @@ class Newcomer:
             elif not re.search(r"^\s+-> .*uv tool install|to look at$|everything works$", line):
                 parts.append(self._settled(line))
         text = "\n".join([*parts, "```\n"])
-        return HEAD + "\n" + re.sub(r"\n+```\n", "\n```\n", text).replace("```text\n\n", "```text\n")
+        return HEAD + "\n" + re.sub(r"\n+```\n", "\n```\n", text).replace("```text\n\n", "```text\n") + FOOT
 
     def _settled(self, line: str) -> str:
         if line.startswith("$ "):
