@@ -21,8 +21,8 @@ __all__ = ["register"]
 
 _INSTEAD = "put what --print says into a file of your own and name it with --config"
 _HOST = (
-    "no model was found: your assistant itself does the work (executor host), handed out task by task over MCP and "
-    "judged by rules; install an agent program or a model server and run this again"
+    "no model was found, so your assistant itself does the work (executor host): it is handed the tasks over MCP, and "
+    "rules judge the results; to use others, install an agent program or a model server and run this again"
 )
 
 

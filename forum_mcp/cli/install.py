@@ -92,7 +92,7 @@ def install(
     change = files.install(chosen, _path(chosen, project=project, file=file), name, launch)
     _tell(change, chosen.title, as_json=as_json)
     if not as_json and change.did in ("installed", "updated"):
-        note(f"now: {chosen.afterwards}; whether it works: forum-mcp doctor")
+        note(f"next: {chosen.afterwards}; to check that it works: forum-mcp doctor")
 
 
 def uninstall(

@@ -181,7 +181,9 @@ CLIENTS: Final[tuple[Client, ...]] = (
         "start a new session in a folder it trusts; /mcp lists it",
     ),
     Client("opencode", "opencode", _opencode, "opencode.json", ("mcp",), _opencode_server, "start a new session"),
-    Client("zed", "Zed", _zed, ".zed/settings.json", ("context_servers",), _zed_server, "it is noticed at once"),
+    Client(
+        "zed", "Zed", _zed, ".zed/settings.json", ("context_servers",), _zed_server, "nothing, Zed notices it at once"
+    ),
     Client(
         "windsurf",
         "Windsurf",
