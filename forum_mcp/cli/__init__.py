@@ -8,7 +8,7 @@ Where things are:
 
     how a command is found and ends     __main__ app lazy_group options given places ending terminal progress
     start here                          demo tour stage tampering init install clients doctor models
-    work                                route submit runs following gates graphs
+    work                                route submit runs in_forum following gates graphs
     the record                          ledger verdict reading trees receipts figures custody importing
     serving                             mcp serving serve daemon
     settings                            config

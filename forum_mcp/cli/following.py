@@ -1,19 +1,32 @@
-"""Following a run from the outside: what its new entries say, until it rests."""
+"""Following a run from the outside: what its new entries say until it rests, and how it came out."""
 
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+import typer
+
 from forum_mcp.cli.graphs import task_lines
-from forum_mcp.cli.terminal import coloured, is_live, note, one_line, safe
+from forum_mcp.cli.terminal import coloured, emit, emit_json, is_live, note, one_line, safe
 from forum_mcp.engine.entry_summary import counted, summary
 from forum_mcp.engine.views import EntryView, Review, RunView
 
 if TYPE_CHECKING:
     from forum_mcp.engine.orchestrator import Orchestrator
 
-__all__ = ["EXIT_WAITING", "board", "entries_since", "entry_line", "exit_code", "follow", "next_line", "print_run"]
+__all__ = [
+    "EXIT_WAITING",
+    "board",
+    "entries_since",
+    "entry_line",
+    "exit_code",
+    "follow",
+    "next_line",
+    "print_run",
+    "show_detached",
+    "show_result",
+]
 
 EXIT_WAITING: Final = 4
 _GOES_ON: Final = frozenset({"pending", "running"})
@@ -167,3 +180,28 @@ def _review(found: Review) -> Iterator[str]:
     for words in (found.intent_reason, found.verified_reason):
         if words:
             yield f"  {one_line(words, 300)}"
+
+
+def show_detached(view: RunView, *, waited: bool, as_json: bool) -> None:
+    """Print where a run is that a daemon holds, and exit; return where it is over already."""
+    if exit_code(view) != EXIT_WAITING:
+        return
+    if as_json:
+        emit_json(view.to_dict())
+    else:
+        emit(view.run_id)
+        note(f"the daemon holds it; follow it: forum-mcp run show {view.run_id}")
+    raise typer.Exit(EXIT_WAITING if waited else 0)
+
+
+def show_result(view: RunView, *, as_json: bool) -> None:
+    """Print how a run came out (the answer on stdout, the rest on stderr) and exit with its code."""
+    if as_json:
+        emit_json(view.to_dict())
+    else:
+        note("\n".join(print_run(view)))
+        if view.answer is not None:
+            emit(view.answer)
+        if (following := next_line(view, held=True)) is not None:
+            note(following)
+    raise typer.Exit(exit_code(view))

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from forum_mcp.cli.following import follow, print_run
+from forum_mcp.cli.following import follow, print_run, show_result
 from forum_mcp.cli.given import heard
+from forum_mcp.cli.in_forum import in_forum
 from forum_mcp.cli.lazy_group import Group
-from forum_mcp.cli.options import AsJson, LedgerPath, ledger_of, root_flags, with_flags
-from forum_mcp.cli.submit import Quiet, Wait, in_forum, show_result
+from forum_mcp.cli.options import AsJson, LedgerPath, Quiet, Wait, ledger_of, root_flags, with_flags
 from forum_mcp.cli.terminal import emit, emit_json, note
 from forum_mcp.configs.flags import Flags
 from forum_mcp.engine.views import GatesView, RunView

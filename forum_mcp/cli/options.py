@@ -14,7 +14,7 @@ from forum_mcp.cli.places import meant
 from forum_mcp.configs.flags import Flags
 from forum_mcp.configs.names import STEPS
 
-__all__ = ["AsJson", "LedgerPath", "ReadOnly", "Tools", "ledger_of", "root_flags", "with_flags"]
+__all__ = ["AsJson", "LedgerPath", "Quiet", "ReadOnly", "Tools", "Wait", "ledger_of", "root_flags", "with_flags"]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 LedgerPath = Annotated[
@@ -22,6 +22,13 @@ LedgerPath = Annotated[
     typer.Option("--ledger", metavar="PATH", help="The ledger; :memory: keeps nothing.", show_default=False),
 ]
 
+Wait = Annotated[
+    float | None,
+    typer.Option(
+        "--wait", metavar="S", min=0, help="Stop waiting after S seconds; the run can be resumed.", show_default=False
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 Tools = Annotated[
     str, typer.Option("--tools", metavar="SET", help="Tools to serve: all, core, read-only, or names with commas.")
 ]

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from forum_mcp.cli.following import entries_since, exit_code, follow, next_line, print_run
+from forum_mcp.cli.following import entries_since, exit_code, follow, next_line, print_run, show_detached, show_result
 from forum_mcp.cli.given import heard
 from forum_mcp.cli.graphs import mermaid, task_lines, timeline
+from forum_mcp.cli.in_forum import in_forum
 from forum_mcp.cli.lazy_group import Group
-from forum_mcp.cli.options import AsJson, LedgerPath, ledger_of, root_flags, with_flags
-from forum_mcp.cli.submit import Quiet, Wait, in_forum, show_detached, show_result
+from forum_mcp.cli.options import AsJson, LedgerPath, Quiet, Wait, ledger_of, root_flags, with_flags
 from forum_mcp.cli.terminal import columns, emit, emit_json, note, painted
 from forum_mcp.configs.flags import Flags
 from forum_mcp.configs.names import STEPS

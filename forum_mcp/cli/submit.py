@@ -1,33 +1,25 @@
 """``forum-mcp plan`` and ``forum-mcp submit``: start a run, follow it, print its answer."""
 
 import json
-import signal
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from forum_mcp.cli.following import EXIT_WAITING, exit_code, follow, next_line, print_run
+from forum_mcp.cli.following import follow, print_run, show_detached, show_result
 from forum_mcp.cli.given import heard
-from forum_mcp.cli.options import AsJson, with_flags
-from forum_mcp.cli.terminal import columns, emit, emit_json, note
+from forum_mcp.cli.in_forum import in_forum
+from forum_mcp.cli.options import AsJson, Quiet, Wait, with_flags
+from forum_mcp.cli.terminal import columns, emit_json, note
 from forum_mcp.configs.flags import Flags
 from forum_mcp.engine.views import RunView
-from forum_mcp.errors import NoModel, PlanRefused, RequestRefused
+from forum_mcp.errors import PlanRefused, RequestRefused
 
 if TYPE_CHECKING:
-    import anyio
-
-    from forum_mcp.configs.settings import Settings
     from forum_mcp.engine.orchestrator import Orchestrator
 
-__all__ = ["Quiet", "Wait", "in_forum", "register", "show_detached", "show_result"]
-
-T = TypeVar("T")
-
-_TERMINATED: Final = 143
+__all__ = ["register"]
 
 _Request = Annotated[
     str | None,
@@ -76,13 +68,6 @@ _ApproveAbove = Annotated[
         show_default=False,
     ),
 ]
-Wait = Annotated[
-    float | None,
-    typer.Option(
-        "--wait", metavar="S", min=0, help="Stop waiting after S seconds; the run can be resumed.", show_default=False
-    ),
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -210,82 +195,6 @@ def submit(
     if detach:
         show_detached(view, waited=wait is not None, as_json=as_json)
     show_result(view, as_json=as_json)
-
-
-def show_detached(view: RunView, *, waited: bool, as_json: bool) -> None:
-    """Print where a run is that a daemon holds, and exit; return where it is over already."""
-    if exit_code(view) != EXIT_WAITING:
-        return
-    if as_json:
-        emit_json(view.to_dict())
-    else:
-        emit(view.run_id)
-        note(f"the daemon holds it; follow it: forum-mcp run show {view.run_id}")
-    raise typer.Exit(EXIT_WAITING if waited else 0)
-
-
-def show_result(view: RunView, *, as_json: bool) -> None:
-    """Print how a run came out (the answer on stdout, the rest on stderr) and exit with its code."""
-    if as_json:
-        emit_json(view.to_dict())
-    else:
-        note("\n".join(print_run(view)))
-        if view.answer is not None:
-            emit(view.answer)
-        if (following := next_line(view, held=True)) is not None:
-            note(following)
-    raise typer.Exit(exit_code(view))
-
-
-def in_forum(flags: Flags, work: "Callable[[Orchestrator], Awaitable[T]]", *, needs_worker: bool = False) -> T:
-    """Open the forum these flags describe, do the work in it and close it; SIGTERM ends both in order.
-
-    Raises:
-        NoModel: the work needs somebody to do tasks, and only a calling assistant, or a client's model, could.
-    """
-    import anyio
-
-    from forum_mcp.configs.load import load
-    from forum_mcp.engine.readiness import refuse_place
-
-    settings = load(flags)
-    refuse_place(settings)
-    workers = {name for rung in settings.roles.worker for name in rung.split("+")}
-    types = {settings.executors[name].type if name in settings.executors else name for name in workers}
-    if needs_worker and types <= {"host", "sampling"}:
-        why = "no model is configured" if "sampling" not in types else "the worker is the model of an MCP client"
-        raise NoModel(
-            f"{why}; from the command line there is no assistant to do the work, and no client to ask; give one of "
-            "--agent claude, --cmd 'PROGRAM {prompt}', --chat-url URL --model NAME, --local FILE.gguf, or executors "
-            "in a configuration file, which forum-mcp init writes"
-        )
-    return anyio.run(_open_and_work, settings, work)
-
-
-async def _open_and_work(settings: "Settings", work: "Callable[[Orchestrator], Awaitable[T]]") -> T:
-    import anyio
-
-    from forum_mcp.engine.orchestrator import Orchestrator
-
-    terminated = False
-    done: list[T] = []
-
-    async def await_sigterm(scope: "anyio.CancelScope") -> None:
-        nonlocal terminated
-        with anyio.open_signal_receiver(signal.SIGTERM) as signals:
-            async for _ in signals:
-                terminated = True
-                scope.cancel()
-
-    async with anyio.create_task_group() as tasks:
-        if sys.platform != "win32":
-            tasks.start_soon(await_sigterm, tasks.cancel_scope)
-        async with Orchestrator.open(settings) as forum:
-            done.append(await work(forum))
-        tasks.cancel_scope.cancel()
-    if terminated:
-        sys.exit(_TERMINATED)
-    return done[0]
 
 
 def _request(request: str | None) -> str:
