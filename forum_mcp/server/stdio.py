@@ -53,6 +53,7 @@ class _Transport:
         self._admission = Admission()
         self._write_lock = anyio.Lock()
         self._writing: anyio.CancelScope | None = None
+        self._writing_since: float | None = None
         self._mute = False
         self.exit_code = 0
         self.ended = anyio.Event()
@@ -98,7 +99,9 @@ class _Transport:
             async with self._write_lock:
                 with anyio.CancelScope() as self._writing:
                     if not self._mute:
+                        self._writing_since = anyio.current_time()
                         await write_all(self._wire.stdout, data)
+                        self._writing_since = None
         except OSError:
             self._mute = True
             self.end()
@@ -118,11 +121,16 @@ class _Transport:
                 self.end(128 + number)
 
     async def watch_peers(self) -> None:
-        """End when nobody reads stdout any more, or the process that started us is gone."""
+        """End when nobody reads stdout any more, or the process that started us is gone.
+
+        Who does not read is not read either, so that the end of its stdin is only seen from outside.
+        """
         parent = os.getppid()
         while True:
             await anyio.sleep(_TICK_S)
-            if hung_up(self._wire.stdout) or os.getppid() != parent:
+            since = self._writing_since
+            stuck = since is not None and anyio.current_time() - since > DRAIN_S
+            if hung_up(self._wire.stdout) or os.getppid() != parent or (stuck and hung_up(self._wire.stdin)):
                 return self.end()
 
 
