@@ -50,7 +50,7 @@ def verify_path(
         LedgerUnreadable: a directory, or no right to read it.
         RequestRefused: no such level.
     """
-    from forum_mcp.stores.export_file import ExportStore, open_source  # a ledger that opens needs neither
+    from forum_mcp.stores.export_source import open_source  # a ledger that opens does without
 
     file = Path(path).expanduser()
     with open_source(file) as source:
@@ -63,6 +63,8 @@ def verify_path(
             partial(_over_all_passes, on_progress, level, source.claimed_size or 0),
         )
     if level >= _DECISIONS:
+        from forum_mcp.stores.export_file import ExportStore
+
         try:
             store = ExportStore.open(file) if is_export(file) else SqliteStore.open(file, read_only=True)
         except LedgerError as error:

@@ -10,7 +10,7 @@ Where things are:
     its tables                          schema rows bodies tree marks
     its file                            opening connection files held_file migration backup recognition
     read to be verified                 source
-    an export as a store                export_file export_index
+    an export as a store                export_file export_index export_source
     a store as one principal reads it   principal
     keys, and what was signed           keys signed
     another program's files             forum_engine

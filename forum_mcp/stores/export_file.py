@@ -16,19 +16,17 @@ import msgspec
 
 from forum_mcp.errors import LedgerError, LedgerReadOnly, LedgerUnreadable, NotFound
 from forum_mcp.ledger.entry import Body, LedgerId, RunId, commitment, decode, leaf_hash
-from forum_mcp.ledger.export import ExportSource
 from forum_mcp.ledger.members import is_hash
 from forum_mcp.ledger.merkle import root_from_nodes
 from forum_mcp.ledger.verify import Source
 from forum_mcp.stores.base import BodyState, Lease, RunRow, Stored, Transaction
 from forum_mcp.stores.base import Head as TreeHead
 from forum_mcp.stores.connection import translated
-from forum_mcp.stores.export_index import LINE_MAX_BYTES, Head, Indexed, build, read_head
-from forum_mcp.stores.recognition import is_export
+from forum_mcp.stores.export_index import Head, Indexed, build, read_head
+from forum_mcp.stores.export_source import open_source
 from forum_mcp.stores.rows import bounded
-from forum_mcp.stores.source import open_source as open_file_source
 
-__all__ = ["ExportStore", "open_source"]
+__all__ = ["ExportStore"]
 
 T = TypeVar("T")
 
@@ -48,35 +46,6 @@ class _BodyLine(msgspec.Struct):
 
 _ENTRY: Final = msgspec.json.Decoder(_EntryLine)
 _BODY: Final = msgspec.json.Decoder(_BodyLine)
-
-
-@contextmanager
-def open_source(path: Path, *, vkeys: Sequence[str] = ()) -> Generator[Source]:
-    """Hold a ledger file or an export for verification, whatever its state; writes nothing.
-
-    Raises:
-        LedgerMissing: no such file.
-        LedgerUnreadable: a directory, no right to read it, or JSON that is no export.
-    """
-    if not is_export(path):
-        with open_file_source(path, vkeys=vkeys) as source:
-            yield source
-        return
-    with path.open("rb") as file:
-        read_head(file, path.name)
-    yield ExportSource(_Lines(path))
-
-
-class _Lines:
-    """The lines of a file, read anew each time they are asked for."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __iter__(self) -> Iterator[bytes]:
-        with self._path.open("rb") as file:
-            while line := file.readline(LINE_MAX_BYTES):
-                yield line
 
 
 class ExportStore:
