@@ -10,15 +10,14 @@ _BEST_MOST: Final = 12_000
 
 CURVE: Final = (
     (0, 0),
-    (591, 40_000),
-    (2_705, 466_000),
-    (3_817, 691_000),
-    (4_562, 821_000),
-    (5_352, 839_000),
-    (6_197, 960_000),
-    (7_403, 991_000),
-    (9_292, 996_000),
-    (13_039, 998_000),
+    (275, 44_000),
+    (2_265, 444_000),
+    (3_477, 682_000),
+    (4_375, 839_000),
+    (5_254, 883_000),
+    (6_419, 987_000),
+    (8_640, 996_000),
+    (13_158, 998_000),
 )
 """(strength, confidence in parts per million), rising; fitted by ``python -m tests.bench.routing calibrate``."""
 
@@ -32,7 +31,7 @@ def strength(best: int, ahead: int, elsewhere: int, clearest: int) -> int:
         elsewhere: evidence for the request to be about anything at all, or about daily life.
         clearest: by how much the clearest term speaks louder for the best lane than for any other.
     """
-    return max(0, min(best, _BEST_MOST) + (ahead - elsewhere + clearest) // 2)
+    return max(0, min(best, _BEST_MOST) + (ahead - elsewhere + clearest) * 4 // 5)
 
 
 def confidence_ppm(best: int, ahead: int, elsewhere: int, clearest: int) -> int:

@@ -106,12 +106,12 @@ def _telling(stems: list[tuple[str, str]]) -> list[str]:
 
 
 def _pairs(stems: list[tuple[str, str]], *, whole: bool) -> list[str]:
-    """Return neighbouring words that may speak together: both telling, or a term of their own (``look up``)."""
-    return [
-        f"{first[1]} {second[1]}"
-        for first, second in pairwise(stems)
-        if whole or (is_telling(first[0]) and is_telling(second[0]))
-    ]
+    """Return words that may speak together: neighbours that tell, or a term of their own (``look up``).
+
+    What says nothing may stand between them: ``drag the tiles`` and ``drag tiles`` are one pair.
+    """
+    near = stems if whole else [word for word in stems if is_telling(word[0])]
+    return [f"{first[1]} {second[1]}" for first, second in pairwise(near)]
 
 
 def is_telling(word: str) -> bool:

@@ -29,11 +29,11 @@ _PRIOR: Final = 36
 _SMOOTHING: Final = 1_500
 """Units of evidence that count for the prior."""
 
-_CLEAR: Final = 1_000
+_CLEAR: Final = 2_000
 """Weight of a term's clearest lane at which the term counts by half: many faint hints are no strong one."""
 
-_PAIR_PER_MILLE: Final = 400
-"""How much of its weight a pair of words adds, beside what the words say on their own."""
+_PAIR_PER_MILLE: Final = 800
+"""How much of its weight a pair of words adds, beside what the words say on their own (see ``routing``)."""
 
 _LN2_Q20: Final = 726_817
 

@@ -1,10 +1,11 @@
 """The router: which lane a request belongs to, why, and whether to say so at all.
 
 Version 2 adds up, per lane, the weights of the distinct words and pairs of words of the request (see ``lexicon``),
-compares the best lane with the next, asks whether one word alone is clear, takes off what is said of anything and of
-daily life, and looks up how often a decision on such evidence was right on labelled requests: that is the confidence,
-and below a threshold the router abstains. Arithmetic is on integers only, ties go by the lane's name, and nothing
-outside the request, the roster and the shipped table counts, so that a recorded route derives again bit for bit.
+a word beside a known pair it is part of for less than alone, compares the best lane with the next, asks whether one
+word alone is clear, takes off what is said of anything and of daily life, and looks up how often a decision on such
+evidence was right on labelled requests: that is the confidence, and below a threshold the router abstains.
+Arithmetic is on integers only, ties go by the lane's name, and nothing outside the request, the roster and the
+shipped table counts, so that a recorded route derives again bit for bit.
 """
 
 from dataclasses import dataclass
@@ -37,6 +38,11 @@ _ROOT_MIN: Final = 4
 _HALF_SCORE: Final = 3_000
 """Evidence that makes half of the full score: one word that only one lane lists."""
 
+_IN_PAIR_PER_MILLE: Final = 700
+"""What a word counts beside a known pair it is part of: ``load balancer`` is not much of a load test."""
+
+_MISSPELT_PER_MILLE: Final = 500
+
 _CONFIDENT_PPM: Final = 550_000
 """A lane is named where it is likelier right than wrong, and a bit more; docs/explanation/routing.md has the cost."""
 
@@ -45,7 +51,7 @@ _PPM: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A lane that was weighed. ``terms``: what of the request spoke for it, as written but folded, strongest first."""
+    """A lane that was weighed. ``terms``: what of the request spoke for it, folded, strongest first."""
 
     lane: str
     score_ppm: int
@@ -183,14 +189,21 @@ def _match(words: list[tuple[str, str]], lexicon: Lexicon) -> list[tuple[str, Po
     """Return the distinct terms found, as written, with what they weigh."""
     found: dict[str, tuple[str, Postings]] = {}
     unknown: list[str] = []
-    before = ("", "")
+    in_pairs: set[str] = set()
+    before = telling = ("", "")
     for word in words:
         written, stemmed = word
-        pair = f"{before[1]} {stemmed}"
-        if pair in lexicon.words and pair not in found:
-            found[pair] = (f"{before[0]} {written}", lexicon.words[pair])
+        tells = is_telling(written)
+        for first in (before, telling) if tells and telling is not before else (before,):
+            pair = f"{first[1]} {stemmed}"
+            if pair in lexicon.words and pair not in found:
+                found[pair] = (f"{first[0]} {written}", lexicon.words[pair])
+                in_pairs.update((first[1], stemmed))
         before = word
-        if stemmed in found or not is_telling(written):
+        if not tells:
+            continue
+        telling = word
+        if stemmed in found:
             continue
         if stemmed in lexicon.words:
             found[stemmed] = (written, lexicon.words[stemmed])
@@ -198,11 +211,17 @@ def _match(words: list[tuple[str, str]], lexicon: Lexicon) -> list[tuple[str, Po
             found[stemmed] = (written, lexicon.roots[root])
         else:
             unknown.append(stemmed)
+    for stemmed in in_pairs & found.keys():
+        written, postings = found[stemmed]
+        found[stemmed] = (written, _share_of(postings, _IN_PAIR_PER_MILLE))
     for stemmed in unknown[:ATTEMPTS_MAX]:
         if (right := meant(stemmed, lexicon.words)) and right not in found:
-            halved = tuple(n // 2 if at % 2 else n for at, n in enumerate(lexicon.words[right]))
-            found[right] = (f"{stemmed} ~ {right}", halved)
+            found[right] = (f"{stemmed} ~ {right}", _share_of(lexicon.words[right], _MISSPELT_PER_MILLE))
     return list(found.values())
+
+
+def _share_of(postings: Postings, per_mille: int) -> Postings:
+    return tuple(n * per_mille // 1_000 if at % 2 else n for at, n in enumerate(postings))
 
 
 def _root(word: str, lexicon: Lexicon) -> str | None:

@@ -34,7 +34,7 @@ __all__ = ["compiled", "read", "score"]
 DATA: Final = Path(__file__).parents[1] / "data" / "routing"
 CONFIGS: Final = Path(__file__).parents[2] / "forum_mcp" / "configs"
 _DEVELOPMENT: Final = ("development", "second-development", "third-development", "fourth-development")
-_APART: Final = ("apart", "second-apart", "third-apart", "fourth-apart")
+_APART: Final = ("apart", "second-apart", "third-apart", "fourth-apart", "fifth-apart")
 _CURVE: Final = ("development", "second-development")
 _PARTS: Final = (*_APART, *_DEVELOPMENT, "sample")
 _KNOTS: Final = 12
@@ -43,11 +43,15 @@ _MOST_UNITS: Final = 6_000
 
 @dataclass(frozen=True)
 class Row:
-    """A labelled request; ``ok`` are the lanes that count as right, ``general`` alone when none fits."""
+    """A labelled request; ``ok`` are the lanes that count as right, ``general`` alone when none fits.
+
+    ``title``: whether it is the title of a public issue.
+    """
 
     text: str
     best: str
     ok: tuple[str, ...]
+    title: bool = False
 
     @property
     def fits(self) -> bool:
@@ -58,7 +62,9 @@ class Row:
 def read(name: str) -> list[Row]:
     """Return the rows of one part."""
     lines = (DATA / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
-    return [Row(row["text"], row["best"], tuple(row["ok"])) for row in map(json.loads, lines)]
+    return [
+        Row(row["text"], row["best"], tuple(row["ok"]), "#" in row.get("source", "")) for row in map(json.loads, lines)
+    ]
 
 
 def development() -> list[Row]:
@@ -136,7 +142,12 @@ def _shares(found: list[tuple[Row, str | None]]) -> dict[str, float]:
 def _report() -> None:
     roster = shipped()
     route("", roster)
-    rows_of = {"all held apart": [row for part in _APART for row in read(part)]}
+    apart = [row for part in _APART for row in read(part)]
+    rows_of = {
+        "all held apart": apart,
+        "titles held apart": [row for row in apart if row.title],
+        "written and held apart": [row for row in apart if not row.title],
+    }
     for part, rows in (rows_of | {part: read(part) for part in _PARTS}).items():
         print(f"{part}: {len(rows)} requests, {len({row.best for row in rows})} lanes")
         for name, share in score(rows, roster).items():

@@ -20,7 +20,7 @@ from tests.bench.routing import compiled
 
 DATA = Path(__file__).parents[1] / "data" / "routing"
 DEVELOPMENT = ("development", "second-development", "third-development", "fourth-development")
-APART = ("apart", "second-apart", "third-apart", "fourth-apart")
+APART = ("apart", "second-apart", "third-apart", "fourth-apart", "fifth-apart")
 ANY_TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]))
 
 
@@ -90,8 +90,9 @@ def test_the_fallback_is_never_a_candidate() -> None:
         ("fourth-development", 0.88, 0.9),
         ("apart", 0.58, 0.85),
         ("second-apart", 0.88, 0.9),
-        ("third-apart", 0.88, 0.8),
+        ("third-apart", 0.88, 0.75),
         ("fourth-apart", 0.7, 0.72),
+        ("fifth-apart", 0.8, 0.9),
     ],
 )
 def test_labelled_requests_go_to_their_lane_and_others_abstain(name: str, top: float, abstained: float) -> None:
@@ -116,6 +117,8 @@ def test_the_parts_held_apart_reach_their_targets_together() -> None:
     assert sum(lane in cast("list[str]", row["ok"]) for row, lane in lane_fits) / len(lane_fits) >= 0.8
     assert sum(lane is None for _, lane in lane_fits) / len(lane_fits) <= 0.12
     assert 1 - sum(decided) / len(decided) <= 0.12
+    others = [lane is None for row, lane in found if row["best"] == "general"]
+    assert sum(others) / len(others) >= 0.8
 
 
 @pytest.mark.promise("routing-readable")
@@ -203,6 +206,22 @@ def test_a_lane_keeps_its_vocabulary_until_its_description_says_something_else()
     ]
     gone = parse('remove = ["frontend"]\n', "my.toml", shipped())
     assert "frontend" not in [each.lane for each in route(request_text, gone).candidates]
+
+
+@pytest.mark.parametrize("request_text", ["drag tiles", "drag the tiles", "drag it onto my tile"])
+def test_two_words_make_a_pair_whatever_small_words_stand_between(request_text: str) -> None:
+    assert weighed(request_text, Lexicon(("a",), {"drag tile": (0, 900)}, {})).best == 900
+
+
+@pytest.mark.parametrize("request_text", ["tiles drag", "drag blue tiles"])
+def test_words_in_another_order_or_with_a_word_that_tells_between_make_no_pair(request_text: str) -> None:
+    assert weighed(request_text, Lexicon(("a",), {"drag tile": (0, 900)}, {})).best == 0
+
+
+def test_a_word_counts_less_beside_a_pair_it_is_part_of() -> None:
+    known = Lexicon(("a", "b"), {"load": (0, 1_000), "load balancer": (1, 1_200)}, {})
+    assert weighed("load the page", known).totals == (1_000, 0)
+    assert weighed("load balancer", known).totals == (700, 1_200)
 
 
 def test_a_slip_of_one_letter_is_forgiven_and_shown() -> None:
