@@ -11,11 +11,12 @@ from forum_mcp.configs.settings import AmountSettings, LimitSettings
 from forum_mcp.engine.ladders import used_by
 from forum_mcp.errors import RequestRefused
 from forum_mcp.ledger.kinds.base import Amounts
+from forum_mcp.roles.reply import fault_of
 from forum_mcp.rules.contract import RULES, ContextTerms, Contract, Gates, LaneTerms, Steps
 from forum_mcp.rules.policy import Policy
 from forum_mcp.rules.run import CONTEXT
 
-__all__ = ["RunOptions", "amounts_of", "check_prices", "check_steps", "contract_for", "limits_for"]
+__all__ = ["RunOptions", "amounts_of", "check_options", "check_prices", "check_steps", "contract_for", "limits_for"]
 
 
 class RunOptions(TypedDict, total=False):
@@ -32,7 +33,7 @@ class RunOptions(TypedDict, total=False):
             (``configs.names.STEPS`` says what each does).
     """
 
-    single: bool
+    single: bool | None
     lane: str | None
     context: list[str] | None
     max_calls: int | None
@@ -52,16 +53,27 @@ class RunOptions(TypedDict, total=False):
     reuse: bool | None
 
 
-def contract_for(terms: Contract, options: RunOptions) -> Contract:
-    """Return the contract of one run: the operator's terms under the caller's options.
+def check_options(options: RunOptions) -> None:
+    """Check names and types; nothing is converted.
 
     Raises:
-        RequestRefused: an option or a context that is not known, a limit that is not above zero, or a step that nobody
-            can do.
+        RequestRefused: an option is not known, or of another type.
     """
     unknown = sorted(set(options) - set(RunOptions.__annotations__))
     if unknown:
         raise RequestRefused(f"option {unknown[0][:80]!r} is not known; options are: {', '.join(_names())}")
+    try:
+        msgspec.convert(dict(options), RunOptions)
+    except msgspec.ValidationError as error:
+        raise RequestRefused(f"an option is of another type; {fault_of(error)}; nothing is converted") from None
+
+
+def contract_for(terms: Contract, options: RunOptions) -> Contract:
+    """Return the contract of one run: the operator's terms under the caller's options.
+
+    Raises:
+        RequestRefused: a context that is not known, a limit that is not above zero, or a step that nobody can do.
+    """
     parallel = options.get("max_parallel")
     if parallel is not None and parallel < 1:
         raise RequestRefused(f"max_parallel is {parallel}; give a number above 0")
@@ -81,7 +93,7 @@ def contract_for(terms: Contract, options: RunOptions) -> Contract:
         gates=_gates(terms.gates, options),
         roles=roles,
         lanes=lanes,
-        single=options.get("single", False),
+        single=options.get("single") or False,
         max_parallel=min(terms.max_parallel, parallel or terms.max_parallel),
     )
 

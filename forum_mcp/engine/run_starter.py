@@ -10,7 +10,7 @@ from forum_mcp.configs.nesting import refuse_nested
 from forum_mcp.configs.settings import LimitSettings
 from forum_mcp.engine.clock import Clock
 from forum_mcp.engine.forking import Origin, guarded
-from forum_mcp.engine.options import RunOptions, check_prices, contract_for, limits_for
+from forum_mcp.engine.options import RunOptions, check_options, check_prices, contract_for, limits_for
 from forum_mcp.engine.requests import checked_plan, checked_request
 from forum_mcp.engine.run_holder import RunHolder
 from forum_mcp.errors import RequestRefused
@@ -54,6 +54,7 @@ class RunStarter:
             InvalidInput: the request, the plan or an option is refused; nothing was recorded.
         """
         refuse_nested(os.environ)
+        check_options(options)
         self._check_lanes(options.get("workers") or {})
         lane = options.get("lane")
         if plan is not None and origin is None and (options.get("single") or lane is not None):

@@ -19,6 +19,34 @@ async def test_a_parallel_cap_below_one_is_refused_and_nothing_is_recorded(stage
         assert forum.ledger.size == 1
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"max_calls": True},
+        {"max_calls": 2.5},
+        {"max_calls": "3"},
+        {"max_usd": "1"},
+        {"max_seconds": []},
+        {"max_parallel": 1.0},
+        {"single": "yes"},
+        {"escalate": 1},
+        {"context": "guide"},
+        {"workers": "model"},
+        {"workers": {"*": 1}},
+        {"lane": 7},
+        {"approve": True},
+    ],
+    ids=str,
+)
+async def test_an_option_of_another_type_is_refused_by_name_and_nothing_is_recorded(
+    stage: Stage, option: dict[str, Any]
+) -> None:
+    async with stage.forum() as forum:
+        with pytest.raises(RequestRefused, match=rf"`\$\.{next(iter(option))}"):
+            await forum.submit("say hello", **option)
+        assert forum.ledger.size == 1
+
+
 @pytest.mark.parametrize("beside", [{"max_calls": 1}, {"max_seconds": 1.0}, {"max_parallel": 1}, {"request": "other"}])
 async def test_a_planned_run_takes_no_other_limits_or_request(stage: Stage, beside: dict[str, Any]) -> None:
     async with stage.forum(stage.settings(WORKER)) as forum:
