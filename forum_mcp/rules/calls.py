@@ -261,15 +261,16 @@ def _rate_wait(
 ) -> Draft | None:
     """Return the wait until the executor takes a call again: its server asked for one, or its minute is full.
 
-    A wait that is longer than a retry would wait is not taken: the attempt is made, and its outcome goes up the ladder.
+    A server's wait that is longer than a retry would wait, or than the run has left, is not taken: the attempt is made,
+    and its outcome goes up the ladder. The operator's rate holds whatever is left; the run's time then ends the wait.
     """
     due_ms, cause = state.quiet.get(name, (0, -1))
+    if due_ms > state.t_ms + _LONGEST_WAIT_MS or (state.limits.ms is not None and due_ms >= state.limits.ms):
+        due_ms = 0
     recent = state.starts.get(name)
     if terms.per_minute is not None and recent is not None and len(recent) >= terms.per_minute:
         due_ms, cause = max((due_ms, cause), (recent[0][0] + _MINUTE_MS, recent[0][1]))
-    if not state.t_ms < due_ms <= state.t_ms + _LONGEST_WAIT_MS or attempts.progress not in _CAN_WAIT:
-        return None
-    if state.limits.ms is not None and due_ms >= state.limits.ms:
+    if due_ms <= state.t_ms or attempts.progress not in _CAN_WAIT:
         return None
     task = held.plan.id if held is not None else None
     deferred = CallDeferred(

@@ -126,17 +126,24 @@ def _timer_fired(state: RunState, entry: Entry, _data: run.TimerFired, _: Bodies
         expire(state, parent, entry)
         if parent == state.started_seq:
             state.time_up = True
-        timer = state.timers.pop(parent, None)
-        if timer is None:
-            continue
-        attempts = attempts_of(state, timer.purpose, timer.task, timer.seat)
-        if attempts is not None and attempts.progress == "deferred":
-            attempts.progress, attempts.cause = "due", entry.seq
-        touch(state, state.tasks.get(timer.task or ""))
+        if parent in state.timers:
+            _end_wait(state, parent, entry)
+
+
+def _end_wait(state: RunState, seq: int, entry: Entry) -> None:
+    """Let what waits since the entry ``seq`` go on, because of ``entry``."""
+    timer = state.timers.pop(seq)
+    attempts = attempts_of(state, timer.purpose, timer.task, timer.seat)
+    if attempts is not None and attempts.progress == "deferred":
+        attempts.progress, attempts.cause = "due", entry.seq
+    touch(state, state.tasks.get(timer.task or ""))
 
 
 def _budget_stopped(state: RunState, entry: Entry, data: run.BudgetStopped, _: Bodies) -> None:
     state.stopped, state.stopped_seq = data.currency, entry.seq
+    for seq, timer in list(state.timers.items()):  # nobody waits for a call that is not made any more
+        if data.currency == "ms" or timer.purpose != "synthesize":
+            _end_wait(state, seq, entry)
     for held in state.tasks.values():
         if held.status in ("pending", "gated", "ready"):
             held.status, held.because = "doomed", "budget"

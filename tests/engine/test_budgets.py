@@ -2,6 +2,7 @@
 
 from contextlib import AbstractAsyncContextManager
 
+import anyio
 import msgspec
 import pytest
 
@@ -163,6 +164,19 @@ async def test_a_rate_of_calls_a_minute_is_kept_by_waiting(stage: Stage) -> None
         assert wait.data["reason"] == "rate"
         assert wait.data["not_before_ms"] == whole(first, "t_ms") + 60_000
         assert (await forum.cancel(run)).state == "cancelled"
+
+
+async def test_a_rate_holds_though_the_time_ends_first_and_nobody_waits_on(stage: Stage) -> None:
+    terms = ExecutorSettings(type="scripted", script="-", per_minute=1)
+    plan = {"tasks": [{"id": f"t{n}", "lane": "backend", "instruction": f"do {n}"} for n in range(2)]}
+    settings = stage.settings(RoleSettings(worker=["slow"]), extra={"slow": terms})
+    async with open_with(stage, settings, "slow") as forum:
+        with anyio.fail_after(20):
+            view = await forum.submit("both", plan=plan, max_seconds=0.3, wait_s=60)
+        assert (view.state, view.error, view.spent.calls) == ("failed", "budget-ms", 1)
+        assert [(task.state, task.error) for task in view.tasks] == [("succeeded", None), ("failed", "budget")]
+        assert "result of t0" in (view.answer or "")
+        assert_clean(forum)
 
 
 async def test_an_account_that_was_not_so_is_a_finding(stage: Stage) -> None:
