@@ -10,7 +10,15 @@ from collections.abc import Iterator
 from typing import Final, cast
 
 from mcp.shared.message import SessionMessage
-from mcp_types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError, JSONRPCRequest, jsonrpc_message_adapter
+from mcp_types import (
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    PARSE_ERROR,
+    ErrorData,
+    JSONRPCError,
+    JSONRPCRequest,
+    jsonrpc_message_adapter,
+)
 from pydantic import ValidationError
 
 __all__ = ["BUSY", "LINE_MAX", "busy", "invalid", "oversized", "read_line"]
@@ -102,6 +110,8 @@ def _read_object(message: dict[str, object], unfit: list[str]) -> tuple[SessionM
     fault = _fault(message)
     if fault is not None:
         return None, _error(INVALID_REQUEST, fault, answer_to)
+    if "id" in message and (fault := _misshapen_call(message)) is not None:
+        return None, _error(INVALID_PARAMS, fault, answer_to)
     try:
         return SessionMessage(jsonrpc_message_adapter.validate_python(message, by_name=False)), None
     except (ValidationError, RecursionError):
@@ -123,6 +133,23 @@ def _fault(message: dict[str, object]) -> str | None:
     if not isinstance(message.get("params", {}), dict | None):
         return "the member params is not an object"
     return None
+
+
+def _misshapen_call(message: dict[str, object]) -> str | None:
+    """Return what is wrong with the shape of a tool call; the session would only say that something is."""
+    params = message.get("params")
+    if message["method"] != "tools/call" or not isinstance(params, dict):
+        return None
+    members = cast("dict[str, object]", params)
+    if not isinstance(members.get("name"), str):
+        return "params.name of a tools/call is not a string; send the name of a tool, see tools/list"
+    match members.get("arguments"):
+        case None | dict():
+            return None
+        case str():
+            return "params.arguments of a tools/call is a string; send a JSON object, not its text"
+        case _:
+            return "params.arguments of a tools/call is not an object; send one, {} for none"
 
 
 def _is_id(value: object) -> bool:

@@ -16,6 +16,10 @@ def request(params: bytes = b"{}", number: bytes = b"7") -> bytes:
     return b'{"jsonrpc":"2.0","id":' + number + b',"method":"m","params":' + params + b"}"
 
 
+def called(name: bytes) -> bytes:
+    return request(b'{"name":' + name + b"}").replace(b'"m"', b'"tools/call"')
+
+
 FAULTS: list[tuple[str, bytes, int, object]] = [
     ("not JSON", b"{oops", -32700, None),
     ("cut JSON", request()[:-3], -32700, None),
@@ -51,6 +55,10 @@ FAULTS: list[tuple[str, bytes, int, object]] = [
     ("Infinity", request(b'{"a":-Infinity}'), -32600, 7),
     ("300 levels", request(b'{"a":' + DEEP + b"}"), -32600, 7),
     ("100,000 levels", b"[" * 100_000, -32600, None),
+    ("arguments as text", called(b'"run","arguments":"{}"'), -32602, 7),
+    ("arguments a list", called(b'"run","arguments":[]'), -32602, 7),
+    ("tool a number", called(b"5"), -32602, 7),
+    ("tool missing", request(b"{}").replace(b'"m"', b'"tools/call"'), -32602, 7),
     ("string id kept", b'{"jsonrpc":"2.0","id":"q","method":[]}', -32600, "q"),
 ]
 
