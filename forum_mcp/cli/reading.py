@@ -72,6 +72,9 @@ def show(
         "text": text,
     }
     with opened(ledger_of(ctx, ledger)) as record:
+        from forum_mcp.engine.reading import known_run
+
+        wanted["run_id"] = run_id if run_id is None else known_run(record.store, run_id)
         view = record.show(limit=limit, before=before, bodies=bodies, **wanted)
         if not following:
             if as_json:

@@ -27,7 +27,10 @@ app = typer.Typer(
     cls=Group, help="List, show, cancel, resume and fork runs.", no_args_is_help=True, rich_markup_mode=None
 )
 
-_RunId = Annotated[str, typer.Argument(metavar="RUN_ID", help="The run's id, 32 hex.", show_default=False)]
+_RunId = Annotated[
+    str,
+    typer.Argument(metavar="RUN_ID", help="The run's id, or its beginning (6 hex or more).", show_default=False),
+]
 
 
 def register(parent: typer.Typer) -> None:
@@ -89,7 +92,7 @@ def show(
         view = await forum.run(run_id)
         if following:
             view = await follow(forum, view, wait_s=None, held=False)
-        return view, list(entries_since(forum, run_id, -1))
+        return view, list(entries_since(forum, view.run_id, -1))
 
     view, entries = in_forum(_flags(ctx, ledger), work)
     if as_json:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["SHOW_MAX", "absence", "entry_view", "known_run", "show", "show_one", "trace_view"]
 
+_BEGINNING_CHARS: Final = 6
+_RUNS_LOOKED_AT: Final = 1_000
+
 SHOW_MAX: Final = 10_000
 _TRACE_MAX: Final = 10_000
 _TEXT_MAX_CHARS: Final = 2_000
@@ -36,12 +39,20 @@ def entry_view(store: Store, stored: Stored, *, texts: bool = False) -> EntryVie
 def known_run(store: Store, run_id: str) -> RunId:
     """Return the id of a run that is in the ledger, as ``store`` shows it.
 
+    ``run_id`` may be the beginning of an id, 6 characters or more, that no other of the newest 1,000 runs has.
+
     Raises:
-        NotFound: there is no such run.
+        NotFound: there is no such run, or several begin so.
     """
-    if store.newest(RunId(run_id)) is None:
-        raise NotFound(f"run {run_id[:80]!a} is not in this ledger; list runs to see those that are")
-    return RunId(run_id)
+    if store.newest(RunId(run_id)) is not None:
+        return RunId(run_id)
+    if len(run_id) >= _BEGINNING_CHARS:
+        begin_so = [row.run for row in store.runs(_RUNS_LOOKED_AT) if row.run.startswith(run_id)]
+        if len(begin_so) == 1:
+            return begin_so[0]
+        if begin_so:
+            raise NotFound(f"{len(begin_so)} runs begin with {run_id[:80]!a}; give more of the id")
+    raise NotFound(f"run {run_id[:80]!a} is not in this ledger; list runs to see those that are")
 
 
 def show(

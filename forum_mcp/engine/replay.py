@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 from typing import Final
 
 from forum_mcp.engine.folding import fold_run
+from forum_mcp.engine.reading import known_run
 from forum_mcp.engine.run_views import run_view
 from forum_mcp.engine.views import ReplayView
 from forum_mcp.errors import NotFound, RequestRefused
 from forum_mcp.ledger.canonical import UNREADABLE
-from forum_mcp.ledger.entry import RunId, decode
+from forum_mcp.ledger.entry import decode
 from forum_mcp.stores.base import Store
 
 __all__ = ["replay"]
@@ -27,7 +28,7 @@ def replay(store: Store, root: Callable[[int], bytes], *, until: int | str | Non
         RequestRefused: ``until`` is neither a seq nor a time.
     """
     size = _size(store, until)
-    runs = [RunId(run_id)] if run_id is not None else [row.run for row in store.runs(_RUNS, before=size)]
+    runs = [known_run(store, run_id)] if run_id is not None else [row.run for row in store.runs(_RUNS, before=size)]
     views = [run_view(store, fold_run(store, run, until=size), live=False, checkpoint=None) for run in runs]
     return ReplayView(size=size, root=root(size).hex(), runs=views)
 

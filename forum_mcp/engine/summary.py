@@ -96,13 +96,14 @@ def summarize(ledger: Ledger, run_id: str | None = None, *, verify: bool = True)
     tally = Tally(keep_tasks=run_id is not None)
     payload = _Payloads()
     with store.snapshot():
-        for stored in upwards(store, 0) if run_id is None else store.run_entries(known_run(store, run_id)):
+        run = None if run_id is None else known_run(store, run_id)
+        for stored in upwards(store, 0) if run is None else store.run_entries(run):
             tally.add(stored.entry)
             payload.add(stored.entry, len(stored.raw))
         request = None if run_id is None else _request(store, tally.request_commit)
     return SummaryView(
         ledger=store.ledger_id,
-        run=run_id,
+        run=run,
         entries=tally.entries,
         first_at=tally.first_at,
         last_at=tally.last_at,

@@ -165,6 +165,18 @@ def test_an_unknown_run_is_exit_2(ledger: str) -> None:
         assert done.err.startswith("forum-mcp: ")
 
 
+def test_the_beginning_of_an_id_names_a_run(ledger: str) -> None:
+    run_id = str(forum("submit", "write the docs", *ECHO, "--json", "--ledger", ledger).json()["run_id"])
+    begins = run_id[:6]
+    assert f"run {run_id} succeeded" in forum("run", "show", begins, "--ledger", ledger).out
+    assert "run.finished" in forum("ledger", "show", "--run", begins, "--ledger", ledger).out
+    assert f"run {run_id} " in forum("ledger", "summary", "--run", begins, "--ledger", ledger).out
+    assert f"run {run_id} " in forum("ledger", "replay", "--run", begins, "--ledger", ledger).out
+    for unknown in (run_id[:5], run_id[1:9], "0" * 32):
+        for words in (("run", "show", unknown), ("ledger", "show", "--run", unknown)):
+            assert forum(*words, "--ledger", ledger).code == 2, unknown
+
+
 def test_a_run_that_waits_for_approval_says_where(ledger: str) -> None:
     done = forum("submit", "write the docs", *ECHO, "--approve", "run", "--ledger", ledger)
     assert done.code == 4
