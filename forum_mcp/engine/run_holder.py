@@ -20,7 +20,7 @@ from forum_mcp.engine.recorder import Recorder
 from forum_mcp.engine.run_loop import HeldRun
 from forum_mcp.engine.run_views import is_live
 from forum_mcp.engine.scrubbing import Scrubber
-from forum_mcp.errors import ExecutorsDiffer, Fenced, ForumError, RunHeld
+from forum_mcp.errors import ExecutorsDiffer, Fenced, ForumError, LedgerUnreadable, RunHeld
 from forum_mcp.executors.base import Executor, Outcome
 from forum_mcp.ledger.entry import Draft, RunId
 from forum_mcp.ledger.kinds.run import RunResumed
@@ -183,6 +183,7 @@ class RunHolder:
         """Append events to a run: through the loop if this process holds it, beside it if another does.
 
         A run that nobody holds is taken up first, unless ``take_up`` is False: whoever brings it news goes on with it.
+        One that cannot be taken up here keeps the news all the same.
 
         Raises:
             AppendRefused: the record has moved past an event.
@@ -193,7 +194,7 @@ class RunHolder:
                 try:
                     if take_up and not self._closing and await self.resume(run, *events):
                         return
-                except (RunHeld, ExecutorsDiffer):
+                except (RunHeld, ExecutorsDiffer, LedgerUnreadable):  # nobody goes on with it here; the news is kept
                     pass
                 if run not in self._held:
                     await self.append(run, *events)

@@ -287,7 +287,8 @@ class HeldRun:
     async def _end(self) -> None:
         """Record that a run that is not over goes on no more; afterwards no step is taken."""
         try:
-            if not self._steps.over and run_state(self.folded.state, live=False) == "interrupted":
+            stuck = self._reason == TEXT_GONE  # whoever it waits for, nobody goes on with it
+            if not self._steps.over and (stuck or run_state(self.folded.state, live=False) == "interrupted"):
                 data = msgspec.to_builtins(RunInterrupted(fence=self.lease.fence, reason=self._reason))
                 await self.step(lambda state: Draft("run.interrupted", "engine", data, {}, (state.started_seq,)))
         except ForumError as error:

@@ -28,8 +28,8 @@ async def test_a_held_run_whose_text_is_redacted_stops_and_says_why_and_keeps_wh
         with anyio.fail_after(10):
             view = await forum.run(run, wait_s=60)
         after = [entry for entry in stage.entries(forum) if entry.seq > redacted and entry.run == run]
-        assert [entry.kind for entry in after] == ["work.returned", "call.finished", "run.interrupted"]
-        assert after[-1].data["reason"] == "text-gone"
+        assert sorted(entry.kind for entry in after) == ["call.finished", "run.interrupted", "work.returned"]
+        assert [entry.data["reason"] for entry in after if entry.kind == "run.interrupted"] == ["text-gone"]
         assert f"run {run} cannot go on: a text that it goes on from was redacted" in caplog.text
         assert (view.state, view.error, view.tasks[0].state) == ("interrupted", "text-gone", "succeeded")
         assert view.next is not None
