@@ -10,6 +10,7 @@ Spec: MCP Streamable HTTP and Authorization (2025-11-25, 2026-07-28), RFC 6750 s
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from starlette.responses import JSONResponse, Response
 
 from forum_mcp.engine.principal import READ, SCOPES, SUBMIT
 from forum_mcp.server.auth import IDENTITY
-from forum_mcp.server.http_connections import HEAD_MAX
+from forum_mcp.server.http_connections import CONNECTIONS_MAX, HEAD_MAX
 from forum_mcp.server.http_drain import Underway, unavailable
 from forum_mcp.server.http_messages import asked_in_session, listens, needed_scope
 from forum_mcp.server.wire import invalid, read_line
@@ -34,12 +35,15 @@ if TYPE_CHECKING:
 
     from forum_mcp.server.auth import Authenticator, Identity
 
-__all__ = ["BODY_MAX", "MCP_PATH", "Gate", "Places", "Resource"]
+__all__ = ["BODY_MAX", "MCP_PATH", "SHARE", "Gate", "Places", "Resource"]
 
 MCP_PATH: Final = "/mcp"
 
 BODY_MAX: Final = 4 * 1024 * 1024
 """Most bytes of a request's body."""
+
+SHARE: Final = CONNECTIONS_MAX // 2
+"""Most requests of one principal that are answered at the same moment: others can always connect."""
 
 _METADATA: Final = "/.well-known/oauth-protected-resource"
 _PREFLIGHT: Final = {
@@ -94,12 +98,15 @@ class Gate:
         resource: Resource | None,
         *,
         body_s: float = 20.0,
+        share: int = SHARE,
     ) -> None:
         self._app = app
         self._places = places
         self._authenticator = authenticator
         self._resource = resource
         self._body_s = body_s
+        self._share = share
+        self._served: Counter[str] = Counter()
         self._underway = Underway()
         self._asked: set[tuple[str, str]] = set()
         self.draining = False
@@ -145,6 +152,10 @@ class Gate:
                 return _fault(fault)
         if identity is not None and (refusal := self._out_of_scope(identity, message)) is not None:
             return refusal
+        name = None if identity is None or identity.principal is None else identity.name
+        if name is not None and self._served[name] >= self._share:
+            words = f"{self._share} requests of yours are being answered; wait for one, or end a stream of news"
+            return _refuse(429, "too_many_requests", words, {"retry-after": "1"})
         key = asked_in_session(headers.get("mcp-session-id"), message)
         if key in self._asked:  # the SDK would answer only one of the two, 7 and "7" included
             return _fault(
@@ -154,7 +165,7 @@ class Gate:
         given = _replayed(body, receive) if method == "POST" else receive
         news = method == "GET"  # a stream of the handshake era; of the other's, Listening says the end
         until = identity.until if news and identity is not None and identity.until is not None else math.inf
-        with self._asking(key):
+        with self._asking(key), self._serving(name):
             await self._underway.hand_on(self._app, inner, given, send, endless=news or listens(message), until=until)
         return None
 
@@ -182,6 +193,19 @@ class Gate:
             yield
         finally:
             self._asked.discard(key)
+
+    @contextmanager
+    def _serving(self, name: str | None) -> Generator[None]:
+        """Count a request of a principal; whoever has the operator's token may take all there is."""
+        if name is None:
+            yield
+            return
+        self._served[name] += 1
+        try:
+            yield
+        finally:
+            self._served[name] -= 1
+            self._served += Counter()  # forgets those at zero
 
     def _misplaced(self, headers: Headers) -> Response | None:
         if sum(len(name) + len(value) for name, value in headers.raw) > HEAD_MAX:

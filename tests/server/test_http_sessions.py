@@ -1,11 +1,14 @@
-"""Sessions of the handshake era over HTTP: a client that opens them all shuts nobody out, itself included."""
+"""What principals share over HTTP, sessions and room for requests: one that takes all shuts nobody out."""
 
 from pathlib import Path
 
+import anyio
 import httpx2
+from starlette.types import Message, Receive, Scope, Send
 
 from forum_mcp.engine.principal import READ, Principal
 from forum_mcp.server.auth import Authenticator, Identity
+from forum_mcp.server.http_gate import Gate, Places
 from tests.server.test_slow_readers import serving
 
 MOST = 4
@@ -77,3 +80,39 @@ async def test_a_session_that_is_waited_on_is_not_given_up(tmp_path: Path) -> No
             first = {"protocolVersion": REVISION, "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
             answer = await sessions.send("alice", {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": first})
             assert answer.status_code == 503
+
+
+async def test_a_principal_has_half_of_the_requests_and_is_told_what_to_do_when_they_are_taken() -> None:
+    statuses: dict[str, list[int]] = {"alice": [], "bob": []}
+    retry: list[bytes] = []
+
+    async def waits(scope: Scope, receive: Receive, send: Send) -> None:
+        await anyio.sleep_forever()
+
+    async def nothing() -> Message:
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    gate = Gate(waits, Places(frozenset({"here"}), frozenset()), Names(), None, share=2)
+
+    async def ask(who: str) -> None:
+        async def answered(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                statuses[who].append(message["status"])
+                retry.extend(value for name, value in message["headers"] if name == b"retry-after")
+
+        headers = [(b"host", b"here"), (b"authorization", f"Bearer {who}".encode())]
+        await gate({"type": "http", "method": "GET", "path": "/mcp", "headers": headers}, nothing, answered)
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as group:
+            for who in ("alice", "alice", "alice", "bob"):
+                group.start_soon(ask, who)
+                await anyio.wait_all_tasks_blocked()
+            assert (statuses, retry) == ({"alice": [429], "bob": []}, [b"1"])
+            group.cancel_scope.cancel()
+    async with anyio.create_task_group() as group:
+        group.start_soon(ask, "alice")
+        await anyio.wait_all_tasks_blocked()
+        assert statuses["alice"] == [429], "those that ended are not counted"
+        group.cancel_scope.cancel()
