@@ -16,7 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 if TYPE_CHECKING:
     from asyncio import TimerHandle, Transport  # noqa: TID251  uvicorn's protocols are asyncio's
 
-__all__ = ["CONNECTIONS_MAX", "HEAD_MAX", "HEAD_S", "UNREAD_S", "BoundedConnection"]
+__all__ = ["CONNECTIONS_MAX", "HEAD_MAX", "HEAD_S", "PACE_BYTES", "UNREAD_S", "BoundedConnection"]
 
 CONNECTIONS_MAX: Final = 256
 """Connections at the same moment; one more is closed as it comes."""
@@ -29,6 +29,9 @@ HEAD_S: Final = 10.0
 
 UNREAD_S: Final = 30.0
 """How long a client may leave unread what was sent to it, seconds."""
+
+PACE_BYTES: Final = 32 * 1024
+"""What a client that reads slowly takes at least in that time."""
 
 
 class BoundedConnection(H11Protocol):
@@ -71,7 +74,7 @@ class BoundedConnection(H11Protocol):
     def pause_writing(self) -> None:
         """Write no more before the client has read; it has its time for that."""
         super().pause_writing()
-        self._unread_timer = self.loop.call_later(self.unread_s, self._unread)
+        self._watch_unread()
 
     def resume_writing(self) -> None:
         """Go on."""
@@ -96,8 +99,15 @@ class BoundedConnection(H11Protocol):
             self._unread_timer.cancel()
             self._unread_timer = None
 
-    def _unread(self) -> None:
-        """Drop the connection, and what the system keeps for it."""
+    def _watch_unread(self) -> None:
+        left = self.transport.get_write_buffer_size()
+        self._unread_timer = self.loop.call_later(self.unread_s, self._unread, left)
+
+    def _unread(self, left: int) -> None:
+        """Drop the connection, and what the system keeps for it, unless the client took enough of ``left`` bytes."""
+        if left - self.transport.get_write_buffer_size() >= PACE_BYTES:
+            self._watch_unread()
+            return
         connection = self.transport.get_extra_info("socket")
         connection.setsockopt(SOL_SOCKET, SO_LINGER, pack("ii", 1, 0))
         self.transport.abort()

@@ -1,5 +1,6 @@
 """Clients over HTTP that do not read: what waits for them is bounded, the others are served, and they are let go."""
 
+import asyncio  # noqa: TID251  uvicorn's protocols are asyncio's
 import json
 import socket
 from collections.abc import AsyncGenerator, Generator
@@ -13,12 +14,14 @@ import httpx2
 import pytest
 import uvicorn
 from mcp.shared.subscriptions import ResourceUpdated
+from starlette.types import Receive, Scope, Send
+from uvicorn.server import ServerState
 
 from forum_mcp.configs.settings import Settings
 from forum_mcp.engine.orchestrator import Orchestrator
 from forum_mcp.server.auth import Authenticator
 from forum_mcp.server.http import HttpServer, gate_of, listen
-from forum_mcp.server.http_connections import BoundedConnection
+from forum_mcp.server.http_connections import PACE_BYTES, BoundedConnection
 from forum_mcp.server.http_gate import Places
 from forum_mcp.server.http_sessions import SESSIONS_MAX
 from tests.server.http_peer import META
@@ -121,3 +124,43 @@ async def test_who_does_not_read_keeps_one_answer_and_is_let_go_while_others_are
                 assert answer.status_code == 200
                 await Impatient.lost.acquire()
         assert 0 < Impatient.most_kept < 2 * len(FOLLOWED)
+
+
+class Pipe(asyncio.Transport):
+    """A transport whose client takes so much each time it is looked at."""
+
+    def __init__(self, *left: int) -> None:
+        super().__init__({"socket": socket.socket()})
+        self.left = list(left)
+        self.aborted = asyncio.Event()
+
+    def get_write_buffer_size(self) -> int:
+        """Return what is left."""
+        return self.left.pop(0) if len(self.left) > 1 else self.left[0]
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Do nothing."""
+
+    def abort(self) -> None:
+        """Note it."""
+        self.get_extra_info("socket").close()
+        self.aborted.set()
+
+
+async def unasked(scope: Scope, receive: Receive, send: Send) -> None:
+    """An application that nobody asks."""
+
+
+async def test_who_reads_slowly_keeps_its_connection_until_it_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BoundedConnection, "unread_s", 0.0)
+    config = uvicorn.Config(unasked, log_config=None)
+    config.load()
+    connection = BoundedConnection(config, ServerState(), {})
+    pace = PACE_BYTES
+    pipe = Pipe(3 * pace, 2 * pace, 2 * pace, pace, pace, 1)
+    connection.connection_made(pipe)
+    connection.pause_writing()
+    with anyio.fail_after(20):
+        await pipe.aborted.wait()
+    assert pipe.left == [1], "looked at twice each time, until it took less than it should"
+    connection.connection_lost(ConnectionAbortedError())
