@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from typing import Final, cast
 
 import msgspec
 
@@ -16,6 +17,10 @@ from forum_mcp.rules.failures import ENGINE_CLASSES, ERROR_CLASSES
 from forum_mcp.stores.base import Store, Stored
 
 __all__ = ["Performer"]
+
+_BYTES: Final = ("reply", "stderr", "patch")
+_TEXTS: Final = ("reply_type", "detail", "finish_reason", "sent_model", "served_model")
+_NUMBERS: Final = ("exit_code", "http_status")
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +53,7 @@ class Performer:
         except Exception as error:
             _log.exception("executor %r raised on call %d", payload.executor, stored.entry.seq)
             return _crashed(payload, type(error).__name__)
-        if not isinstance(outcome, Outcome) or outcome.error not in {None, *ERROR_CLASSES}:  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not _is_outcome(outcome):
             return _crashed(payload, "an answer that is not an outcome")
         if outcome.error in ENGINE_CLASSES:
             # Of these the loop would make another attempt than the rules allow, or end the run.
@@ -116,3 +121,17 @@ class Performer:
 
 def _crashed(payload: CallStarted, what: str) -> Outcome:
     return Outcome(error="executor-crashed", detail=f"{what} in executor {payload.executor!r}")
+
+
+def _is_outcome(answer: object) -> bool:
+    """Tell whether an executor, who may be anybody's, answered what it should; figures are judged where they count."""
+    if not isinstance(answer, Outcome) or answer.error not in {None, *ERROR_CLASSES}:
+        return False
+    return (
+        all(isinstance(getattr(answer, name), bytes | None) for name in _BYTES)
+        and all(isinstance(getattr(answer, name), str | None) for name in _TEXTS)
+        and all(type(getattr(answer, name)) in (int, type(None)) for name in _NUMBERS)
+        and type(answer.truncated) is bool
+        and isinstance(isolation := cast("object", answer.isolation), tuple)
+        and all(isinstance(each, str) for each in cast("tuple[object, ...]", isolation))
+    )

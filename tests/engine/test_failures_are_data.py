@@ -1,5 +1,7 @@
 """A failing task, role or executor is recorded, explained and never ends a run by itself."""
 
+from typing import Any
+
 import anyio
 import pytest
 
@@ -117,6 +119,29 @@ async def test_an_executor_that_raises_is_a_recorded_crash(stage: Stage) -> None
 
 
 @pytest.mark.promise("budgets")
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"reply": "text"},
+        {"finish_reason": 5},
+        {"detail": b"bytes"},
+        {"served_model": ["m"]},
+        {"exit_code": True},
+        {"http_status": "200"},
+        {"truncated": None},
+        {"isolation": "none"},
+        {"error": "no-such-class"},
+    ],
+    ids=str,
+)
+async def test_an_answer_that_is_no_outcome_is_a_recorded_crash(stage: Stage, wrong: dict[str, Any]) -> None:
+    stage.cast.task = lambda _: Outcome(**{"reply": b"done", **wrong})
+    async with stage.forum(stage.settings(RoleSettings(worker=["model"]))) as forum:
+        view = await forum.submit("do it", single=True, wait_s=60)
+        assert (view.state, view.tasks[0].error) == ("failed", "executor-crashed")
+        assert_clean(forum)
+
+
 async def test_a_budget_of_calls_stops_the_run_and_returns_what_was_finished(stage: Stage) -> None:
     stage.cast.plan = lambda _: plan_of(("a", []), ("b", ["a"]), ("c", ["b"]))
     states: list[str] = []
