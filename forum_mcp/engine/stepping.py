@@ -127,11 +127,11 @@ class Steps:
                 self._folded.refold()
                 raise
             if made:  # else it was too little to go by
-                self._pace.committed(len(taken))
+                self._pace.committed(max(1, sum(1 for each in taken if each.events)))
             for each in taken:
                 each.done = True
                 each.rouse()
-                self._reports.remove(each)
+            self._reports = [each for each in self._reports if not each.done]
             self._follow_up(made)
 
     def _advance(self, taken: list[_Report], alone: bool, tx: Transaction) -> list[Stored]:
@@ -139,7 +139,9 @@ class Steps:
         self._pace.begin()
         if not alone:
             others = [each for each in self._reports if each is not taken[0]]
-            taken += others[: self._pace.share(len(self._reports)) - 1]
+            brings = [each for each in others if each.events]
+            taken += brings[: self._pace.share(len(brings) + 1) - 1]
+            taken += [each for each in others if not each.events]  # a look at the record is had by the way
         if self.over:
             raise Fenced(f"run {self._folded.run} is not held here any more; read its state again")
         check_lease(tx, self._lease)

@@ -21,6 +21,7 @@ async def test_a_held_run_whose_text_is_redacted_stops_and_says_why_and_keeps_wh
         await forum.work_complete(first.item, "what a made")
         [started] = other.ledger.show(run_id=run, kind="run.started").entries
         gone = str(started.bodies["request"]["commit"])
+        await anyio.wait_all_tasks_blocked()  # the run's loop has seen all there is, and sees no redaction on its way
         redacted = redact_commit(other.ledger, gone, "asked", yes=True).entries[0]
         with pytest.raises(AttemptClosed):  # what is refused is undone, and the state is built anew from the record
             await forum.work_complete(first.item, "again")
