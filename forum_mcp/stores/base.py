@@ -213,8 +213,8 @@ class Store(Protocol):
         """Return the run's entries with seq > after, oldest first."""
         ...
 
-    def cites(self, run: RunId, commit: str) -> bool:
-        """Tell whether an entry of the run cites the body of a commitment (64 hex)."""
+    def cites(self, runs: Sequence[RunId], commit: str) -> bool:
+        """Tell whether an entry of one of the runs, at most 256, cites the body of a commitment (64 hex)."""
         ...
 
     def newest(self, run: RunId) -> int | None:

@@ -187,10 +187,10 @@ class ExportStore:
         )
         return [self._stored(*place) for place in places]
 
-    def cites(self, run: RunId, commit: str) -> bool:
-        """Tell whether an entry of the run cites the body of a commitment (64 hex)."""
-        cited = (reference for stored in self.run_entries(run) for reference in stored.entry.bodies.values())
-        return any(reference.commit == commit for reference in cited)
+    def cites(self, runs: Sequence[RunId], commit: str) -> bool:
+        """Tell whether an entry of one of the runs cites the body of a commitment (64 hex)."""
+        entries = (stored.entry for run in runs for stored in self.run_entries(run))
+        return any(reference.commit == commit for entry in entries for reference in entry.bodies.values())
 
     def newest(self, run: RunId) -> int | None:
         """Return the seq of the run's newest entry, or None."""

@@ -156,9 +156,9 @@ class PrincipalStore:
             self._given(stored.entry)
         return found
 
-    def cites(self, run: RunId, commit: str) -> bool:
-        """Tell whether an entry of a run of the principal cites the body of a commitment."""
-        return self._sees(self._whole, run, None) and self._whole.cites(run, commit)
+    def cites(self, runs: Sequence[RunId], commit: str) -> bool:
+        """Tell whether an entry of those of the runs that are the principal's cites the body of a commitment."""
+        return self._whole.cites([run for run in runs if self._sees(self._whole, run, None)], commit)
 
     def newest(self, run: RunId) -> int | None:
         """Return the seq of the newest entry of a run of the principal, else None."""
@@ -167,11 +167,11 @@ class PrincipalStore:
     def runs(self, limit: int, before: int | None = None) -> list[RunRow]:
         """Return the newest runs of the principal."""
         found: list[RunRow] = []
-        for row in self._own_runs(before):
-            if len(found) == limit:
+        for page in self._own_runs(before):
+            found += page
+            if len(found) >= limit:
                 break
-            found.append(row)
-        return found
+        return found[:limit]
 
     def lease(self, run: RunId) -> Lease | None:
         """Return the lease of a run of the principal, expired or not."""
@@ -194,7 +194,7 @@ class PrincipalStore:
             return True
         if self._whole.body_state(commit).state == "missing":
             return False
-        found = any(self._whole.cites(row.run, commit) for row in self._own_runs(None))
+        found = any(self._whole.cites([row.run for row in page], commit) for page in self._own_runs(None))
         if found:
             self._cited.add(commit)
         return found
@@ -202,10 +202,10 @@ class PrincipalStore:
     def _given(self, entry: Entry) -> None:
         self._cited.update(reference.commit for reference in entry.bodies.values())
 
-    def _own_runs(self, before: int | None) -> Iterator[RunRow]:
-        """Yield the principal's runs, newest first, whose first seq is < before."""
+    def _own_runs(self, before: int | None) -> Iterator[list[RunRow]]:
+        """Yield the principal's runs, newest first, whose first seq is < before, page by page."""
         while rows := self._whole.runs(_PAGE, before):
-            yield from (row for row in rows if self._sees(self._whole, row.run, row.first_seq))
+            yield [row for row in rows if self._sees(self._whole, row.run, row.first_seq)]
             before = rows[-1].first_seq
 
 

@@ -88,11 +88,12 @@ def run_entries(connection: sqlite3.Connection, run: RunId, after: int) -> list[
     return [_stored(seq, raw, hashes) for seq, raw, hashes in found]
 
 
-def cites(connection: sqlite3.Connection, run: RunId, commit: str) -> bool:
-    """Tell whether an entry of the run cites the body of a commitment; only entries that name it are decoded."""
-    named = commit.encode("utf-8", "replace")
+def cites(connection: sqlite3.Connection, of: Sequence[RunId], commit: str) -> bool:
+    """Tell whether an entry of one of the runs cites the body of a commitment; only what names it is decoded."""
+    places = ",".join("?" * len(of))
     found = connection.execute(
-        "SELECT seq, raw, tree FROM entries WHERE run = ? AND instr(raw, ?)", (_asked(run), named)
+        f"SELECT seq, raw, tree FROM entries WHERE run IN ({places}) AND instr(raw, ?)",  # noqa: S608  only marks
+        (*map(_asked, of), commit.encode("utf-8", "replace")),
     ).fetchall()
     return any(
         reference.commit == commit

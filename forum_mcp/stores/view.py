@@ -1,7 +1,7 @@
 """What can be read of an open ledger: the half of the ``Store`` port that changes nothing."""
 
 import sqlite3
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
@@ -112,10 +112,10 @@ class SqliteView:
         with self._reading() as reader:
             return rows.run_entries(reader, run, after)
 
-    def cites(self, run: RunId, commit: str) -> bool:
-        """Tell whether an entry of the run cites the body of a commitment (64 hex)."""
+    def cites(self, runs: Sequence[RunId], commit: str) -> bool:
+        """Tell whether an entry of one of the runs, at most 256, cites the body of a commitment (64 hex)."""
         with self._reading() as reader:
-            return rows.cites(reader, run, commit)
+            return rows.cites(reader, runs, commit)
 
     def newest(self, run: RunId) -> int | None:
         """Return the seq of the run's newest entry, or None."""

@@ -334,10 +334,11 @@ def test_what_is_not_there_is_said_so(store: Store) -> None:
 def test_a_run_cites_a_body_by_an_entry_that_refers_to_it_and_by_none_that_only_names_it(store: Store) -> None:
     cited = add(store, Draft("note.made", "a", {}, {"text": NewBody(TEXT, b"words")}), RUN).entry.bodies["text"].commit
     add(store, Draft("note.made", "a", {"commit": cited}, {}), OTHER)
-    assert store.cites(RUN, cited)
-    assert not store.cites(OTHER, cited)
-    assert not any(store.cites(RunId(run), cited) for run in ("", "\ud800", "0c" * 16))
-    assert not any(store.cites(RUN, commit) for commit in ("", "0" * 64, "\ud800", cited[:-1]))
+    assert store.cites([OTHER, RUN], cited)
+    assert not store.cites([OTHER], cited)
+    assert not store.cites([], cited)
+    assert not store.cites([RunId(run) for run in ("", "\ud800", "0c" * 16)], cited)
+    assert not any(store.cites([RUN], commit) for commit in ("", "0" * 64, "\ud800", cited[:-1]))
 
 
 def test_runs_are_listed_newest_first_and_paged(store: Store) -> None:
