@@ -56,7 +56,11 @@ _ADVICE: Final[tuple[tuple[type[ForumError], str], ...]] = (
         "nothing was recorded; fork it with run_control: what is done and the same is reused",
     ),
     (NoteError, "pass the note exactly as a result gave it, line breaks included"),
-    (LedgerReadOnly, "reading still works; ask the operator to see to the disk and restart the server"),
+    (
+        LedgerReadOnly,
+        "reading still works, and run lists what had begun; ask the operator to see to the disk, and to restart the "
+        "server if that is not enough",
+    ),
     (LedgerLocked, "nothing was recorded; reading still works"),
     (LedgerError, "ask the operator to run 'forum-mcp ledger verify'"),
 )
