@@ -58,8 +58,7 @@ _ADVICE: Final[tuple[tuple[type[ForumError], str], ...]] = (
     (NoteError, "pass the note exactly as a result gave it, line breaks included"),
     (
         LedgerReadOnly,
-        "reading still works, and run lists what had begun; ask the operator to see to the disk, and to restart the "
-        "server if that is not enough",
+        "reading still works, run lists what had begun; ask the operator to see to the disk, else restart the server",
     ),
     (LedgerLocked, "nothing was recorded; reading still works"),
     (LedgerError, "ask the operator to run 'forum-mcp ledger verify'"),
