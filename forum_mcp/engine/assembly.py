@@ -27,8 +27,8 @@ from forum_mcp.rules.run import CONTEXT
 
 __all__ = ["contract_of", "executors_of", "roster_of"]
 
-_INPUT_CHARS: Final = 24_000
-_LOCAL_INPUT_CHARS: Final = 8_000
+_INPUT_BYTES: Final = 24_000
+_LOCAL_INPUT_BYTES: Final = 8_000
 
 
 def roster_of(settings: Settings) -> Roster:
@@ -148,10 +148,10 @@ def _policy_of(settings: Settings, roster: Roster) -> Policy:
     return policy
 
 
-def _input_chars(kind: str, context_tokens: int | None) -> int:
-    """Return how much untrusted text a prompt may hold: half of the context, at four characters a token."""
+def _input_bytes(kind: str, context_tokens: int | None) -> int:
+    """Return how much untrusted text a prompt may hold: half of the context, at four bytes a token."""
     if context_tokens is None:
-        return _LOCAL_INPUT_CHARS if kind == "local" else _INPUT_CHARS
+        return _LOCAL_INPUT_BYTES if kind == "local" else _INPUT_BYTES
     return context_tokens * 2
 
 
@@ -165,7 +165,7 @@ def _reading_terms(settings: ContextSettings, reader: Executor, scrubber: Scrubb
         max_tokens=None,
         attempts=1,
         max_parallel=1,
-        input_chars=_INPUT_CHARS,
+        input_bytes=_INPUT_BYTES,
         effects="none",
     )
 
@@ -181,7 +181,7 @@ def _terms(name: str, settings: Settings, executor: Executor, scrubber: Scrubber
         max_tokens=each.max_tokens if each else None,
         attempts=each.attempts if each else 1,
         max_parallel=each.max_parallel if each else 16,
-        input_chars=_input_chars(executor.type, each.context_tokens if each else None),
+        input_bytes=_input_bytes(executor.type, each.context_tokens if each else None),
         effects="idempotent" if executor.type == "command" else "none",
         price=price_of(executor, each),
         per_minute=each.per_minute if each else None,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 
-from forum_mcp.roles.fence import cap, fence
+from forum_mcp.roles.fence import cap, fence, fit
 from forum_mcp.roles.prompt import Prompt, lane_lines, repair_parts, repair_room
 from forum_mcp.roles.prompts import prompt_text
 from forum_mcp.roles.reply import Unusable, read
@@ -29,13 +29,13 @@ def ask(
     problem: str | None = None,
     last_reply: str | None = None,
 ) -> Prompt:
-    """Return the prompt. ``lanes``: (name, description), likeliest first; ``limit``: most characters of untrusted text.
+    """Return the prompt. ``lanes``: (name, description), likeliest first; ``limit``: most bytes of untrusted text.
 
     After an unusable reply, ``problem`` and ``last_reply`` show the model what was wrong.
     """
     room = repair_room(problem, limit)
     limit -= room
-    parts = [f"Lanes:\n{lane_lines(lanes, limit // 2)}", fence("REQUEST", cap(request, limit // 2), mark)]
+    parts = [f"Lanes:\n{lane_lines(lanes, limit // 2)}", fence("REQUEST", fit(request, limit // 2), mark)]
     parts += repair_parts(problem, last_reply, "Name the lane again.", mark=mark, limit=room)
     return Prompt(prompt_text("classifier"), "\n\n".join(parts), _schema([name for name, _ in lanes]))
 

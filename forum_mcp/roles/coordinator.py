@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from forum_mcp.roles.fence import cap, fence
+from forum_mcp.roles.fence import fence, fit
 from forum_mcp.roles.prompt import Prompt, context_parts, lane_lines, repair_parts
 from forum_mcp.roles.prompts import prompt_text
 from forum_mcp.roles.reply import Unusable, read
@@ -82,7 +82,7 @@ def ask(
     last_reply: str | None,
     context: Sequence[tuple[str, str]] = (),
 ) -> Prompt:
-    """Return the prompt. ``lanes``: (name, description), likeliest first; ``limit``: most characters of untrusted text.
+    """Return the prompt. ``lanes``: (name, description), likeliest first; ``limit``: most bytes of untrusted text.
 
     ``context``: (name, text) of what the run was given to read, at most a third of it. After an unusable reply,
     ``problem`` and ``last_reply`` show the model what was wrong.
@@ -91,7 +91,7 @@ def ask(
         f"Lanes:\n{lane_lines(lanes, limit // 4)}",
         f"Suggested lane: {suggested}",
         *context_parts(context, mark=mark, limit=limit // 3),
-        fence("REQUEST", cap(request, limit - limit // 3 if context else limit), mark),
+        fence("REQUEST", fit(request, limit - limit // 3 if context else limit), mark),
     ]
     parts += repair_parts(problem, last_reply or "", "Write the whole plan again.", mark=mark, limit=limit // 2)
     return Prompt(prompt_text("coordinator"), "\n\n".join(parts), _SCHEMA)

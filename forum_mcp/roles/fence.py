@@ -8,7 +8,7 @@ import unicodedata
 from hashlib import sha256
 from typing import Final
 
-__all__ = ["cap", "fence", "token", "visible"]
+__all__ = ["cap", "fence", "fit", "token", "visible"]
 
 _KEPT: Final = frozenset("\n\t\u200c\u200d")
 """Line feed and tab, and the joiners that words of several scripts need."""
@@ -32,6 +32,22 @@ def cap(text: str, limit: int) -> str:
     head = limit * 2 // 3
     tail = limit - head
     return f"{text[:head]}\n[... {len(text) - head - tail} characters left out ...]\n{text[len(text) - tail :]}"
+
+
+def fit(text: str, room: int) -> str:
+    """Return at most ``room`` bytes of UTF-8 of a text, as ``cap`` does.
+
+    A prompt's room is told in tokens. Four bytes a token is about right in any script; four characters is not: Chinese
+    takes three times the tokens of as many Latin letters.
+    """
+    if text.isascii():
+        return cap(text, room)
+    data = text.encode("utf-8", "replace")
+    if len(data) <= room:
+        return text
+    head = data[: room * 2 // 3].decode("utf-8", "ignore")
+    tail = data[len(data) - (room - room * 2 // 3) :].decode("utf-8", "ignore")
+    return f"{head}\n[... {len(text) - len(head) - len(tail)} characters left out ...]\n{tail}"
 
 
 def visible(text: str) -> str:

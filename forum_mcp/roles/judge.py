@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from forum_mcp.roles.fence import cap, fence
+from forum_mcp.roles.fence import cap, fence, fit
 from forum_mcp.roles.prompt import Prompt, repair_parts, repair_room
 from forum_mcp.roles.prompts import prompt_text
 from forum_mcp.roles.reply import Unusable, read_agreed
@@ -60,19 +60,19 @@ def ask(
 ) -> Prompt:
     """Return the prompt. ``missing``: terms of the request that the answer does not hold, in any case only a hint.
 
-    ``limit``: most characters of untrusted text; what the results share of it shrinks with their number.
+    ``limit``: most bytes of untrusted text; what the results share of it shrinks with their number.
     """
     room = repair_room(problem, limit)
     limit -= room
     share = limit // 2 // max(1, len(results))
-    parts = [fence("REQUEST", cap(request, limit // 6), mark)]
+    parts = [fence("REQUEST", fit(request, limit // 6), mark)]
     for seq, asked, output in results:
-        result = f"{cap(asked, share // 4)}\n\n{cap(output, share * 3 // 4)}"
+        result = f"{fit(asked, share // 4)}\n\n{fit(output, share * 3 // 4)}"
         parts.append(f"Result in entry {seq}:\n" + fence("RESULT", result, mark))
-    parts.append("The answer to judge:\n" + fence("ANSWER", cap(answer, limit // 4), mark))
+    parts.append("The answer to judge:\n" + fence("ANSWER", fit(answer, limit // 4), mark))
     if missing:
         hint = "Words of the request that the answer does not hold; it may say the same otherwise:\n"
-        parts.append(hint + fence("WORDS", cap("\n".join(missing), limit // 12), mark))
+        parts.append(hint + fence("WORDS", fit("\n".join(missing), limit // 12), mark))
     parts += repair_parts(problem, last_reply, "Give the judgement again.", mark=mark, limit=room)
     return Prompt(prompt_text("judge"), "\n\n".join(parts), _SCHEMA)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from forum_mcp.roles.fence import cap, fence
+from forum_mcp.roles.fence import fence, fit
 
 __all__ = ["Prompt", "context_parts", "lane_lines", "repair_parts", "repair_room"]
 
@@ -26,9 +26,9 @@ class Prompt:
 
 
 def context_parts(context: Sequence[tuple[str, str]], *, mark: str, limit: int) -> list[str]:
-    """Return context (name, text), fenced; ``limit``: most characters of it all."""
+    """Return context (name, text), fenced; ``limit``: most bytes of it all."""
     share = limit // max(1, len(context))
-    return [f"Context {name}:\n{fence('CONTEXT', cap(text, share), mark)}" for name, text in context]
+    return [f"Context {name}:\n{fence('CONTEXT', fit(text, share), mark)}" for name, text in context]
 
 
 def lane_lines(lanes: Sequence[tuple[str, str]], limit: int) -> str:
@@ -50,11 +50,11 @@ def repair_room(problem: str | None, limit: int) -> int:
 def repair_parts(problem: str | None, last_reply: str | None, again: str, *, mark: str, limit: int) -> list[str]:
     """Return what shows a model why its last reply cannot be used; nothing when there is no ``problem``.
 
-    The problem is fenced too: it may quote the reply. ``again`` says what to write now; ``limit``: most characters of
+    The problem is fenced too: it may quote the reply. ``again`` says what to write now; ``limit``: most bytes of
     both, half of it each.
     """
     if problem is None:
         return []
-    told = fence("PROBLEM", cap(problem, min(limit // 2, _PROBLEM_CHARS)), mark)
-    shown = [] if last_reply is None else [fence("YOUR-LAST-REPLY", cap(last_reply, limit // 2), mark)]
+    told = fence("PROBLEM", fit(problem, min(limit // 2, _PROBLEM_CHARS)), mark)
+    shown = [] if last_reply is None else [fence("YOUR-LAST-REPLY", fit(last_reply, limit // 2), mark)]
     return [*shown, f"Your last reply cannot be used:\n{told}\n{again}"]

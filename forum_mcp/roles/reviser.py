@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from forum_mcp.roles.fence import cap, fence
+from forum_mcp.roles.fence import fence, fit
 from forum_mcp.roles.prompt import Prompt
 from forum_mcp.roles.prompts import prompt_text
 
@@ -19,7 +19,7 @@ _BLANK_LINES: Final = re.compile(r"(\n[ \t]*(?:\n[ \t]*)+)")
 def ask(request: str, answer: str, *, faults: Sequence[str], mark: str, limit: int) -> Prompt:
     """Return the prompt. ``faults``: what was found too long, in words of ours; the answer is given whole."""
     parts = [
-        "The answer was written for this request:\n" + fence("REQUEST", cap(request, limit // 4), mark),
+        "The answer was written for this request:\n" + fence("REQUEST", fit(request, limit // 4), mark),
         fence("ANSWER", answer, mark),
     ]
     if faults:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from forum_mcp.roles.fence import cap, fence
+from forum_mcp.roles.fence import fence, fit
 from forum_mcp.roles.prompt import Prompt
 from forum_mcp.roles.prompts import prompt_text
 
@@ -13,11 +13,11 @@ _HEADING_CHARS: Final = 200
 
 
 def ask(request: str, results: Sequence[tuple[str, str]], *, mark: str, limit: int) -> Prompt:
-    """Return the prompt. ``results``: (instruction, output) in plan order; ``limit``: most characters of it all."""
+    """Return the prompt. ``results``: (instruction, output) in plan order; ``limit``: most bytes of it all."""
     share = limit // (len(results) + 1)
-    parts = [fence("REQUEST", cap(request, share), mark)]
+    parts = [fence("REQUEST", fit(request, share), mark)]
     parts.extend(
-        fence("RESULT", f"{cap(instruction, share // 4)}\n\n{cap(output, share * 3 // 4)}", mark)
+        fence("RESULT", f"{fit(instruction, share // 4)}\n\n{fit(output, share * 3 // 4)}", mark)
         for instruction, output in results
     )
     parts.append("Write the answer to the request.")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from forum_mcp.roles.fence import cap, fence
+from forum_mcp.roles.fence import fence, fit
 from forum_mcp.roles.prompt import Prompt, repair_parts, repair_room
 from forum_mcp.roles.prompts import prompt_text
 from forum_mcp.roles.reply import Unusable, read_agreed
@@ -45,14 +45,14 @@ def ask(
     problem: str | None,
     last_reply: str | None = None,
 ) -> Prompt:
-    """Return the prompt; ``limit``: most characters of untrusted text; ``problem``: of ``last_reply``, if any."""
+    """Return the prompt; ``limit``: most bytes of untrusted text; ``problem``: of ``last_reply``, if any."""
     room = repair_room(problem, limit)
     limit -= room
-    parts = ["The task was:\n" + fence("TASK", cap(instruction, limit // 3), mark)]
+    parts = ["The task was:\n" + fence("TASK", fit(instruction, limit // 3), mark)]
     if done_when:
         lines = "\n".join(f"- {line}" for line in done_when)
-        parts.append("It is done when:\n" + fence("CRITERIA", cap(lines, limit // 6), mark))
-    parts.append("The result to judge:\n" + fence("RESULT", cap(output, limit // 2), mark))
+        parts.append("It is done when:\n" + fence("CRITERIA", fit(lines, limit // 6), mark))
+    parts.append("The result to judge:\n" + fence("RESULT", fit(output, limit // 2), mark))
     parts += repair_parts(problem, last_reply, "Give the verdict again.", mark=mark, limit=room)
     return Prompt(prompt_text("validator"), "\n\n".join(parts), _SCHEMA)
 

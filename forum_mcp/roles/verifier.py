@@ -6,7 +6,7 @@ program must not have to find its input among them. A model gets a prompt like e
 
 import msgspec
 
-from forum_mcp.roles.fence import cap, fence
+from forum_mcp.roles.fence import fence, fit
 from forum_mcp.roles.prompt import Prompt, repair_parts, repair_room
 from forum_mcp.roles.prompts import prompt_text
 from forum_mcp.roles.reply import Unusable, read
@@ -40,12 +40,12 @@ def as_json(request: str, answer: str) -> Prompt:
 def ask(
     request: str, answer: str, *, mark: str, limit: int, problem: str | None = None, last_reply: str | None = None
 ) -> Prompt:
-    """Return the prompt of a model; ``limit``: most characters of untrusted text."""
+    """Return the prompt of a model; ``limit``: most bytes of untrusted text."""
     room = repair_room(problem, limit)
     limit -= room
     parts = [
-        fence("REQUEST", cap(request, limit // 4), mark),
-        "The answer to check:\n" + fence("ANSWER", cap(answer, limit * 5 // 8), mark),
+        fence("REQUEST", fit(request, limit // 4), mark),
+        "The answer to check:\n" + fence("ANSWER", fit(answer, limit * 5 // 8), mark),
     ]
     parts += repair_parts(problem, last_reply, "Give the verdict again.", mark=mark, limit=room)
     return Prompt(prompt_text("verifier"), "\n\n".join(parts), _SCHEMA)

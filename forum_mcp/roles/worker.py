@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from forum_mcp.roles.fence import cap, fence
+from forum_mcp.roles.fence import cap, fence, fit
 from forum_mcp.roles.prompt import Prompt, context_parts
 from forum_mcp.roles.prompts import prompt_text
 
@@ -31,15 +31,15 @@ def ask(
     """Return the prompt of a task: what it may look at is fenced, what it is told to do comes last and is not.
 
     ``request``: the whole request, when the task is only a part of it; ``inputs``: (task id, output) of the tasks it
-    depends on for data; ``objection``: why an earlier result was not taken; ``limit``: most characters of the request,
+    depends on for data; ``objection``: why an earlier result was not taken; ``limit``: most bytes of the request,
     the inputs and the ``context`` (name, text; what the run was given to read, at most a third) together.
     """
     room = limit // 3 if context else 0
     share = (limit - room) // (len(inputs) + 1)
     parts = context_parts(context, mark=mark, limit=room)
     if request is not None:
-        parts.append("The task is one part of this request:\n" + fence("REQUEST", cap(request, share), mark))
-    parts.extend(f"Result of task {task}:\n" + fence("RESULT", cap(output, share), mark) for task, output in inputs)
+        parts.append("The task is one part of this request:\n" + fence("REQUEST", fit(request, share), mark))
+    parts.extend(f"Result of task {task}:\n" + fence("RESULT", fit(output, share), mark) for task, output in inputs)
     if objection is not None:
         words = fence("OBJECTION", cap(objection, _OBJECTION_CHARS), mark)
         parts.append("An earlier result of the task was not taken, because of this:\n" + words)

@@ -56,7 +56,7 @@ def _verdicts(done: list[TaskState]) -> list[int]:
 
 def _ask(state: RunState, done: list[TaskState], mark: str) -> Prompt:
     results = [(held.plan.instruction, held.output) for held in done]
-    return synthesizer.ask(state.request, results, mark=mark, limit=terms_of(state, state.answering).input_chars)
+    return synthesizer.ask(state.request, results, mark=mark, limit=terms_of(state, state.answering).input_bytes)
 
 
 def _by_rules(state: RunState, done: list[TaskState]) -> Draft:

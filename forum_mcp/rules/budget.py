@@ -211,7 +211,7 @@ def _kept_back(state: RunState, purpose: str) -> Amounts:
         return Amounts()
     assert state.contract is not None
     terms = state.contract.terms(executor)
-    tokens_in = _TEMPLATE_TOKENS + min(4 * terms.input_chars, len(state.request) + state.result_chars)
+    tokens_in = _TEMPLATE_TOKENS + min(4 * terms.input_bytes, len(state.request) + state.result_chars)
     tokens_out = terms.max_tokens or _SYNTHESIS_TOKENS
     price, limits = terms.price, state.limits
     return Amounts(

@@ -47,7 +47,7 @@ def decide_lane(state: RunState, found: Route) -> Draft | LaneReply | Unheard | 
             state.request,
             lanes=[(name, roster.lanes[name].description) for name in names],
             mark=mark,
-            limit=terms_of(state, attempts).input_chars,
+            limit=terms_of(state, attempts).input_bytes,
             problem=problem,
             last_reply=attempts.reply if problem is not None else None,
         )

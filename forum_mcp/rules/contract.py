@@ -35,7 +35,7 @@ class ExecutorTerms(msgspec.Struct, frozen=True, kw_only=True):
         max_tokens: most tokens of a reply, or None.
         attempts: attempts per rung when the error may pass by itself.
         max_parallel: most open attempts of this run on it.
-        input_chars: most characters of untrusted text in one prompt.
+        input_bytes: most bytes (UTF-8) of untrusted text in one prompt.
         effects: default of tasks it runs: ``none``, ``idempotent`` or ``once``.
         price: what its calls cost, or None when nobody knows.
         per_minute: most calls of this run on it in any minute, or None.
@@ -50,7 +50,7 @@ class ExecutorTerms(msgspec.Struct, frozen=True, kw_only=True):
     max_tokens: int | None
     attempts: int
     max_parallel: int
-    input_chars: int
+    input_bytes: int
     effects: str
     price: Price | None = None
     per_minute: int | None = None
@@ -142,7 +142,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(
             first,
             attempts=max(len(every), *(each.attempts for each in every)),
-            input_chars=min(each.input_chars for each in every),
+            input_bytes=min(each.input_bytes for each in every),
         )
 
     def named(self) -> set[str]:

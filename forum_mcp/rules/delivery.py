@@ -61,10 +61,10 @@ def _revision(state: RunState, answer: str, remark: str) -> Draft | None:
     attempts = state.review.revising
 
     def ask(mark: str) -> Prompt:
-        limit = terms_of(state, attempts).input_chars
+        limit = terms_of(state, attempts).input_bytes
         return reviser.ask(state.request, answer, faults=state.review.faults or (), mark=mark, limit=limit)
 
-    if attempts.progress == "idle" and len(answer) > terms_of(state, attempts).input_chars:
+    if attempts.progress == "idle" and len(answer.encode()) > terms_of(state, attempts).input_bytes:
         return _kept(state, "rules", "too-long")
     step = ask_text(state, attempts, ask, state.review.delivery_seq)
     if isinstance(step, Unheard):

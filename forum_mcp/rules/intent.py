@@ -70,7 +70,7 @@ def _judgement(state: RunState) -> Draft | None:
             results,
             missing=review.missing,
             mark=mark,
-            limit=terms_of(state, attempts).input_chars,
+            limit=terms_of(state, attempts).input_bytes,
             problem=problem,
             last_reply=attempts.reply if problem is not None else None,
         )

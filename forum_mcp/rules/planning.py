@@ -125,7 +125,7 @@ def _ask(state: RunState, mark: str) -> Prompt:
         suggested=state.lane,
         lanes=lanes,
         mark=mark,
-        limit=terms_of(state, attempts).input_chars,
+        limit=terms_of(state, attempts).input_bytes,
         problem=attempts.problem if attempts.progress == "refused" else None,
         last_reply=attempts.reply,
         context=[(name, text) for name, text, _ in context],

@@ -51,7 +51,7 @@ def _who(contract: Contract, ladder: list[str]) -> list[object]:
     """Return who is asked at each rung, without names: a ladder of two is not a rung that two share."""
     return [
         [
-            [each.type, each.model, each.max_tokens, each.input_chars, each.keeps_cut, each.identity]
+            [each.type, each.model, each.max_tokens, each.input_bytes, each.keeps_cut, each.identity]
             for name in members(rung)
             if (each := contract.executors.get(name)) is not None
         ]

@@ -130,7 +130,7 @@ def _ask(state: RunState, held: TaskState, mark: str) -> Prompt:
         schema=planned.schema,
         objection=held.objection,
         mark=mark,
-        limit=terms_of(state, held.work).input_chars,
+        limit=terms_of(state, held.work).input_bytes,
         context=[(name, text) for name, text, _ in context],
     )
     return with_context(prompt, context)

@@ -214,7 +214,7 @@ def _ask(state: RunState, held: TaskState, calls: Attempts, mark: str, problem: 
         held.output,
         done_when=criteria_of(state.contract, held.plan),
         mark=mark,
-        limit=terms_of(state, calls).input_chars,
+        limit=terms_of(state, calls).input_bytes,
         problem=problem,
         last_reply=calls.reply if problem is not None else None,
     )

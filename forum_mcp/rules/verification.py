@@ -41,7 +41,7 @@ def decide_verification(state: RunState) -> Draft | Literal["settled"] | None:
             state.request,
             state.review.answer,
             mark=mark,
-            limit=terms.input_chars,
+            limit=terms.input_bytes,
             problem=problem,
             last_reply=attempts.reply if problem is not None else None,
         )

@@ -51,7 +51,7 @@ def terms(**changes: object) -> ExecutorTerms:
         max_tokens=None,
         attempts=2,
         max_parallel=4,
-        input_chars=4_000,
+        input_bytes=4_000,
         effects="none",
     )
     return msgspec.structs.replace(plain, **changes)

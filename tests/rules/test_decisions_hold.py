@@ -60,7 +60,7 @@ EXECUTORS: Final = st.builds(
     attempts=st.integers(1, 3),
     max_parallel=st.integers(1, 3),
     effects=st.sampled_from(["none", "idempotent", "once"]),
-    input_chars=st.sampled_from([200, 4_000]),
+    input_bytes=st.sampled_from([200, 4_000]),
 )
 
 

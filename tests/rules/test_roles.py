@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from forum_mcp.roles import classifier, coordinator, judge, reviser, synthesizer, validator, verifier, worker
 from forum_mcp.roles.classifier import LaneReply
 from forum_mcp.roles.coordinator import DependencyReply, PlanReply
-from forum_mcp.roles.fence import cap, fence, token
+from forum_mcp.roles.fence import cap, fence, fit, token
 from forum_mcp.roles.judge import IntentReply
 from forum_mcp.roles.prompt import Prompt
 from forum_mcp.roles.prompts import prompt_text
@@ -187,6 +187,19 @@ def test_long_texts_are_cut_inside_their_fences() -> None:
             [inside] = fenced(asked.prompt, fence_name)
             assert "characters left out ...]" in inside
             assert inside.endswith("z")
+
+
+@pytest.mark.parametrize("letter", ["漢", "é", "я", "😀"])
+def test_a_prompt_s_room_is_the_same_in_any_script(letter: str) -> None:
+    for name, asked in each_role(letter * 50_000).items():
+        if name != "reviser":  # which gets the answer whole
+            assert len(asked.prompt.user.encode()) < 10_000 + 2_000 * (name == "judge"), name
+    kept = fit(letter * 1_000, 100)
+    gone = re.search(r"\n\[\.\.\. (\d+) characters left out \.\.\.\]\n", kept)
+    assert gone is not None
+    assert kept.count(letter) == 1_000 - int(gone[1])
+    assert kept.count(letter) * len(letter.encode()) <= 100
+    assert set(kept.replace(gone[0], "")) == {letter}
 
 
 def test_a_worker_with_many_inputs_shares_the_room_among_them() -> None:
