@@ -12,7 +12,7 @@ from typing import Final
 
 __all__ = ["Pace"]
 
-_WORTH: Final = 2
+_WORTH: Final = 4
 """How many times as long as its commit a transaction's own work may take."""
 
 

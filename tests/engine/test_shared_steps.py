@@ -24,8 +24,8 @@ def clock(work_s: int, commit_s: int) -> Clock:
 
 @pytest.mark.parametrize(
     ("work_s", "commit_s", "groups"),
-    [(1, 0, [1, 1, 1, 1]), (1, 1, [2, 2]), (0, 1, [4]), (1, 50, [4])],
-    ids=["a commit costs nothing", "as much as the work", "more than can be said", "much more"],
+    [(1, 0, [1, 1, 1, 1]), (2, 1, [2, 2]), (0, 1, [4]), (1, 50, [4])],
+    ids=["a commit costs nothing", "half as much as the work", "more than can be said", "much more"],
 )
 async def test_outcomes_that_come_together_share_a_commit_as_far_as_it_pays(
     stage: Stage, work_s: int, commit_s: int, groups: list[int]
