@@ -64,6 +64,18 @@ _WAITS: Final = re.compile(
 )
 _WAITS_FOR_ALL: Final = re.compile(r"(?:and\s+)?(?:finally|lastly|at the end)\b", re.IGNORECASE)
 
+_LEADS_ON: Final = re.compile(
+    r"""
+      (?: [\s,;]\s{0,9} (?:and\s{1,9})? (?P<previous>then)
+        | (?:[,;]\s{0,9} (?:and\s{1,9})? | \sand\s{1,9}) (?P<all>finally|lastly)
+        | [\s,;]and
+      ) [,:]?$
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+_LEADING_ON: Final = 40
+"""Characters at the end of a list's item in which words that lead on to the next item stand."""
+
 
 def split(request: str, roster: Roster, lane: str, permitted: Callable[[str], bool]) -> dict[str, object]:
     """Return a plan, as JSON, of 1 to 20 tasks.
@@ -137,7 +149,7 @@ def _items(request: str, plain: str, marks: list[tuple[int, int]]) -> list[_Part
         return []
     if lead and not lead.endswith(":"):
         parts[0] = _trim(request, 0, parts[0].end)
-    return parts
+    return _unlinked(request, parts)
 
 
 def _item(request: str, start: int, end: int) -> _Part:
@@ -145,6 +157,21 @@ def _item(request: str, start: int, end: int) -> _Part:
     text = request[part.start : part.end]
     after: _After = "all" if _WAITS_FOR_ALL.match(text) else "previous" if _WAITS.match(text) else "none"
     return part._replace(after=after)
+
+
+def _unlinked(request: str, parts: list[_Part]) -> list[_Part]:
+    """Return items without the words that lead on to the next one (", then"), which waits as they say."""
+    told: _After = "none"
+    unlinked: list[_Part] = []
+    for number, part in enumerate(parts, 1):
+        after: _After = part.after if told == "none" else told
+        lead = _LEADS_ON.search(request, max(part.start, part.end - _LEADING_ON), part.end)
+        told = "none"
+        if lead is not None and number < len(parts):
+            told = "previous" if lead["previous"] else "all" if lead["all"] else "none"
+            part = _trim(request, part.start, lead.start())
+        unlinked.append(part._replace(after=after))
+    return unlinked
 
 
 def _lined(request: str, plain: str) -> list[_Part]:
@@ -157,7 +184,7 @@ def _lined(request: str, plain: str) -> list[_Part]:
                 return []
             parts.append(_item(request, at, at + len(line)))
         at += len(line)
-    return parts
+    return _unlinked(request, parts)
 
 
 def _clauses(request: str, plain: str) -> list[_Part]:

@@ -42,6 +42,9 @@ def waits(request: str) -> list[object]:
         ("1. Build the API 2. Write the docs 3. Test it", ["Build the API", "Write the docs", "Test it"]),
         ("1) Build the API\n2) Write the docs\n", ["Build the API", "Write the docs"]),
         ("Please do:\n- write unit tests\n- translate the page", ["write unit tests", "translate the page"]),
+        ("1. write docs then 2. build css, and then 3. test it", ["write docs", "build css", "test it"]),
+        ("1. write docs and\n2. cut it and finally\n3. test it and", ["write docs", "cut it", "test it and"]),
+        ("build the css, then\nwrite the tests", ["build the css", "write the tests"]),
         ("* login page\n* settings page", ["login page", "settings page"]),
         ("- write tests\n  - for a\n  - for b\n- fix bugs", ["write tests\n  - for a\n  - for b", "fix bugs"]),
         ("We sell shoes.\n- write a slogan\n- draw a logo", ["We sell shoes.\n- write a slogan", "draw a logo"]),
@@ -91,6 +94,12 @@ def test_a_part_waits_for_what_came_before_only_when_it_says_so() -> None:
     assert waits("Fix the login, then translate the page") == [[], ["t1"]]
     assert waits("Fix the login and write tests for it") == [[], ["t1"]]
     assert waits("Analyse the survey results and write a one-page summary") == [[], ["t1"]]
+    assert waits("1. Fix the login then 2. write docs and 3. test it; finally 4. ship it") == [
+        [],
+        ["t1"],
+        [],
+        ["t1", "t2", "t3"],
+    ]
     assert waits("1. Fix the login\n2. Then write docs\n3. Finally, write a summary") == [[], ["t1"], ["t1", "t2"]]
 
 
