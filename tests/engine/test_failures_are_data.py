@@ -135,7 +135,8 @@ async def test_an_executor_that_raises_is_a_recorded_crash(stage: Stage) -> None
     ids=str,
 )
 async def test_an_answer_that_is_no_outcome_is_a_recorded_crash(stage: Stage, wrong: dict[str, Any]) -> None:
-    stage.cast.task = lambda _: Outcome(**{"reply": b"done", **wrong})
+    answer: dict[str, Any] = {"reply": b"done", **wrong}
+    stage.cast.task = lambda _: Outcome(**answer)
     async with stage.forum(stage.settings(RoleSettings(worker=["model"]))) as forum:
         view = await forum.submit("do it", single=True, wait_s=60)
         assert (view.state, view.tasks[0].error) == ("failed", "executor-crashed")
