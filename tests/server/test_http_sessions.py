@@ -1,5 +1,6 @@
 """What principals share over HTTP, sessions and room for requests: one that takes all shuts nobody out."""
 
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import anyio
@@ -17,11 +18,12 @@ HEADERS = {"accept": "application/json, text/event-stream", "mcp-protocol-versio
 
 
 class Names(Authenticator):
-    """Takes each token for the name of a principal."""
+    """Takes each token for the name of a principal, after that of an OAuth client where it has one: ``client@name``."""
 
     async def identify(self, token: str) -> Identity | None:
         """Return that principal."""
-        return Identity(token, subject=token, principal=Principal(token, frozenset({READ})))
+        name = token.rpartition("@")[2]
+        return Identity(token, subject=name, principal=Principal(name, frozenset({READ})))
 
 
 class Sessions:
@@ -69,6 +71,41 @@ async def test_when_all_sessions_are_taken_whoever_has_the_most_gives_up_the_lon
         assert await sessions.lives("bob", bobs[1])
         assert await sessions.lives("carol", carols)
         assert not await sessions.lives("alice", carols), "a session is nobody else's"
+
+
+async def test_a_session_counts_though_another_client_of_its_principal_may_not_use_it(tmp_path: Path) -> None:
+    async with serving(tmp_path, Names(), MOST) as (_, port), httpx2.AsyncClient() as client:
+        sessions = Sessions(client, port)
+        for _ in range(MOST):
+            assert not await sessions.lives("laptop@alice", await sessions.open("phone@alice"))
+        assert await sessions.lives("bob", await sessions.open("bob"))
+
+
+async def test_who_opens_many_sessions_at_once_keeps_no_room_from_another(tmp_path: Path) -> None:
+    async with serving(tmp_path, Names(), MOST) as (_, port), httpx2.AsyncClient() as client:
+        sessions = Sessions(client, port)
+        for _ in range(MOST - 1):
+            await sessions.open("alice")
+        opened: list[str] = []
+
+        async def one(who: str) -> None:
+            opened.append(await sessions.open(who))
+
+        async with anyio.create_task_group() as group:
+            for who in ("alice", "alice", "bob", "carol"):
+                group.start_soon(one, who)
+        assert len(set(opened)) == 4
+
+
+async def test_who_waits_on_all_of_its_sessions_does_not_keep_another_from_giving_one_up(tmp_path: Path) -> None:
+    async with serving(tmp_path, Names(), MOST) as (_, port), httpx2.AsyncClient() as client, AsyncExitStack() as many:
+        sessions = Sessions(client, port)
+        for _ in range(2):
+            headers = {**HEADERS, "authorization": "Bearer alice", "mcp-session-id": await sessions.open("alice")}
+            await many.enter_async_context(client.stream("GET", f"http://127.0.0.1:{port}/mcp", headers=headers))
+        bobs = [await sessions.open("bob"), await sessions.open("bob")]
+        assert await sessions.lives("carol", await sessions.open("carol"))
+        assert [await sessions.lives("bob", each) for each in bobs] == [False, True]
 
 
 async def test_a_session_that_is_waited_on_is_not_given_up(tmp_path: Path) -> None:
