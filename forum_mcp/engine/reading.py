@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SHOW_MAX", "absence", "entry_view", "known_run", "show", "show_one", "trace_view"]
 
+_ID_CHARS: Final = 32
 _BEGINNING_CHARS: Final = 6
 _RUNS_LOOKED_AT: Final = 1_000
 
@@ -39,15 +40,17 @@ def entry_view(store: Store, stored: Stored, *, texts: bool = False) -> EntryVie
 def known_run(store: Store, run_id: str) -> RunId:
     """Return the id of a run that is in the ledger, as ``store`` shows it.
 
-    ``run_id`` may be the beginning of an id, 6 characters or more, that no other of the newest 1,000 runs has.
+    ``run_id`` may be the beginning of an id, 6 characters or more, that no other of the newest 1,000 runs has; upper
+    case and space around it do not count.
 
     Raises:
         NotFound: there is no such run, or several begin so.
     """
-    if store.newest(RunId(run_id)) is not None:
-        return RunId(run_id)
-    if len(run_id) >= _BEGINNING_CHARS:
-        begin_so = [row.run for row in store.runs(_RUNS_LOOKED_AT) if row.run.startswith(run_id)]
+    wanted = run_id.strip().lower()
+    if len(wanted) == _ID_CHARS and store.newest(RunId(wanted)) is not None:
+        return RunId(wanted)
+    if _BEGINNING_CHARS <= len(wanted) < _ID_CHARS:
+        begin_so = [row.run for row in store.runs(_RUNS_LOOKED_AT) if row.run.startswith(wanted)]
         if len(begin_so) == 1:
             return begin_so[0]
         if begin_so:

@@ -98,7 +98,7 @@ class RunDesk(Desk):
             view = await forum.run(task_id)
         except NotFound as error:
             raise unknown_task(task_id) from error
-        if view.mode != "submit":
+        if view.mode != "submit" or view.run_id != task_id:  # a task has its id, and not the beginning of one
             raise unknown_task(task_id)
         return view
 

@@ -172,6 +172,8 @@ def test_the_beginning_of_an_id_names_a_run(ledger: str) -> None:
     assert "run.finished" in forum("ledger", "show", "--run", begins, "--ledger", ledger).out
     assert f"run {run_id} " in forum("ledger", "summary", "--run", begins, "--ledger", ledger).out
     assert f"run {run_id} " in forum("ledger", "replay", "--run", begins, "--ledger", ledger).out
+    pasted = forum("run", "show", f" {run_id.upper()} ", "--json", "--ledger", ledger)
+    assert pasted.json()["run_id"] == run_id
     for unknown in (run_id[:5], run_id[1:9], "0" * 32):
         for words in (("run", "show", unknown), ("ledger", "show", "--run", unknown)):
             assert forum(*words, "--ledger", ledger).code == 2, unknown

@@ -37,6 +37,13 @@ def test_every_link_leads_to_a_file_of_the_tree(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_module_that_a_page_names_by_its_room_exists(page: Path) -> None:
+    rooms = "|".join(each.name for each in (ROOT / "forum_mcp").iterdir() if each.is_dir())
+    for name in re.findall(rf"`((?:{rooms})/\w+\.py)`", page.read_text(encoding="utf-8")):
+        assert (ROOT / "forum_mcp" / name).exists(), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_link_into_a_page_names_one_of_its_headings(page: Path) -> None:
     for target, fragment in re.findall(r"\]\(([^)#\s:]*)#([^)\s]+)\)", page.read_text(encoding="utf-8")):
         text = (page.parent / target if target else page).read_text(encoding="utf-8")

@@ -123,6 +123,8 @@ async def test_a_run_that_takes_long_is_a_task_whose_id_is_the_runs(tmp_path: Pa
         assert state.created_at < state.last_updated_at
         await tasks.ask("cancel", made.task_id)
         assert (await tasks.state(made.task_id)).status == "completed", "what is over stays as it was"
+        with pytest.raises(MCPError, match="no task"):
+            await tasks.state(made.task_id[:8])
 
 
 async def test_a_run_that_is_done_at_once_needs_no_task(scripted_settings: Settings) -> None:
