@@ -3,8 +3,9 @@
 import asyncio  # noqa: TID251  uvicorn's protocols are asyncio's
 import json
 import socket
+import sys
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -129,8 +130,8 @@ async def test_who_does_not_read_keeps_one_answer_and_is_let_go_while_others_are
 class Pipe(asyncio.Transport):
     """A transport whose client takes so much each time it is looked at."""
 
-    def __init__(self, *left: int) -> None:
-        super().__init__({"socket": socket.socket()})
+    def __init__(self, *left: int, connection: socket.socket | None = None) -> None:
+        super().__init__({"socket": connection or socket.socket()})
         self.left = list(left)
         self.aborted = asyncio.Event()
 
@@ -163,4 +164,30 @@ async def test_who_reads_slowly_keeps_its_connection_until_it_stops(monkeypatch:
     with anyio.fail_after(20):
         await pipe.aborted.wait()
     assert pipe.left == [1], "looked at twice each time, until it took less than it should"
+    connection.connection_lost(ConnectionAbortedError())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system does not tell what it holds")
+async def test_what_a_slow_reader_takes_from_the_buffer_of_the_system_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BoundedConnection, "unread_s", 0.0)
+    config = uvicorn.Config(unasked, log_config=None)
+    config.load()
+    connection = BoundedConnection(config, ServerState(), {})
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = socket.create_connection(listener.getsockname())
+        theirs, _ = listener.accept()
+    sent = 0
+    with suppress(BlockingIOError):
+        ours.setblocking(False)
+        while True:
+            sent += ours.send(bytes(1 << 20))
+    with theirs:
+        pipe = Pipe(1, 1, 1, 2, connection=ours)
+        connection.connection_made(pipe)
+        connection.pause_writing()
+        while sent:
+            sent -= len(theirs.recv(sent))
+        with anyio.fail_after(20):
+            await pipe.aborted.wait()
+    assert pipe.left == [2], "kept when it had read, and let go when it took nothing more"
     connection.connection_lost(ConnectionAbortedError())
