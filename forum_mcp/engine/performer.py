@@ -125,7 +125,7 @@ def _crashed(payload: CallStarted, what: str) -> Outcome:
 
 def _is_outcome(answer: object) -> bool:
     """Tell whether an executor, who may be anybody's, answered what it should; figures are judged where they count."""
-    if not isinstance(answer, Outcome) or answer.error not in {None, *ERROR_CLASSES}:
+    if not isinstance(answer, Outcome) or answer.error not in (None, *ERROR_CLASSES):  # no set: it may be unhashable
         return False
     return (
         all(isinstance(getattr(answer, name), bytes | None) for name in _BYTES)

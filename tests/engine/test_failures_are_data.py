@@ -118,7 +118,6 @@ async def test_an_executor_that_raises_is_a_recorded_crash(stage: Stage) -> None
         assert_clean(forum)
 
 
-@pytest.mark.promise("budgets")
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -131,6 +130,7 @@ async def test_an_executor_that_raises_is_a_recorded_crash(stage: Stage) -> None
         {"truncated": None},
         {"isolation": "none"},
         {"error": "no-such-class"},
+        {"error": ["timeout"]},
     ],
     ids=str,
 )
@@ -143,6 +143,7 @@ async def test_an_answer_that_is_no_outcome_is_a_recorded_crash(stage: Stage, wr
         assert_clean(forum)
 
 
+@pytest.mark.promise("budgets")
 async def test_a_budget_of_calls_stops_the_run_and_returns_what_was_finished(stage: Stage) -> None:
     stage.cast.plan = lambda _: plan_of(("a", []), ("b", ["a"]), ("c", ["b"]))
     states: list[str] = []
