@@ -43,7 +43,7 @@ def validator_of(schema: Mapping[str, object], most: int = STEPS_MAX) -> "Valida
     from jsonschema import Draft202012Validator, validators
     from referencing import Registry
 
-    effort = _Effort(most)
+    effort = _Effort(most, schema)
     known = cast("dict[str, _Keyword]", dict(Draft202012Validator.VALIDATORS))
     own: dict[str, _Keyword] = {"uniqueItems": effort.unique, "enum": effort.enum, "const": effort.const}
     counted = {name: effort.counted(name, keyword) for name, keyword in {**known, **own}.items()}
@@ -55,8 +55,9 @@ def validator_of(schema: Mapping[str, object], most: int = STEPS_MAX) -> "Valida
 class _Effort:
     """Steps taken for one output, and what was found out about its values, which live as long as this does."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, schema: Mapping[str, object]) -> None:
         self._left = most
+        self._schema = schema
         self._followed = 0
         self._keys: dict[int, object] = {}
         self._weights: dict[int, int] = {}
@@ -74,6 +75,7 @@ class _Effort:
                 self._followed += 1
                 if self._followed > _FOLLOWED_MAX:
                     raise Endless
+                self._spend(self._distance(str(value)))
             self._spend((_size(value) + _size(instance)) // _LOOKED_AT)
             if (refusals := _refusals(value)) > 0:
                 self._spend(refusals * self._weight(instance) // _QUOTED)
@@ -119,6 +121,12 @@ class _Effort:
         self._left -= 1 + steps
         if self._left < 0:
             raise TooMuch
+
+    def _distance(self, reference: str) -> int:
+        """Return the steps of one look-up: a pointer is read to its end, for an anchor the whole schema is searched."""
+        if reference == "#" or reference.startswith("#/"):
+            return len(reference) // _LOOKED_AT
+        return self._weight(self._schema) // _LOOKED_AT
 
     def _key(self, value: object) -> object:
         """Return what is equal for values that JSON Schema calls equal: 1 is 1.0, and not true."""
