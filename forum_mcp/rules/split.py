@@ -66,7 +66,8 @@ _WAITS_FOR_ALL: Final = re.compile(r"(?:and\s+)?(?:finally|lastly|at the end)\b"
 
 _LEADS_ON: Final = re.compile(
     r"""
-      (?: [\s,;]\s{0,9} (?:and\s{1,9})? (?P<previous>then)
+      (?: (?: [,;]\s{0,9} (?:and\s{1,9})? | \sand\s{1,9}
+            | (?<!\bback)(?<!\bsince)(?<!\buntil)(?<!\btill)(?<!\bby)(?<!\bbefore)(?<!\bif)\s) (?P<previous>then)
         | (?:[,;]\s{0,9} (?:and\s{1,9})? | \sand\s{1,9}) (?P<all>finally|lastly)
         | [\s,;]and
       ) [,:]?$

@@ -44,6 +44,8 @@ def waits(request: str) -> list[object]:
         ("Please do:\n- write unit tests\n- translate the page", ["write unit tests", "translate the page"]),
         ("1. write docs then 2. build css, and then 3. test it", ["write docs", "build css", "test it"]),
         ("1. write docs and\n2. cut it and finally\n3. test it and", ["write docs", "cut it", "test it and"]),
+        ("1. put it back, then\n2. say what was then\n3. cut it", ["put it back", "say what was", "cut it"]),
+        ("1. say how it was back then\n2. cut it", ["say how it was back then", "cut it"]),
         ("build the css, then\nwrite the tests", ["build the css", "write the tests"]),
         ("* login page\n* settings page", ["login page", "settings page"]),
         ("- write tests\n  - for a\n  - for b\n- fix bugs", ["write tests\n  - for a\n  - for b", "fix bugs"]),
