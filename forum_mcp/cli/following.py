@@ -190,7 +190,7 @@ def show_detached(view: RunView, *, waited: bool, as_json: bool) -> None:
         emit_json(view.to_dict())
     else:
         emit(view.run_id)
-        note(f"the daemon holds it; follow it: forum-mcp run show {view.run_id}")
+        note(f"the daemon holds it; follow it: forum-mcp run show {view.run_id} --follow")
     raise typer.Exit(EXIT_WAITING if waited else 0)
 
 

@@ -156,6 +156,7 @@ def submit(
             metavar="KEY",
             help="Join the run that has this key, if there is one.",
             show_default=False,
+            callback=heard,
         ),
     ] = None,
     detach: Annotated[
