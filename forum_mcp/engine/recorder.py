@@ -75,6 +75,10 @@ class Recorder:
             raise ticket.result
         return cast(T, ticket.result)
 
+    def give_up(self) -> None:
+        """Wait for another process's write lock no longer: who waits is refused at its next turn."""
+        self._locked_s = 0.0
+
     async def _commit_in_turn(self, batch: _Batch) -> None:
         """Commit when the other process is done; what comes meanwhile joins the batch."""
         began = anyio.current_time()

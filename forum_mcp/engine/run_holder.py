@@ -248,6 +248,7 @@ class RunHolder:
                 held.let_go()
             while self._held:
                 await self.changed.wait()
+        self.recorder.give_up()  # else a write lock that another process keeps would keep this one from ending
 
     async def _hold(self, folded: Folded, lease: Lease) -> None:
         assert folded.state.contract is not None

@@ -65,3 +65,19 @@ async def test_who_waited_for_long_is_told_so_and_nothing_was_recorded(
         await Recorder(ledger.store, locked_s=0.0).record(lambda _: pytest.fail("it was run"))
     other.execute("ROLLBACK")
     assert len(ledger.show().entries) == 1
+
+
+async def test_who_waits_is_refused_once_the_program_ends(ledger: Ledger, other: sqlite3.Connection) -> None:
+    recorder = Recorder(ledger.store)
+
+    async def record() -> None:
+        with pytest.raises(LedgerLocked):
+            await recorder.record(lambda _: pytest.fail("it was run"))
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as group:
+            group.start_soon(record)
+            group.start_soon(record)
+            await anyio.wait_all_tasks_blocked()
+            recorder.give_up()
+    other.execute("ROLLBACK")
