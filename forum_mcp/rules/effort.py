@@ -5,7 +5,8 @@ below every branch, and puts a whole output into the words of each error: a sche
 each keyword that is tried costs a step, and more by what it looks through or quotes; equality is a look-up.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ STEPS_MAX: Final = 200_000
 NEVER_RUN: Final = frozenset({"pattern", "patternProperties", "unevaluatedProperties", "unevaluatedItems"})
 """Keywords whose effort cannot be counted: a regular expression, and what asks again whatever was asked before."""
 
+_REFERENCES: Final = ("$ref", "$dynamicRef")
 _FOLLOWED_MAX: Final = 10_000
 _LOOKED_AT: Final = 8
 """Members looked through for one step."""
@@ -59,6 +61,7 @@ class _Effort:
         self._left = most
         self._schema = schema
         self._followed = 0
+        self._under_way: set[tuple[str, int]] = set()
         self._keys: dict[int, object] = {}
         self._weights: dict[int, int] = {}
         self._enums: dict[int, frozenset[object]] = {}
@@ -71,19 +74,29 @@ class _Effort:
         ) -> "Iterator[ValidationError]":
             if name in NEVER_RUN:
                 raise TooMuch
-            if name in ("$ref", "$dynamicRef"):
-                self._followed += 1
-                if self._followed > _FOLLOWED_MAX:
-                    raise Endless
-                self._spend(self._distance(str(value)))
             self._spend((_size(value) + _size(instance)) // _LOOKED_AT)
             if (refusals := _refusals(value)) > 0:
                 self._spend(refusals * self._weight(instance) // _QUOTED)
-            for error in keyword(validator, value, instance, schema) or ():
-                self._spend((self._weight(instance) + self._weight(value)) // _QUOTED)
-                yield error
+            with self._following(str(value), instance) if name in _REFERENCES else nullcontext():
+                for error in keyword(validator, value, instance, schema) or ():
+                    self._spend((self._weight(instance) + self._weight(value)) // _QUOTED)
+                    yield error
 
         return count
+
+    @contextmanager
+    def _following(self, reference: str, instance: object) -> Generator[None, None, None]:
+        """Follow a reference; one that led here for the same part of the output would lead here for ever."""
+        self._followed += 1
+        step = (reference, id(instance))
+        if self._followed > _FOLLOWED_MAX or step in self._under_way:
+            raise Endless
+        self._spend(self._distance(reference))
+        self._under_way.add(step)
+        try:
+            yield
+        finally:
+            self._under_way.discard(step)
 
     def unique(
         self, validator: "Validator", value: object, instance: object, _: Mapping[str, object]

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from forum_mcp.rules.effort import TooMuch, validator_of
+from forum_mcp.rules.effort import Endless, TooMuch, validator_of
 from forum_mcp.rules.schema import misfit, refused
 
 Schema = dict[str, object]
@@ -110,3 +110,24 @@ def test_the_same_schema_and_output_take_the_same_steps_each_time() -> None:
 
     enough = next(most for most in range(1_000) if fits(most))
     assert [fits(enough - 1), fits(enough)] == [False, True]
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [{"$ref": "#"}, {"$dynamicRef": "#"}, {"$ref": "#/$defs/a", "$defs": {"a": {"not": {"$ref": "#"}}}}],
+    ids=str,
+)
+def test_references_that_lead_back_to_the_same_value_are_found_without_exhausting_the_stack(schema: Schema) -> None:
+    with pytest.raises(Endless):
+        list(validator_of(schema).iter_errors([1]))
+
+
+def test_references_to_the_same_place_for_other_values_or_beside_each_other_are_followed() -> None:
+    whole: Schema = {"$ref": "#/$defs/whole"}
+    schema: Schema = {
+        "$defs": {"whole": {"type": ["integer", "array"], "items": {"$ref": "#"}}},
+        "allOf": [whole, whole, {"not": {"not": whole}}],
+        "if": whole,
+        "then": whole,
+    }
+    assert misfit(json.dumps(nested(3)), schema) is None
